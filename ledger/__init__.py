@@ -1,0 +1,1 @@
+"""The committee: audits, rewards, reports and the consensus."""

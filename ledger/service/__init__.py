@@ -1,0 +1,1 @@
+"""Handlers, agreement transport, epoch loop and settlement."""

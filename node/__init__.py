@@ -1,0 +1,1 @@
+"""Relay, exit and client software."""

@@ -1,0 +1,1 @@
+"""Bandwidth metering and the exchange of link receipts."""

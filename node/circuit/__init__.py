@@ -1,0 +1,1 @@
+"""Circuits: cells, layers, setup, and the origin and relay cores."""

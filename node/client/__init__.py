@@ -1,0 +1,1 @@
+"""The client: SOCKS5, isolation, sessions and recovery."""

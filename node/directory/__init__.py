@@ -1,0 +1,1 @@
+"""Descriptors, consensus acceptance, caches, guards and path selection."""

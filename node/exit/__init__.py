@@ -1,0 +1,1 @@
+"""Exits: where a circuit meets the internet (policy, names, connections)."""

@@ -1,0 +1,1 @@
+"""The link: a Chrome-like, mutually authenticated pipe between two parties."""

@@ -1,0 +1,1 @@
+"""The kernel of QNet: what node, ledger, governance and tools share."""

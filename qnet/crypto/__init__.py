@@ -1,0 +1,1 @@
+"""Primitives of the protocol; every key derivation label lives in kdf.py."""

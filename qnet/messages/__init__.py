@@ -1,0 +1,1 @@
+"""Signed messages: codec and verification, once for every program."""

@@ -1,0 +1,1 @@
+"""Keystores, signers and the `qnet wallet` commands."""
