@@ -1,0 +1,142 @@
+"""Where a local network listens and how large it is."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.devnet.errors import HomeTakenError, PortTakenError, TopologyError
+
+MIN_NODES = 6
+MAX_NODES = 200
+MIN_COMMITTEE = 4
+MAX_COMMITTEE = 16
+STATE_FILE = "state.json"
+NODE_PORT = 4430
+DEVNET_CHAIN_ID = 31337
+
+
+@dataclass(frozen=True, slots=True)
+class DevnetConfig:
+    """Size and addresses of one local network.
+
+    Attributes:
+        home: folder of this network; everything it writes lies below.
+        nodes: number of nodes, 6 to 200.
+        committee: number of committee members, 4 to 16.
+        seed: shapes which node has which role, never a key.
+        chain_port: TCP port of anvil on 127.0.0.1.
+        ledger_port: TCP port of the first committee member, the others follow.
+        dns_port: UDP port of the `*.devnet` name server on 127.0.0.1.
+        socks_port: TCP port of the client's SOCKS5 listener on 127.0.0.1.
+    """
+
+    home: Path
+    nodes: int = 8
+    committee: int = 4
+    seed: int = 7
+    chain_port: int = 18545
+    ledger_port: int = 18701
+    dns_port: int = 18553
+    socks_port: int = 19150
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that cannot make three disjoint hops or a quorum."""
+        if not MIN_NODES <= self.nodes <= MAX_NODES:
+            raise TopologyError(
+                f"{self.nodes} nodes: need {MIN_NODES} to {MAX_NODES}",
+                why="a path takes three nodes of different roles, and each role needs a spare",
+                try_=("qnet devnet up --nodes 8",),
+            )
+        if not MIN_COMMITTEE <= self.committee <= MAX_COMMITTEE:
+            raise TopologyError(
+                f"{self.committee} committee members: need {MIN_COMMITTEE} to {MAX_COMMITTEE}",
+                why="a quorum that survives one failure takes at least 3f + 1 = 4 members",
+                try_=("qnet devnet up --committee 4",),
+            )
+
+    @property
+    def rpc(self) -> str:
+        """JSON-RPC address of the chain."""
+        return f"http://127.0.0.1:{self.chain_port}"
+
+    @property
+    def deployment(self) -> Path:
+        """Path of the contract manifest."""
+        return self.home / "deployment.json"
+
+    @property
+    def network(self) -> Path:
+        """Path of the client's network bundle."""
+        return self.home / "network.json"
+
+    @property
+    def passphrase_file(self) -> Path:
+        """Path of the file that unlocks every keystore of this network."""
+        return self.home / "passphrase"
+
+    def member_url(self, index: int) -> str:
+        """HTTP address of committee member `index` (from 0)."""
+        return f"http://127.0.0.1:{self.ledger_port + index}"
+
+
+def state_root() -> Path:
+    """Folder under which homes are made when none is named."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "qnet"
+
+
+def free_home(root: Path) -> Path:
+    """First of `devnet`, `devnet-2`, … below `root` that is absent or empty."""
+    for number in range(1, 1000):
+        home = root / ("devnet" if number == 1 else f"devnet-{number}")
+        if not home.exists() or not any(home.iterdir()):
+            return home
+    raise HomeTakenError(
+        f"{root} holds 999 networks already",
+        why="each `devnet up` without --home takes a new folder",
+        try_=(f"rm -r {root}/devnet-*", "qnet devnet up --home DIR"),
+    )
+
+
+def claim_home(home: Path) -> None:
+    """Make `home`, or refuse it when something lies there.
+
+    Raises:
+        HomeTakenError: it is a file or holds files.
+    """
+    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        raise HomeTakenError(
+            f"{home} is not empty",
+            why="a devnet never overwrites keys or logs of an earlier one",
+            try_=(f"rm -r {home}", "qnet devnet up --home ANOTHER"),
+        )
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
+
+
+def check_ports(config: DevnetConfig, node_hosts: tuple[str, ...]) -> None:
+    """Try every address this network will listen on.
+
+    Raises:
+        PortTakenError: the first one that is in use.
+    """
+    local = "127.0.0.1"
+    _probe(local, config.chain_port, "chain", "--chain-port", socket.SOCK_STREAM)
+    for index in range(config.committee):
+        port = config.ledger_port + index
+        _probe(local, port, f"committee member {index}", "--ledger-port", socket.SOCK_STREAM)
+    _probe(local, config.dns_port, "names", "--dns-port", socket.SOCK_DGRAM)
+    _probe(local, config.socks_port, "SOCKS5", "--socks", socket.SOCK_STREAM)
+    for host in node_hosts:
+        _probe(host, NODE_PORT, "node", "", socket.SOCK_STREAM)
+
+
+def _probe(host: str, port: int, purpose: str, flag: str, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTakenError(host, port, purpose, flag=flag) from error
