@@ -20,7 +20,7 @@ SECRET_KEYS: Final = frozenset(
 PLACE_KEYS: Final = frozenset({"host", "target", "destination", "peer_address", "url", "sni"})
 
 _IPV4 = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
-_IPV6 = re.compile(r"\b(?:[0-9a-fA-F]{1,4}:){2,7}[0-9a-fA-F]{0,4}\b")
+_IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
 _LONG_HEX = re.compile(r"\b(?:0x)?[0-9a-fA-F]{40,}\b")
 
 

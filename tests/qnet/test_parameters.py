@@ -1,0 +1,63 @@
+import pytest
+from eth_abi import encode
+from eth_utils import keccak
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qnet.errors import ConfigError, DecodeError, NotFoundError, UsageError
+from qnet.parameters import BOUNDS, NetworkParameters, parameter_key
+
+
+@pytest.mark.parametrize("profile", ["main", "devnet"])
+def test_profiles_lie_within_their_bounds(profile):
+    parameters = NetworkParameters.profile(profile)
+    assert NetworkParameters.from_map(parameters.to_map()) == parameters
+
+
+def test_profiles_of_the_design():
+    main = NetworkParameters.profile("main")
+    assert (main.slot_s, main.slots_per_epoch, main.key_phase_s) == (3600, 24, 600)
+    assert main.link_rekey_s == main.circuit_rekey_s == 600
+    assert main.min_bond_wei * 10 == main.stake_reference_wei
+    weights = (
+        main.weight_entry_ppm + main.weight_relay_ppm + main.weight_mix_ppm + main.weight_exit_ppm
+    )
+    assert weights == 1_000_000
+
+
+@given(st.sampled_from(sorted(BOUNDS)), st.integers(-5, 10**28))
+def test_hash_is_the_abi_encoding_the_contract_hashes(name, value):
+    parameters = NetworkParameters.profile("devnet")
+    bounds = BOUNDS[name]
+    if bounds.low <= value <= bounds.high:
+        parameters = parameters.with_value(name, value)
+    else:
+        with pytest.raises(UsageError, match=name):
+            parameters.with_value(name, value)
+    values = parameters.to_map()
+    encoded = encode(
+        ["bytes32[]", "uint256[]"], [[parameter_key(key) for key in values], list(values.values())]
+    )
+    assert parameters.hash() == keccak(encoded)
+
+
+def test_unknown_and_missing_keys():
+    parameters = NetworkParameters.profile("devnet")
+    with pytest.raises(NotFoundError):
+        parameters.with_value("slot_hours", 1)
+    values = parameters.to_map()
+    values.pop("slot_s")
+    with pytest.raises(DecodeError, match="slot_s"):
+        NetworkParameters.from_map(values)
+    with pytest.raises(DecodeError, match="out of bounds"):
+        NetworkParameters.from_map({**parameters.to_map(), "slot_s": 0})
+    with pytest.raises(DecodeError, match="integer"):
+        NetworkParameters.from_map({**parameters.to_map(), "slot_s": True})
+
+
+def test_devnet_periods_are_refused_elsewhere():
+    devnet = NetworkParameters.profile("devnet")
+    devnet.check_chain(31337)
+    with pytest.raises(ConfigError, match="chain 1"):
+        devnet.check_chain(1)
+    NetworkParameters.profile("main").check_chain(1)
