@@ -1,0 +1,280 @@
+"""Configuration of nodes and clients: `node.toml`, `client.toml` and the network bundle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, field_validator
+
+from node.errors import NodeConfigError
+from qnet.config import ConfigModel
+from qnet.parameters import NetworkParameters, Profile
+
+MAX_BUNDLE_BYTES: Final = 2**20
+BUNDLE_SCHEMA: Final = "qnet.network/1"
+DEPLOYMENT_SCHEMA: Final = "qnet.deployment/1"
+
+RoleName = Literal["entry", "relay", "exit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and port.
+
+    Attributes:
+        host: Address or name.
+        port: TCP port, 0 to 65,535 (0 lets the system choose where that is allowed).
+    """
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Read `host:port` or `[v6]:port`.
+
+        Raises:
+            ValueError: It is neither.
+        """
+        host, colon, port = text.rpartition(":")
+        if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+            raise ValueError(f"{text!r} is not host:port")
+        return cls(host.strip("[]"), int(port))
+
+
+def _checked_endpoint(text: str) -> str:
+    if text:
+        Endpoint.parse(text)
+    return text
+
+
+class NodeSection(ConfigModel):
+    """`[node]`: what this node is and where it listens.
+
+    `index` and `owner` are read from the registry; they are set here only where there is no chain
+    (benches on one machine).
+    """
+
+    role: RoleName
+    listen: str
+    advertise: str = ""
+    sni: str
+    family: str = ""
+    mbps: int = Field(default=100, ge=1, le=10**6)
+    index: int = Field(default=0, ge=0, lt=2**32)
+    owner: str = ""
+
+    _endpoints = field_validator("listen", "advertise")(_checked_endpoint)
+
+
+class ChainSection(ConfigModel):
+    """`[chain]`: where the contracts are."""
+
+    rpc: str
+    deployment: Path
+
+
+class NetworkSection(ConfigModel):
+    """`[network]`: the bundle that says whom to trust."""
+
+    bundle: Path
+
+
+class LedgerSection(ConfigModel):
+    """`[ledger]`: base URLs of the committee members."""
+
+    members: tuple[str, ...] = ()
+
+
+class ExitSection(ConfigModel):
+    """`[exit]`: what an exit connects to and which DNS server it asks."""
+
+    policy: str = "none"
+    dns: str = ""
+    allow_private: bool = False
+
+
+class KeysSection(ConfigModel):
+    """`[keys]`: where the passphrase of the key files is."""
+
+    passphrase_file: Path
+
+
+class MetricsSection(ConfigModel):
+    """`[metrics]`: Prometheus endpoint; empty means off."""
+
+    listen: str = ""
+
+    _endpoint = field_validator("listen")(_checked_endpoint)
+
+
+class NodeConfig(ConfigModel):
+    """`node.toml`: either `[chain]` or, without a chain, `[network]` names the network."""
+
+    node: NodeSection
+    keys: KeysSection
+    chain: ChainSection | None = None
+    network: NetworkSection | None = None
+    ledger: LedgerSection = LedgerSection()
+    exit: ExitSection = ExitSection()
+    metrics: MetricsSection = MetricsSection()
+
+
+class SocksSection(ConfigModel):
+    """`[socks]`: the SOCKS5 listener; `raw_address` says what to do with resolved addresses."""
+
+    listen: str = "127.0.0.1:9150"
+    raw_address: Literal["warn", "refuse"] = "warn"
+
+    _endpoint = field_validator("listen")(_checked_endpoint)
+
+
+class ClientConfig(ConfigModel):
+    """`client.toml`."""
+
+    network: NetworkSection
+    socks: SocksSection = SocksSection()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a client must know to trust a network (`network.json`).
+
+    Attributes:
+        chain_id: EVM chain id.
+        committee: Committee contract, 20 bytes.
+        oracle: ReportOracle contract, 20 bytes.
+        registry: NodeRegistry contract, 20 bytes.
+        signers: Committee members' signing addresses in member order, 20 bytes each.
+        quorum: Signatures a consensus needs.
+        seeds: `htx://` lines of nodes to start from.
+        profile: Parameters before the first consensus is known.
+        genesis_s: Start of epoch 0, unix seconds; 0 where there is no chain.
+    """
+
+    chain_id: int
+    committee: bytes
+    oracle: bytes
+    registry: bytes
+    signers: tuple[bytes, ...]
+    quorum: int
+    seeds: tuple[str, ...]
+    profile: Profile
+    genesis_s: int = 0
+
+    def parameters(self) -> NetworkParameters:
+        """Parameters of the profile.
+
+        Raises:
+            ConfigError: A devnet profile on another chain than the devnet's.
+        """
+        parameters = NetworkParameters.profile(self.profile)
+        parameters.check_chain(self.chain_id)
+        return parameters
+
+    def to_json(self) -> dict[str, Any]:
+        """The file's content."""
+        return {
+            "schema": BUNDLE_SCHEMA,
+            "chain_id": self.chain_id,
+            "committee": "0x" + self.committee.hex(),
+            "oracle": "0x" + self.oracle.hex(),
+            "registry": "0x" + self.registry.hex(),
+            "signers": ["0x" + signer.hex() for signer in self.signers],
+            "quorum": self.quorum,
+            "seeds": list(self.seeds),
+            "profile": self.profile,
+            "genesis_s": self.genesis_s,
+        }
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a network bundle.
+
+    Raises:
+        NodeConfigError: It cannot be read, or a field is missing or malformed.
+    """
+    content = _load_json(path, BUNDLE_SCHEMA)
+    try:
+        bundle = Bundle(
+            chain_id=_integer(content, "chain_id"),
+            committee=_address(content["committee"]),
+            oracle=_address(content["oracle"]),
+            registry=_address(content["registry"]),
+            signers=tuple(_address(signer) for signer in content["signers"]),
+            quorum=_integer(content, "quorum"),
+            seeds=tuple(str(seed) for seed in content["seeds"]),
+            profile="devnet" if content["profile"] == "devnet" else "main",
+            genesis_s=int(content.get("genesis_s", 0)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise NodeConfigError(f"network bundle {path} is malformed", why=str(error)) from error
+    if not 1 <= bundle.quorum <= len(bundle.signers):
+        raise NodeConfigError(f"network bundle {path} has an impossible quorum")
+    return bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """`deployment.json`: where the contracts of a network are.
+
+    Attributes:
+        chain_id: EVM chain id.
+        genesis_s: Start of epoch 0, unix seconds.
+        profile: Parameter profile the network was deployed with.
+        contracts: Addresses by contract name, 20 bytes each.
+    """
+
+    chain_id: int
+    genesis_s: int
+    profile: Profile
+    contracts: dict[str, bytes]
+
+
+def load_deployment(path: Path) -> Deployment:
+    """Read a deployment manifest.
+
+    Raises:
+        NodeConfigError: It cannot be read, or a field is missing or malformed.
+    """
+    content = _load_json(path, DEPLOYMENT_SCHEMA)
+    try:
+        return Deployment(
+            chain_id=_integer(content, "chain_id"),
+            genesis_s=_integer(content, "genesis_s"),
+            profile="devnet" if content["profile"] == "devnet" else "main",
+            contracts={
+                name: _address(entry["address"]) for name, entry in content["contracts"].items()
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NodeConfigError(f"deployment {path} is malformed", why=str(error)) from error
+
+
+def _load_json(path: Path, schema: str) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_BUNDLE_BYTES:
+            raise NodeConfigError(f"{path} is too long", why=f"limit {MAX_BUNDLE_BYTES} bytes")
+        content = json.loads(data)
+    except (OSError, ValueError, RecursionError) as error:
+        raise NodeConfigError(f"cannot read {path}", why=str(error)) from error
+    if not isinstance(content, dict) or content.get("schema") != schema:
+        raise NodeConfigError(f"{path} is not of schema {schema}")
+    return content
+
+
+def _integer(content: dict[str, Any], name: str) -> int:
+    value = content[name]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name} is not a natural number")
+    return value
+
+
+def _address(value: object) -> bytes:
+    if not isinstance(value, str) or not value.startswith("0x") or len(value) != 42:
+        raise ValueError(f"{value!r} is not an address")
+    return bytes.fromhex(value[2:])

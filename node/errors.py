@@ -1,0 +1,143 @@
+"""Errors of node and client software; every one is a kind of `qnet.errors.QnetError`.
+
+An error names the stage that failed and its cause (`why`), and what a person can try (`try_`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from qnet.errors import (
+    ConfigError,
+    DaemonOffError,
+    NetworkError,
+    NotFoundError,
+    RejectedError,
+    RemoteProtocolError,
+)
+
+
+class Stage(StrEnum):
+    """Steps on the way from a client to a destination, in order; errors and status name one."""
+
+    BUNDLE = "bundle"
+    SEED = "seed"
+    CONSENSUS = "consensus"
+    PATH = "path"
+    LINK = "link"
+    CIRCUIT = "circuit"
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TRANSFER = "transfer"
+
+
+class NodeConfigError(ConfigError):
+    """A node's or client's TOML, bundle or key file cannot be used."""
+
+    code = "Q0410"
+
+
+class ExitPolicyError(ConfigError):
+    """An exit policy cannot be read."""
+
+    code = "Q0411"
+
+
+class NodeOffError(DaemonOffError):
+    """Nothing answers on the control socket."""
+
+    code = "Q0510"
+
+
+class UnknownNodeError(NotFoundError):
+    """A node is not in the consensus."""
+
+    code = "Q0310"
+
+
+class StageError(NetworkError):
+    """A stage between client and destination failed.
+
+    Attributes:
+        stage: Which one.
+    """
+
+    code = "Q0810"
+
+    def __init__(
+        self, stage: Stage, message: str, *, why: str = "", try_: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(f"{stage}: {message}", why=why, try_=try_)
+        self.stage = stage
+
+
+class BootstrapError(StageError):
+    """No seed gave a consensus signed by a quorum."""
+
+    code = "Q0811"
+
+
+class CircuitError(StageError):
+    """A circuit could not be built or broke."""
+
+    code = "Q0812"
+
+
+class StreamError(StageError):
+    """A stream could not be opened or ended early."""
+
+    code = "Q0813"
+
+
+class ResolveError(StageError):
+    """A name could not be resolved.
+
+    Attributes:
+        rcode: DNS response code or `TIMEOUT`; the metric label.
+    """
+
+    code = "Q0814"
+
+    def __init__(self, message: str, *, rcode: str, why: str = "") -> None:
+        super().__init__(Stage.RESOLVE, message, why=why)
+        self.rcode = rcode
+
+
+class LedgerUnavailableError(NetworkError):
+    """No committee member answered."""
+
+    code = "Q0815"
+
+
+class ExitRefusedError(RejectedError):
+    """The exit's policy, or the private-address rule, refuses a destination.
+
+    Attributes:
+        rule: `private` or `policy`; the metric label.
+    """
+
+    code = "Q0920"
+
+    def __init__(self, message: str, *, rule: str) -> None:
+        super().__init__(message, why=f"refused by rule: {rule}")
+        self.rule = rule
+
+
+class SocksError(RemoteProtocolError):
+    """An application sent what is not SOCKS5.
+
+    Attributes:
+        reply: SOCKS5 reply code to send before closing, or None when there is none to send.
+    """
+
+    code = "Q0930"
+
+    def __init__(self, message: str, *, reply: int | None = None) -> None:
+        super().__init__(message)
+        self.reply = reply
+
+
+class ControlError(RemoteProtocolError):
+    """A request or answer on the control socket is malformed or too long."""
+
+    code = "Q0931"
