@@ -1,0 +1,52 @@
+"""Compiled contracts, as committed under `qnet/chain/artifacts/`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from qnet.chain.abi import Abi
+from qnet.errors import NotFoundError
+
+ARTIFACTS: Final = Path(__file__).parent / "artifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One compiled contract.
+
+    Args:
+        name: its name in Solidity.
+        abi: its interface.
+        creation_code: what a transaction without receiver carries, before the arguments.
+    """
+
+    name: str
+    abi: Abi
+    creation_code: bytes
+
+    def deployment_code(self, arguments: Sequence[object]) -> bytes:
+        """Return creation code followed by the encoded constructor arguments."""
+        return self.creation_code + self.abi.encode_constructor(arguments)
+
+
+@cache
+def load_artifact(name: str) -> Artifact:
+    """Load one contract by name.
+
+    Raises:
+        NotFoundError: it is not among the compiled contracts.
+    """
+    path = ARTIFACTS / f"{name}.json"
+    if not path.is_file():
+        raise NotFoundError(f"no compiled contract {name}", try_=("run scripts/compile-contracts",))
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Artifact(name, Abi(found["abi"]), bytes.fromhex(found["bytecode"].removeprefix("0x")))
+
+
+@cache
+def all_artifacts() -> tuple[Artifact, ...]:
+    """Load every compiled contract, in order of name."""
+    return tuple(load_artifact(path.stem) for path in sorted(ARTIFACTS.glob("*.json")))
