@@ -1,56 +1,17 @@
 """Ballots: who may vote on what, checked before a transaction is paid for."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 from governance.errors import AlreadyVotedError, PowerMissingError, ProposalStateError
 from qnet.address import checksum_address
+from qnet.chain.governing import ProposalState, Support
 from qnet.errors import UsageError
 from qnet.units import format_qnet
 
-FRACTIONAL = 255
 MAX_REASON_BYTES = 2048
 
 
-class Support(IntEnum):
-    """What a vote says; the numbers are the governor's."""
-
-    AGAINST = 0
-    FOR = 1
-    ABSTAIN = 2
-
-    @classmethod
-    def parse(cls, word: str) -> "Support":
-        """Read `for`, `against` or `abstain`.
-
-        Raises:
-            UsageError: another word.
-        """
-        try:
-            return cls[word.upper()]
-        except KeyError as error:
-            raise UsageError(f"{word!r} is not for, against or abstain") from error
-
-
-class ProposalState(IntEnum):
-    """Life of a proposal; the numbers are the governor's."""
-
-    PENDING = 0
-    ACTIVE = 1
-    CANCELED = 2
-    DEFEATED = 3
-    SUCCEEDED = 4
-    QUEUED = 5
-    EXPIRED = 6
-    EXECUTED = 7
-
-    @property
-    def is_open(self) -> bool:
-        """Whether something can still happen to it."""
-        return self in _OPEN
-
-
-_OPEN = frozenset(
+OPEN_STATES = frozenset(
     {
         ProposalState.PENDING,
         ProposalState.ACTIVE,
@@ -58,6 +19,7 @@ _OPEN = frozenset(
         ProposalState.QUEUED,
     }
 )
+"""States in which something can still happen to a proposal."""
 
 _NEXT_STEP = {
     ProposalState.PENDING: "wait until voting starts",
@@ -65,6 +27,18 @@ _NEXT_STEP = {
     ProposalState.SUCCEEDED: "qnet gov queue ID",
     ProposalState.QUEUED: "qnet gov execute ID",
 }
+
+
+def parse_support(word: str) -> Support:
+    """Read `for`, `against` or `abstain`.
+
+    Raises:
+        UsageError: another word.
+    """
+    try:
+        return Support[word.upper()]
+    except KeyError as error:
+        raise UsageError(f"{word!r} is not for, against or abstain") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,13 @@ Source: OpenZeppelin Governor 5.7: `VoteCast`, `VoteCastWithParams`, GovernorCou
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from governance.ballot import FRACTIONAL, Support
 from governance.errors import MismatchError
+from qnet.chain.governing import Support
 from qnet.errors import RemoteProtocolError
 from qnet.units import PPM, format_qnet
+
+FRACTIONAL = 255
+"""Support of a vote that is split by its `params`."""
 
 _SHARE_BYTES = 16
 

@@ -1,7 +1,8 @@
 import pytest
 
-from governance.ballot import Ballot, ProposalState, Support, require_state, short_id
+from governance.ballot import OPEN_STATES, Ballot, parse_support, require_state, short_id
 from governance.errors import AlreadyVotedError, PowerMissingError, ProposalStateError
+from qnet.chain.governing import ProposalState, Support
 from qnet.errors import UsageError
 
 ID = 12345678901234567890
@@ -13,9 +14,9 @@ def ballot(**overrides):
 
 
 def test_words_and_numbers():
-    assert Support.parse("For") is Support.FOR
+    assert parse_support("For") is Support.FOR
     with pytest.raises(UsageError):
-        Support.parse("maybe")
+        parse_support("maybe")
 
 
 @pytest.mark.parametrize("state", [item for item in ProposalState if item is not item.ACTIVE])
@@ -32,6 +33,11 @@ def test_second_vote_no_power_and_long_reason_are_refused():
         ballot(power=0).check(ProposalState.ACTIVE, has_voted=False)
     with pytest.raises(UsageError):
         ballot(reason="x" * 3000).check(ProposalState.ACTIVE, has_voted=False)
+
+
+def test_decided_proposals_are_not_open():
+    assert ProposalState.EXECUTED not in OPEN_STATES
+    assert ProposalState.ACTIVE in OPEN_STATES
 
 
 def test_error_says_what_to_do_next():

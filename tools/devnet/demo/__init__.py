@@ -1,0 +1,1 @@
+"""`scripts/demo`: one network, everything it promises, each promise checked."""

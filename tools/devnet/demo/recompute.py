@@ -1,0 +1,276 @@
+"""Rewards once more, from the published facts and the specification alone.
+
+Written apart from the committee's code on purpose: exact fractions, rounded down only where
+docs/spec/rewards.md says so. If this page and the committee agree on every wei, the
+specification is complete. Nothing here imports `ledger`.
+
+Source: docs/spec/rewards.md (the numbers QN-REW-… beside each step).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+
+from qnet.crypto.kdf import Label, derive_key
+
+PPM = 1_000_000
+CARRY = 900
+ENTRY, RELAY, EXIT = 1, 2, 4
+ACTIVE = 2
+ROLE_NAMES = {ENTRY: "entry", RELAY: "relay", 3: "mix", EXIT: "exit"}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFact:
+    """One node as the chain shows it: role and state are the registry's numbers, bonds wei."""
+
+    index: int
+    owner: bytes
+    role: int
+    state: int
+    slot: bool
+    bond_start: int
+    bond_end: int
+
+    @property
+    def stake(self) -> int:
+        """Stake that counts (QN-REW-002)."""
+        return min(self.bond_start, self.bond_end)
+
+    @property
+    def takes_part(self) -> bool:
+        """Active with stake (QN-REW-005)."""
+        return self.state == ACTIVE and self.stake > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A valid receipt: `side` 0 was signed by `source`, 1 by `target`."""
+
+    slot: int
+    source: int
+    target: int
+    side: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A revealed audit result."""
+
+    slot: int
+    auditor: int
+    target: int
+    sent: int
+    returned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything one epoch's rewards depend on."""
+
+    parameters: Mapping[str, int]
+    budget: int
+    nodes: Sequence[NodeFact]
+    members: Sequence[bytes]
+    beacons: Sequence[bytes]
+    counts: Sequence[Count]
+    probes: Sequence[Probe]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one epoch hands to the next: reputation in ppm, slot P, epoch P, traffic in cells."""
+
+    rho: dict[int, int] = field(default_factory=dict)
+    last_p: dict[int, int] = field(default_factory=dict)
+    history: dict[int, list[int]] = field(default_factory=dict)
+    n_hat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One node's result: W and P in ppm, reward in wei."""
+
+    w: int
+    p: int
+    reward: int
+
+
+def recompute(facts: Facts, memory: Memory) -> dict[int, Outcome]:
+    """Rewards of one epoch by registry index; `memory` moves on to the next epoch."""
+    work, n_hat = _work(facts, memory)
+    slots = {node.index: _slot_values(node.index, facts, memory) for node in facts.nodes}
+    outcomes = {
+        node.index: _outcome(node, work.get(node.index, 0), slots[node.index], facts)
+        for node in facts.nodes
+    }
+    for node in facts.nodes:
+        if node.takes_part:
+            _remember(node.index, outcomes[node.index], slots[node.index][-1], facts, memory)
+    memory.n_hat = n_hat
+    return outcomes
+
+
+def _outcome(node: NodeFact, work: int, slot_values: Sequence[int], facts: Facts) -> Outcome:
+    """P of the epoch (QN-REW-045) and the reward (QN-REW-050)."""
+    drop = facts.parameters["slots_per_epoch"] // 12
+    best = sorted(slot_values)[drop:]
+    p = floor(Fraction(1000 * sum(best), len(best)))
+    if not (node.takes_part and node.slot):
+        return Outcome(work, p, 0)
+    role = ROLE_NAMES[node.role]
+    budget = floor(Fraction(facts.budget * facts.parameters[f"weight_{role}_ppm"], PPM))
+    sigma = Fraction(_sigma(node.stake, facts), PPM)
+    own = Fraction(_sigma(node.stake, facts), PPM)
+    alpha = Fraction(facts.parameters["alpha_ppm"], PPM)
+    bond_factor = (1 + alpha * own) / (1 + alpha)
+    share = Fraction(budget, facts.parameters[f"slots_{role}"])
+    exact = share * sigma * bond_factor * Fraction(p, PPM) ** 2 * Fraction(work, PPM)
+    return Outcome(work, p, floor(exact))
+
+
+def _sigma(stake: int, facts: Facts) -> int:
+    """Stake against Z in ppm (QN-REW-010)."""
+    return min(floor(Fraction(stake * PPM, facts.parameters["stake_reference_wei"])), PPM)
+
+
+def _expected_weight(node: NodeFact, facts: Facts, memory: Memory) -> int:
+    """Weight v with a bandwidth factor of one (QN-REW-011, 013, 014)."""
+    history = memory.history.get(node.index)
+    mean = floor(Fraction(sum(history), len(history))) if history else 900_000
+    rho = memory.rho.get(node.index, facts.parameters["reputation_start_ppm"])
+    share = Fraction(_sigma(node.stake, facts), PPM) * Fraction(mean, PPM) ** 4
+    return floor(10**9 * share * Fraction(rho, PPM))
+
+
+def _work(facts: Facts, memory: Memory) -> tuple[dict[int, int], int]:
+    """W of every node that takes part and the next N̂ (QN-REW-020 to 033)."""
+    nodes = {node.index: node for node in facts.nodes if node.takes_part}
+    weight = {i: _expected_weight(node, facts, memory) for i, node in nodes.items()}
+    total: dict[int, int] = defaultdict(int)
+    for i, node in nodes.items():
+        total[node.role] += weight[i]
+    credited = _credits(facts, memory, nodes, weight, total)
+    by_role = {
+        role: sum(credited[i] for i, node in nodes.items() if node.role == role)
+        for role in (ENTRY, RELAY, EXIT)
+    }
+    work = {
+        i: _work_factor(credited[i], weight[i], total[node.role], facts, memory)
+        for i, node in nodes.items()
+    }
+    return work, sorted(by_role.values())[1]
+
+
+def _work_factor(credited: int, weight: int, total: int, facts: Facts, memory: Memory) -> int:
+    """W in ppm (QN-REW-032, 033)."""
+    if memory.n_hat < facts.parameters["traffic_floor_cells"] or total == 0:
+        return PPM
+    expected = floor(Fraction(memory.n_hat * weight, total))
+    target = floor(Fraction(expected * facts.parameters["work_target_ppm"], PPM))
+    return PPM if target == 0 else min(PPM, floor(Fraction(credited * PPM, target)))
+
+
+def _credits(
+    facts: Facts,
+    memory: Memory,
+    nodes: Mapping[int, NodeFact],
+    weight: Mapping[int, int],
+    total: Mapping[int, int],
+) -> dict[int, int]:
+    """Credited cells per node (QN-REW-023 to 028)."""
+    volume = max(memory.n_hat, facts.parameters["traffic_floor_cells"])
+    sums = dict.fromkeys(nodes, 0)
+    for (a, b), matched in match(facts.counts).items():
+        if a not in nodes or b not in nodes or nodes[a].owner == nodes[b].owner:
+            continue
+        if {nodes[a].role, nodes[b].role} not in ({ENTRY, RELAY}, {RELAY, EXIT}):
+            continue
+        both = total[nodes[a].role] * total[nodes[b].role]
+        share = Fraction(facts.parameters["link_clip_ppm"], PPM) * volume * weight[a] * weight[b]
+        credit = min(matched, floor(share / both) if both else 0)
+        sums[a] += credit
+        sums[b] += credit
+    return {
+        i: floor(Fraction(cells, 2)) if nodes[i].role == RELAY else cells
+        for i, cells in sums.items()
+    }
+
+
+def match(counts: Iterable[Count]) -> dict[tuple[int, int], int]:
+    """Cells per unordered pair that both sides signed within one bucket (QN-REW-020 to 023)."""
+    sides: dict[tuple[int, int, int], dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for count in counts:
+        sides[count.slot, count.source, count.target][count.side].add(count.cells)
+    pairs: dict[tuple[int, int], int] = defaultdict(int)
+    for (_, source, target), told in sides.items():
+        if len(told[0]) == len(told[1]) == 1:
+            (sent,), (received,) = told[0], told[1]
+            if max(sent, received) <= 1 << 40 and buckets_between(sent, received) <= 1:
+                pairs[min(source, target), max(source, target)] += min(sent, received)
+    return dict(pairs)
+
+
+def bucket_number(cells: int) -> int:
+    """Place of a bucket value among all of them: 16 to an octave, single steps below 16."""
+    octave = max(0, cells.bit_length() - 5)
+    return 16 * octave + (cells >> octave)
+
+
+def buckets_between(a: int, b: int) -> int:
+    """Distance of two bucket values."""
+    return abs(bucket_number(a) - bucket_number(b))
+
+
+def _slot_values(target: int, facts: Facts, memory: Memory) -> list[int]:
+    """P of each slot in permille (QN-REW-040, 043, 044)."""
+    values = []
+    before = memory.last_p.get(target, CARRY)
+    for slot in range(facts.parameters["slots_per_epoch"]):
+        judged = _results(target, slot, facts)
+        before = sorted(judged)[(len(judged) - 1) // 2] if len(judged) >= 3 else min(before, CARRY)
+        values.append(before)
+    return values
+
+
+def _results(target: int, slot: int, facts: Facts) -> list[int]:
+    told: dict[int, set[tuple[int, int]]] = defaultdict(set)
+    drawn = _drawn(target, slot, facts)
+    for probe in facts.probes:
+        if (probe.slot, probe.target) == (slot, target) and probe.auditor in drawn:
+            told[probe.auditor].add((probe.sent, probe.returned))
+    return [
+        floor(Fraction(returned * 1000, sent))
+        for answers in told.values()
+        if len(answers) == 1
+        for sent, returned in answers
+        if sent >= 1 and 0 <= returned <= sent
+    ]
+
+
+def _drawn(target: int, slot: int, facts: Facts) -> set[int]:
+    """Members that must probe a target in a slot."""
+
+    def draw(member: int) -> bytes:
+        place = target.to_bytes(4, "big") + facts.members[member]
+        return derive_key(Label.BEACON_DRAW, b"audit" + facts.beacons[slot] + place)
+
+    wanted = min(facts.parameters["audits_per_slot"], len(facts.members))
+    return set(sorted(range(len(facts.members)), key=draw)[:wanted])
+
+
+def _remember(index: int, outcome: Outcome, last: int, facts: Facts, memory: Memory) -> None:
+    """Reputation and history after the epoch (QN-REW-060)."""
+    parameters = facts.parameters
+    rho = memory.rho.get(index, parameters["reputation_start_ppm"])
+    quality = floor(Fraction(outcome.p * outcome.w, PPM))
+    if quality > rho:
+        rho += floor(Fraction(quality - rho, parameters["reputation_rise"]))
+    else:
+        rho -= floor(Fraction(rho - quality, parameters["reputation_fall"]))
+    memory.rho[index] = rho
+    memory.last_p[index] = last
+    memory.history[index] = [*memory.history.get(index, []), outcome.p][-7:]
