@@ -143,9 +143,11 @@ def _configured(server: str) -> dns.asyncresolver.Resolver:
 
 def _normalised(host: str) -> str:
     try:
-        name = dns.name.from_text(host.rstrip(".").lower())
+        name = dns.name.from_text(host.lower())
     except (dns.exception.DNSException, UnicodeError) as error:
         raise ResolveError("not a host name", rcode="FORMERR", why=str(error)) from error
+    if name == dns.name.root:
+        raise ResolveError("not a host name", rcode="FORMERR", why="the name is empty")
     return name.to_text()
 
 

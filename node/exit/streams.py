@@ -1,0 +1,172 @@
+"""Streams at the exit: one TCP connection each, with backpressure from the stream's credit.
+
+What the core asks (`OpenStream`, `DeliverData`, `EndStream`, …) arrives as method calls; what the
+connection does goes back into the core, followed by one `wake`, so that cells leave in batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+import structlog
+
+from node.circuit.actions import DeliverData, EndStream, OpenStream, ResolveName
+from node.circuit.messages import MAX_ANSWERS, Answer, EndReason
+from node.errors import ExitRefusedError, ResolveError, StreamError
+from node.exit.connector import Connector
+from node.io.pipe import Pipe
+
+_log = structlog.get_logger(__name__)
+
+Key = tuple[int, int]
+"""(circuit handle, stream number)."""
+
+
+class StreamCore(Protocol):
+    """The part of `RelayCore` that streams talk to."""
+
+    def stream_connected(self, circuit: int, stream: int, address: bytes, now: float) -> Any:
+        """The connection stands."""
+
+    def stream_data(self, circuit: int, stream: int, data: bytes) -> int:
+        """Queue data for the client; returns how much was taken."""
+
+    def stream_consumed(self, circuit: int, stream: int, count: int) -> None:
+        """The destination took delivered bytes."""
+
+    def stream_ended(self, circuit: int, stream: int, reason: EndReason) -> None:
+        """Nothing more comes from the destination."""
+
+    def resolved(self, circuit: int, stream: int, answers: list[Answer]) -> None:
+        """A name has answers."""
+
+
+class ExitStreams:
+    """All connections of a node.
+
+    Args:
+        core: Where the circuits end.
+        connector: Opens connections under the exit policy.
+        spawn: Runs a coroutine in the owner's task group.
+        wake: Asks the driver to move cells soon.
+        now: Clock in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        core: StreamCore,
+        connector: Connector,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        wake: Callable[[], None],
+        now: Callable[[], float],
+    ) -> None:
+        self.core = core
+        self.wake = wake
+        self._connector = connector
+        self._spawn = spawn
+        self._now = now
+        self._streams: dict[Key, ExitStream] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def open(self, action: OpenStream) -> None:
+        """Connect in the background."""
+        stream = ExitStream(self, action.circuit, action.stream)
+        self._streams[stream.key] = stream
+        self._spawn(self._connect(stream, action.host, action.port))
+
+    def resolve(self, action: ResolveName) -> None:
+        """Look a name up in the background."""
+        self._spawn(self._resolve(action))
+
+    def deliver(self, action: DeliverData) -> None:
+        """Write client data to the connection."""
+        stream = self._streams.get((action.circuit, action.stream))
+        if stream is not None:
+            stream.write(action.chunks)
+
+    def end(self, action: EndStream) -> None:
+        """The client ended the stream."""
+        stream = self._streams.get((action.circuit, action.stream))
+        if stream is not None:
+            stream.end(action.reason)
+
+    def resume(self, circuit: int, number: int) -> None:
+        """The stream has credit again."""
+        stream = self._streams.get((circuit, number))
+        if stream is not None:
+            stream.resume()
+
+    def close(self) -> None:
+        """Abort every connection."""
+        for stream in list(self._streams.values()):
+            stream.abort()
+
+    def forget(self, stream: ExitStream) -> None:
+        """Called by a stream whose connection is over."""
+        self._streams.pop(stream.key, None)
+
+    async def _connect(self, stream: ExitStream, host: str, port: int) -> None:
+        circuit, number = stream.key
+        try:
+            address = await self._connector.connect(host, port, lambda: stream)
+        except (ExitRefusedError, ResolveError, StreamError) as error:
+            if stream.is_wanted:
+                self.core.stream_ended(circuit, number, _end_reason(error))
+            self.forget(stream)
+        else:
+            self.core.stream_connected(circuit, number, address.packed, self._now())
+        self.wake()
+
+    async def _resolve(self, action: ResolveName) -> None:
+        try:
+            found = await self._connector.resolve(action.host)
+        except ResolveError as error:
+            _log.debug("name not resolved", rcode=error.rcode)
+            self.core.stream_ended(action.circuit, action.stream, EndReason.RESOLVE_FAILED)
+        else:
+            answers = [Answer(a.packed, found.ttl_s) for a in found.addresses[:MAX_ANSWERS]]
+            self.core.resolved(action.circuit, action.stream, answers)
+        self.wake()
+
+
+class ExitStream(Pipe):
+    """One TCP connection to a destination."""
+
+    __slots__ = ("_owner", "key")
+
+    def __init__(self, owner: ExitStreams, circuit: int, number: int) -> None:
+        super().__init__()
+        self.key: Key = (circuit, number)
+        self._owner = owner
+
+    def _send(self, data: bytes) -> int:
+        taken = self._owner.core.stream_data(*self.key, data)
+        self._owner.wake()
+        return taken
+
+    def _consumed(self, count: int) -> None:
+        self._owner.core.stream_consumed(*self.key, count)
+        self._owner.wake()
+
+    def _ended(self, reason: EndReason) -> None:
+        self._owner.core.stream_ended(*self.key, reason)
+        self._owner.wake()
+
+    def _gone(self) -> None:
+        self._owner.forget(self)
+
+
+def _end_reason(error: ExitRefusedError | ResolveError | StreamError) -> EndReason:
+    if isinstance(error, ExitRefusedError):
+        return EndReason.POLICY
+    if isinstance(error, ResolveError):
+        return EndReason.RESOLVE_FAILED
+    if error.why == "connection refused":
+        return EndReason.CONNECT_REFUSED
+    if error.why.startswith("no answer"):
+        return EndReason.CONNECT_TIMEOUT
+    return EndReason.UNREACHABLE

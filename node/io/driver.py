@@ -1,0 +1,274 @@
+"""The relay's driver: moves cells between links and the circuit core, and carries out actions.
+
+One wake-up: cells go into the core, its actions are carried out, and one pass (`_pump`), run once
+per turn of the event loop, pulls what may leave on every ready link, sends it with one flush each
+and returns credits. Nothing here is per cell, and nothing waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from node.circuit.actions import (
+    Action,
+    CloseLink,
+    ConnectNext,
+    DeliverData,
+    EndStream,
+    OpenDirectory,
+    OpenStream,
+    ResolveName,
+    ResumeStream,
+)
+from node.circuit.relay import RelayCore
+from node.exit.streams import ExitStreams
+from node.htx.events import CloseReason
+from node.htx.record import RecordType
+from node.io.endpoint import Link
+from node.io.pool import LinkPool
+
+CELL_RECORD_BYTES = 2_336
+"""Bytes one cell takes on a link, at most."""
+
+LINK_TARGET_BYTES = 512 * 2**10
+"""Cells are pulled for a link while less than this is unsent; the rest stays in fair queues."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Meter(Protocol):
+    """Counts cells between nodes, after the write."""
+
+    def sent(self, node_id: bytes, cells: Sequence[bytes]) -> None:
+        """Cells left for a neighbour."""
+
+    def received(self, node_id: bytes, cells: Sequence[bytes]) -> None:
+        """Cells came from a neighbour."""
+
+
+class DirectoryStreams(Protocol):
+    """Serves directory data on streams."""
+
+    def open(self, circuit: int, stream: int) -> None:
+        """A stream for requests opened."""
+
+    def deliver(self, action: DeliverData) -> bool:
+        """Hand over data; False when the stream is not a directory stream."""
+
+    def end(self, action: EndStream) -> bool:
+        """The client ended it; False when it is not a directory stream."""
+
+    def resume(self, circuit: int, stream: int) -> bool:
+        """It has credit again; False when it is not a directory stream."""
+
+
+class RecordHandler(Protocol):
+    """Handles records of links that are neither cells nor credit."""
+
+    def __call__(self, link: Link, kind: RecordType, content: bytes) -> None:
+        """One RECEIPT, DIR_GET or DIR_DATA record."""
+
+
+@dataclass(slots=True)
+class DriverStats:
+    """What passed through; read by metrics and status."""
+
+    cells_received: int = 0
+    cells_sent: int = 0
+    wakes: int = 0
+    links_opened: int = 0
+    links_closed: int = 0
+    link_violations: int = 0
+
+
+class RelayDriver:
+    """`LinkHandler` of a node.
+
+    Args:
+        core: All circuits.
+        meter: Counts traffic with other nodes.
+        records: Handles receipts and directory records.
+        now: Clock in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        core: RelayCore,
+        meter: Meter,
+        records: RecordHandler,
+        now: Callable[[], float],
+    ) -> None:
+        self.core = core
+        self.stats = DriverStats()
+        self.links: dict[int, Link] = {}
+        self._meter = meter
+        self._records = records
+        self._now = now
+        self._pool: LinkPool | None = None
+        self._exits: ExitStreams | None = None
+        self._directory: DirectoryStreams | None = None
+        self._loop = asyncio.get_running_loop()
+        self._awake = False
+        self._steps: dict[type, Callable[[Any], None]] = {
+            DeliverData: self._deliver,
+            ResumeStream: self._resume,
+            ConnectNext: self._connect,
+            EndStream: self._end,
+            OpenStream: self._open,
+            ResolveName: self._resolve,
+            OpenDirectory: self._open_directory,
+            CloseLink: self._close,
+        }
+
+    def attach(self, pool: LinkPool, exits: ExitStreams, directory: DirectoryStreams) -> None:
+        """Connect the parts that need the driver themselves; call once, before links open."""
+        self._pool, self._exits, self._directory = pool, exits, directory
+
+    # links
+
+    def link_opened(self, link: Link) -> None:
+        """A link stands."""
+        self.stats.links_opened += 1
+        self.links[link.link_id] = link
+        self.core.link_opened(link.link_id, outgoing=link.outgoing)
+        if self._pool is not None and link.peer.node_id is not None:
+            self._pool.added(link)
+
+    def cells_received(self, link: Link, cells: list[bytes]) -> None:
+        """Cells of one wake-up of a link."""
+        self.stats.cells_received += len(cells)
+        if link.peer.node_id is not None:
+            self._meter.received(link.peer.node_id, cells)
+        self.carry_out(self.core.handle_cells(link.link_id, cells, self._now()))
+        self.wake()
+
+    def record_received(self, link: Link, kind: RecordType, content: bytes) -> None:
+        """Credit goes to the core, everything else to the record handler."""
+        if kind is RecordType.CREDIT:
+            self.carry_out(self.core.handle_credit(link.link_id, content, self._now()))
+            self.wake()
+        else:
+            self._records(link, kind, content)
+
+    def link_writable(self, link: Link) -> None:
+        """A link took what was queued."""
+        del link
+        self.wake()
+
+    def link_closed(self, link: Link, reason: CloseReason) -> None:
+        """A link is gone; its circuits hear of it."""
+        if self.links.pop(link.link_id, None) is None:
+            return
+        self.stats.links_closed += 1
+        _log.info("link closed", link=link.link_id, reason=reason.name)
+        if self._pool is not None:
+            self._pool.removed(link)
+        self.carry_out(self.core.link_closed(link.link_id, self._now()))
+        self.wake()
+
+    # the loop
+
+    def wake(self) -> None:
+        """Move cells once, at the end of this turn of the event loop."""
+        if not self._awake:
+            self._awake = True
+            self._loop.call_soon(self._pump)
+
+    def tick(self) -> None:
+        """Deadlines; call about once a second."""
+        self.carry_out(self.core.tick(self._now()))
+        self.wake()
+
+    def _pump(self) -> None:
+        self._awake = False
+        self.stats.wakes += 1
+        core = self.core
+        touched: dict[int, Link] = {}
+        for link_id in core.ready_links():
+            link = self.links.get(link_id)
+            if link is None:
+                continue
+            room = (LINK_TARGET_BYTES - link.queued_bytes) // CELL_RECORD_BYTES
+            if room <= 0:
+                continue
+            cells = core.pull(link_id, room)
+            if cells:
+                link.send_cells(cells)
+                self.stats.cells_sent += len(cells)
+                touched[link_id] = link
+                if link.peer.node_id is not None:
+                    self._meter.sent(link.peer.node_id, cells)
+        for link_id, content in core.take_credits():
+            link = self.links.get(link_id)
+            if link is not None:
+                link.send_record(RecordType.CREDIT, content)
+                touched[link_id] = link
+        for link in touched.values():
+            link.flush()
+
+    # actions
+
+    def carry_out(self, actions: Sequence[Action]) -> None:
+        """Do what the core asks."""
+        for action in actions:
+            self._steps[type(action)](action)
+
+    def _open(self, action: OpenStream) -> None:
+        if self._exits is not None:
+            self._exits.open(action)
+
+    def _resolve(self, action: ResolveName) -> None:
+        if self._exits is not None:
+            self._exits.resolve(action)
+
+    def _open_directory(self, action: OpenDirectory) -> None:
+        if self._directory is not None:
+            self._directory.open(action.circuit, action.stream)
+
+    def _deliver(self, action: DeliverData) -> None:
+        if self._directory is not None and self._directory.deliver(action):
+            return
+        if self._exits is not None:
+            self._exits.deliver(action)
+
+    def _resume(self, action: ResumeStream) -> None:
+        if self._directory is not None and self._directory.resume(action.circuit, action.stream):
+            return
+        if self._exits is not None:
+            self._exits.resume(action.circuit, action.stream)
+
+    def _end(self, action: EndStream) -> None:
+        if self._directory is not None and self._directory.end(action):
+            return
+        if self._exits is not None:
+            self._exits.end(action)
+
+    def _connect(self, action: ConnectNext) -> None:
+        circuit = action.circuit
+
+        def connected(link: Link | None, cause: str) -> None:
+            del cause
+            if link is None:
+                self.carry_out(self.core.link_failed(circuit, self._now()))
+            else:
+                self.carry_out(self.core.link_ready(circuit, link.link_id, self._now()))
+            self.wake()
+
+        if self._pool is None:
+            connected(None, "no pool")
+        else:
+            self._pool.want(action.node_index, action.node_id, connected)
+
+    def _close(self, action: CloseLink) -> None:
+        link = self.links.get(action.link_id)
+        if link is not None:
+            self.stats.link_violations += 1
+            _log.warning("peer broke a rule of the link", link=action.link_id, why=action.why)
+            link.close(CloseReason.PROTOCOL)
+            self.link_closed(link, CloseReason.PROTOCOL)
