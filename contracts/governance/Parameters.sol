@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
+import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
+import {IParameters} from "../../interfaces/IParameters.sol";
+import {Owned} from "./Owned.sol";
+
+/// @title Implementation of IParameters
+/// @dev Documented in IParameters.
+contract Parameters is IParameters, Owned {
+    using Checkpoints for Checkpoints.Trace208;
+
+    struct Entry {
+        bool known;
+        uint128 min;
+        uint128 max;
+        Checkpoints.Trace208 history;
+    }
+
+    /// @inheritdoc IParameters
+    bytes32 public override paramsHash;
+
+    bytes32[] private _keys;
+    mapping(bytes32 key => Entry) private _entries;
+
+    /// @param owner_ The timelock.
+    /// @param keys_ In declared order.
+    /// @param values_ First values, each within its bounds.
+    /// @param mins Least values.
+    /// @param maxs Greatest values, below 2^128.
+    constructor(
+        address owner_,
+        bytes32[] memory keys_,
+        uint256[] memory values_,
+        uint256[] memory mins,
+        uint256[] memory maxs
+    ) Owned(owner_) {
+        uint256 count = keys_.length;
+        if (values_.length != count || mins.length != count || maxs.length != count) revert LengthMismatch();
+        for (uint256 i = 0; i < count; ++i) {
+            bytes32 key = keys_[i];
+            Entry storage entry = _entries[key];
+            if (key == bytes32(0) || entry.known) revert InvalidKey(key);
+            entry.known = true;
+            entry.min = SafeCast.toUint128(mins[i]);
+            entry.max = SafeCast.toUint128(maxs[i]);
+            _push(entry, key, values_[i]);
+        }
+        _keys = keys_;
+        paramsHash = keccak256(abi.encode(keys_, values_));
+    }
+
+    /// @inheritdoc IParameters
+    function set(bytes32 key, uint256 value) external override onlyOwner {
+        Entry storage entry = _entry(key);
+        uint256 oldValue = entry.history.latest();
+        _push(entry, key, value);
+        bytes32 newHash = keccak256(abi.encode(_keys, values()));
+        paramsHash = newHash;
+        emit ParameterSet(key, oldValue, value, newHash);
+    }
+
+    /// @inheritdoc IParameters
+    function get(bytes32 key) external view override returns (uint256) {
+        return _entry(key).history.latest();
+    }
+
+    /// @inheritdoc IParameters
+    function getPast(bytes32 key, uint256 timepoint) external view override returns (uint256) {
+        uint48 clock = Time.timestamp();
+        if (timepoint >= clock) revert FutureLookup(timepoint, clock);
+        return _entry(key).history.upperLookupRecent(SafeCast.toUint48(timepoint));
+    }
+
+    /// @inheritdoc IParameters
+    function bounds(bytes32 key) external view override returns (uint256 min, uint256 max) {
+        Entry storage entry = _entry(key);
+        return (entry.min, entry.max);
+    }
+
+    /// @inheritdoc IParameters
+    function keys() external view override returns (bytes32[] memory) {
+        return _keys;
+    }
+
+    /// @inheritdoc IParameters
+    function values() public view override returns (uint256[] memory all) {
+        uint256 count = _keys.length;
+        all = new uint256[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            all[i] = _entries[_keys[i]].history.latest();
+        }
+    }
+
+    function _push(Entry storage entry, bytes32 key, uint256 value) private {
+        if (value < entry.min || value > entry.max) revert OutOfBounds(key, value, entry.min, entry.max);
+        entry.history.push(Time.timestamp(), uint208(value));
+    }
+
+    function _entry(bytes32 key) private view returns (Entry storage entry) {
+        entry = _entries[key];
+        if (!entry.known) revert UnknownParameter(key);
+    }
+}

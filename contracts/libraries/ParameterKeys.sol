@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+/// @title Keys of the network parameters that contracts read
+/// @dev The ASCII field names of the network parameters, padded with zeros to 32 bytes.
+library ParameterKeys {
+    bytes32 internal constant SLOT_S = "slot_s";
+    bytes32 internal constant SLOTS_PER_EPOCH = "slots_per_epoch";
+    bytes32 internal constant REPORT_DEADLINE_S = "report_deadline_s";
+    bytes32 internal constant CHALLENGE_WINDOW_S = "challenge_window_s";
+    bytes32 internal constant UNBOND_S = "unbond_s";
+    bytes32 internal constant EMISSION_WEI = "emission_wei";
+    bytes32 internal constant SLOTS_ENTRY = "slots_entry";
+    bytes32 internal constant SLOTS_RELAY = "slots_relay";
+    bytes32 internal constant SLOTS_MIX = "slots_mix";
+    bytes32 internal constant SLOTS_EXIT = "slots_exit";
+    bytes32 internal constant MIN_BOND_WEI = "min_bond_wei";
+    bytes32 internal constant COMMITTEE_BOND_WEI = "committee_bond_wei";
+    bytes32 internal constant VOTING_DELAY_S = "voting_delay_s";
+    bytes32 internal constant VOTING_PERIOD_S = "voting_period_s";
+    bytes32 internal constant LATE_EXTENSION_S = "late_extension_s";
+    bytes32 internal constant TIMELOCK_S = "timelock_s";
+    bytes32 internal constant PROPOSAL_THRESHOLD_PPM = "proposal_threshold_ppm";
+    bytes32 internal constant QUORUM_PPM = "quorum_ppm";
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ICommittee} from "../../interfaces/ICommittee.sol";
+import {IEpochs} from "../../interfaces/IEpochs.sol";
+import {IParameters} from "../../interfaces/IParameters.sol";
+import {Owned} from "../governance/Owned.sol";
+import {ParameterKeys} from "../libraries/ParameterKeys.sol";
+
+/// @title Implementation of ICommittee
+/// @dev Documented in ICommittee.
+contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    /// @dev `signer`, `bonded`, `from` and `until` share one slot, the only one a quorum check reads per member.
+    struct Seat {
+        address signer;
+        bool bonded;
+        uint40 from;
+        uint40 until;
+        address owner;
+        uint256 bond;
+        string url;
+    }
+
+    uint256 private constant SEATS_MAX = 256;
+    uint256 private constant SIGNATURE_BYTES = 65;
+    uint32 private constant ISSUANCE_EPOCHS = 7;
+    uint32 private constant BOND_LOCK_EPOCHS = 49;
+    bytes32 private constant CONSENSUS_TYPEHASH = keccak256("Consensus(uint64 validAfter,bytes32 hash)");
+
+    /// @inheritdoc ICommittee
+    IERC20 public immutable override token;
+    /// @inheritdoc ICommittee
+    IParameters public immutable override parameters;
+    /// @inheritdoc ICommittee
+    IEpochs public immutable override epochs;
+
+    /// @inheritdoc ICommittee
+    mapping(uint64 validAfter => bytes32) public override anchorOf;
+
+    Seat[] private _seats;
+    mapping(address account => uint256 indexPlusOne) private _byOwner;
+    mapping(address signer => uint256 indexPlusOne) private _bySigner;
+
+    constructor(
+        address owner_,
+        IERC20 token_,
+        IParameters parameters_,
+        IEpochs epochs_,
+        Member[] memory members_
+    ) Owned(owner_) EIP712("QNet", "1") {
+        if (address(epochs_) == address(0)) revert ZeroAddress();
+        token = token_;
+        parameters = parameters_;
+        epochs = epochs_;
+        if (members_.length == 0) revert BadQuorum(0, 1);
+        for (uint256 i = 0; i < members_.length; ++i) {
+            _admit(members_[i], uint40(block.timestamp));
+        }
+    }
+
+    /// @inheritdoc ICommittee
+    function depositBond() external override nonReentrant {
+        uint256 index = memberOf(msg.sender);
+        Seat storage seat = _seats[index];
+        if (seat.bonded) revert AlreadyBonded(index);
+        uint256 amount = parameters.get(ParameterKeys.COMMITTEE_BOND_WEI);
+        seat.bonded = true;
+        seat.bond = amount;
+        emit BondDeposited(index, msg.sender, amount);
+        token.safeTransferFrom(msg.sender, address(this), amount);
+    }
+
+    /// @inheritdoc ICommittee
+    function withdrawBond() external override nonReentrant {
+        uint256 index = memberOf(msg.sender);
+        Seat storage seat = _seats[index];
+        if (!seat.bonded) revert NotBonded(index);
+        if (seat.until == 0) revert BondLocked(type(uint256).max);
+        uint256 unlocksAt = seat.until + _epochSeconds() * BOND_LOCK_EPOCHS;
+        if (block.timestamp < unlocksAt) revert BondLocked(unlocksAt);
+        uint256 amount = seat.bond;
+        seat.bonded = false;
+        seat.bond = 0;
+        emit BondWithdrawn(index, msg.sender, amount);
+        token.safeTransfer(msg.sender, amount);
+    }
+
+    /// @inheritdoc ICommittee
+    function anchor(uint64 validAfter, bytes32 hash, uint256 bitmap, bytes calldata signatures) external override {
+        if (hash == bytes32(0)) revert EmptyHash();
+        if (anchorOf[validAfter] != bytes32(0)) revert AlreadyAnchored(validAfter, anchorOf[validAfter]);
+        checkQuorum(consensusDigest(validAfter, hash), bitmap, signatures);
+        anchorOf[validAfter] = hash;
+        emit ConsensusAnchored(validAfter, hash, bitmap);
+    }
+
+    /// @inheritdoc ICommittee
+    function addMember(Member calldata member) external override onlyOwner returns (uint256 index) {
+        return _admit(member, SafeCast.toUint40(nextIssuanceEpochStart()));
+    }
+
+    /// @inheritdoc ICommittee
+    function removeMember(uint256 index) external override onlyOwner {
+        if (index >= _seats.length || _seats[index].until != 0) revert NoSuchMember(index);
+        uint40 until = SafeCast.toUint40(nextIssuanceEpochStart());
+        uint256 remaining;
+        for (uint256 i = 0; i < _seats.length; ++i) {
+            if (i != index && _isActiveAt(_seats[i], until)) ++remaining;
+        }
+        if (remaining == 0) revert LastMember();
+        _seats[index].until = until;
+        emit MemberRemoved(index, _seats[index].signer, until);
+    }
+
+    /// @inheritdoc ICommittee
+    function checkQuorum(bytes32 digest, uint256 bitmap, bytes calldata signatures) public view override {
+        uint256 seats = _seats.length;
+        uint256 active;
+        uint256 got;
+        for (uint256 i = 0; i < seats; ++i) {
+            Seat storage seat = _seats[i];
+            bool isActive = _isActiveAt(seat, block.timestamp);
+            if (isActive) ++active;
+            if ((bitmap >> i) & 1 == 0) continue;
+            uint256 offset = got * SIGNATURE_BYTES;
+            ++got;
+            if (signatures.length < offset + SIGNATURE_BYTES) {
+                revert BadSignatureLength(signatures.length, offset + SIGNATURE_BYTES);
+            }
+            (address signer, ECDSA.RecoverError problem,) =
+                ECDSA.tryRecoverCalldata(digest, signatures[offset:offset + SIGNATURE_BYTES]);
+            if (problem != ECDSA.RecoverError.NoError || signer != seat.signer || !isActive || !seat.bonded) {
+                revert BadSignature(i);
+            }
+        }
+        if (seats < SEATS_MAX && bitmap >> seats != 0) revert BadSignature(seats);
+        if (signatures.length != got * SIGNATURE_BYTES) {
+            revert BadSignatureLength(signatures.length, got * SIGNATURE_BYTES);
+        }
+        uint256 need = _quorumOf(active);
+        if (got < need) revert BadQuorum(got, need);
+    }
+
+    /// @inheritdoc ICommittee
+    function members() external view override returns (MemberInfo[] memory all) {
+        all = new MemberInfo[](_seats.length);
+        for (uint256 i = 0; i < all.length; ++i) {
+            Seat storage seat = _seats[i];
+            bool active = _isActiveAt(seat, block.timestamp);
+            all[i] = MemberInfo(seat.owner, seat.signer, seat.url, seat.bonded, active, seat.from, seat.until);
+        }
+    }
+
+    /// @inheritdoc ICommittee
+    function size() public view override returns (uint256 active) {
+        for (uint256 i = 0; i < _seats.length; ++i) {
+            if (_isActiveAt(_seats[i], block.timestamp)) ++active;
+        }
+    }
+
+    /// @inheritdoc ICommittee
+    function quorum() external view override returns (uint256) {
+        return _quorumOf(size());
+    }
+
+    /// @inheritdoc ICommittee
+    function isMember(address signer) external view override returns (bool) {
+        uint256 found = _bySigner[signer];
+        if (found == 0) return false;
+        Seat storage seat = _seats[found - 1];
+        return seat.bonded && _isActiveAt(seat, block.timestamp);
+    }
+
+    /// @inheritdoc ICommittee
+    function memberOf(address account) public view override returns (uint256 index) {
+        uint256 found = _byOwner[account];
+        if (found == 0) revert NotMember(account);
+        return found - 1;
+    }
+
+    /// @inheritdoc ICommittee
+    function bondOf(uint256 index) external view override returns (uint256) {
+        if (index >= _seats.length) revert NoSuchMember(index);
+        return _seats[index].bond;
+    }
+
+    /// @inheritdoc ICommittee
+    function nextIssuanceEpochStart() public view override returns (uint256) {
+        return epochs.epochStart((epochs.currentEpoch() / ISSUANCE_EPOCHS + 1) * ISSUANCE_EPOCHS);
+    }
+
+    /// @inheritdoc ICommittee
+    function consensusDigest(uint64 validAfter, bytes32 hash) public view override returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(CONSENSUS_TYPEHASH, validAfter, hash)));
+    }
+
+    function _admit(Member memory member, uint40 from) private returns (uint256 index) {
+        bool empty = member.owner == address(0) || member.signer == address(0);
+        if (empty || _byOwner[member.owner] != 0 || _bySigner[member.signer] != 0) {
+            revert InvalidMember(member.owner, member.signer);
+        }
+        index = _seats.length;
+        if (index == SEATS_MAX) revert TooManyMembers(SEATS_MAX);
+        _byOwner[member.owner] = index + 1;
+        _bySigner[member.signer] = index + 1;
+        _seats.push(Seat(member.signer, false, from, 0, member.owner, 0, member.url));
+        emit MemberAdded(index, member.owner, member.signer, from);
+    }
+
+    function _epochSeconds() private view returns (uint256) {
+        return uint256(epochs.slotSeconds()) * epochs.slotsPerEpoch();
+    }
+
+    function _isActiveAt(Seat storage seat, uint256 time) private view returns (bool) {
+        return seat.from <= time && (seat.until == 0 || time < seat.until);
+    }
+
+    function _quorumOf(uint256 n) private pure returns (uint256) {
+        if (n == 0) return 1;
+        uint256 f = (n - 1) / 3;
+        return (n + f) / 2 + 1;
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {ICommittee} from "./ICommittee.sol";
+import {IEpochs} from "./IEpochs.sol";
+import {IOwned} from "./IOwned.sol";
+import {IParameters} from "./IParameters.sol";
+
+/// @title Reports of epochs
+/// @notice Takes one quorum-signed report per epoch, lets a challenge window pass, and then makes it final for good.
+/// @dev Trust: a quorum of the committee. The contract checks order, time, budget, parameters and signatures; it cannot
+/// check the rewards themselves. The owner can disable a report while its window is open.
+interface IReportOracle is IOwned {
+    /// @notice What the committee states about an epoch. Roots are of OpenZeppelin-standard Merkle trees.
+    struct EpochReport {
+        uint32 epoch;
+        bytes32 paramsHash;
+        bytes32 nodesRoot;
+        bytes32 evidenceRoot;
+        bytes32 auditRoot;
+        uint128 totalReward;
+        uint32 nodeCount;
+        bytes32 dataHash;
+        bytes32 prevReportHash;
+    }
+
+    /// @notice What a report says about a node; the leaf itself settles its rewards.
+    /// @dev Amounts in wei. `slotP` packs 24 values of 10 bits, slot 0 lowest. `w` and `rho` in millionths.
+    /// `cumOperator` and `cumPool` are the sums of all rewards since registration.
+    struct NodeLeaf {
+        uint32 epoch;
+        uint32 node;
+        uint256 bond;
+        uint256 stake;
+        uint256 slotP;
+        uint32 w;
+        uint32 rho;
+        uint256 reward;
+        uint256 cumOperator;
+        uint256 cumPool;
+    }
+
+    enum Status {
+        None,
+        Submitted,
+        Final,
+        Disabled
+    }
+
+    /// @notice A report was taken. `hash` is its EIP-712 digest, which the committee signed.
+    event ReportSubmitted(uint32 indexed epoch, bytes32 hash, uint256 bitmap, address submitter);
+    /// @notice A report became final.
+    event ReportFinalized(uint32 indexed epoch, bytes32 hash);
+    /// @notice A report was disabled, by itself or because it follows a disabled one.
+    event ReportDisabled(uint32 indexed epoch, bytes32 hash);
+
+    /// @notice The epoch was never started.
+    error EpochNotStarted(uint32 epoch);
+    /// @notice The epoch lasts until `end`.
+    error EpochNotOver(uint32 epoch, uint256 end);
+    /// @notice The epoch has a live report.
+    error AlreadyReported(uint32 epoch);
+    /// @notice Reports come one epoch after the other, skipped ones left out.
+    error ReportOutOfOrder(uint32 expected, uint32 got);
+    /// @notice The report came after its deadline.
+    error DeadlinePassed(uint32 epoch, uint256 deadline);
+    /// @notice The deadline for the report is not over.
+    error DeadlineNotPassed(uint32 epoch, uint256 deadline);
+    /// @notice Too many reports wait to become final.
+    error TooManyUnfinished(uint256 max);
+    /// @notice The rewards exceed the budget of the epoch.
+    error BudgetExceeded(uint256 totalReward, uint256 budget);
+    /// @notice The report names more nodes than are registered.
+    error TooManyNodes(uint32 nodeCount, uint32 registered);
+    /// @notice The report was computed with other parameters.
+    error WrongParameters(bytes32 expected, bytes32 got);
+    /// @notice The report does not follow the last live report.
+    error WrongPredecessor(bytes32 expected, bytes32 got);
+    /// @notice The report is not in the state the call needs.
+    error WrongStatus(uint32 epoch, Status status);
+    /// @notice The challenge window is open until `until`.
+    error WindowOpen(uint256 until);
+    /// @notice The report before this one is not final.
+    error PredecessorNotFinal(uint32 epoch);
+    /// @notice Only Epochs skips epochs.
+    error NotEpochs(address caller);
+
+    function parameters() external view returns (IParameters);
+    function epochs() external view returns (IEpochs);
+    function committee() external view returns (ICommittee);
+
+    /// @notice Digest the committee signs: EIP-712, domain QNet, version 1, this contract. It is the report's hash.
+    function reportDigest(EpochReport calldata r) external view returns (bytes32);
+
+    /// @notice keccak256(keccak256(abi.encode(uint8(1), chain id, this contract, the leaf's fields in order))).
+    function leafHash(NodeLeaf calldata leaf) external view returns (bytes32);
+
+    /// @notice Submit the report of an ended epoch with the signatures of a quorum. Anyone.
+    /// @param bitmap Bit i stands for member i of the committee.
+    /// @param signatures 65 bytes r, s, v each, in the order of the members.
+    function submit(EpochReport calldata r, uint256 bitmap, bytes calldata signatures) external;
+
+    /// @notice Make a report final after its challenge window. Anyone, in order of epochs.
+    function finalize(uint32 epoch) external;
+
+    /// @notice Disable a report that is not final and all that follow it; they can be reported anew. Only the owner.
+    function disable(uint32 epoch) external;
+
+    /// @notice Record that an epoch stays without a report. Only Epochs, after the deadline.
+    function markSkipped(uint32 epoch) external;
+
+    /// @notice The latest report of an epoch, its hash, when it came, and its status.
+    function report(uint32 epoch)
+        external
+        view
+        returns (EpochReport memory r, bytes32 hash, uint64 submittedAt, Status status);
+
+    /// @notice Whether the report of an epoch is final.
+    function isFinal(uint32 epoch) external view returns (bool);
+
+    /// @notice Root over the node leaves of an epoch's latest report.
+    function nodesRoot(uint32 epoch) external view returns (bytes32);
+
+    /// @notice Moment until which the report of an epoch is taken.
+    function reportDeadline(uint32 epoch) external view returns (uint256);
+
+    /// @notice The epoch whose report comes next.
+    function nextEpoch() external view returns (uint32);
+
+    /// @notice Hash of the last live report: the predecessor of the next; 0 before the first.
+    function lastReportHash() external view returns (bytes32);
+
+    /// @notice Reports that wait to become final.
+    function unfinished() external view returns (uint32);
+}
