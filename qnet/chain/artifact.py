@@ -21,15 +21,29 @@ class Artifact:
         name: its name in Solidity.
         abi: its interface.
         creation_code: what a transaction without receiver carries, before the arguments.
+        runtime_code: what stands on the chain afterwards, constants of the constructor left zero.
+        constants: (offset, length) of those constants in the runtime code.
     """
 
     name: str
     abi: Abi
     creation_code: bytes
+    runtime_code: bytes
+    constants: tuple[tuple[int, int], ...]
 
     def deployment_code(self, arguments: Sequence[object]) -> bytes:
         """Return creation code followed by the encoded constructor arguments."""
         return self.creation_code + self.abi.encode_constructor(arguments)
+
+    def is_code(self, code: bytes) -> bool:
+        """Tell whether code on a chain was compiled from this contract."""
+        return self._masked(code) == self._masked(self.runtime_code)
+
+    def _masked(self, code: bytes) -> bytes:
+        masked = bytearray(code)
+        for offset, length in self.constants:
+            masked[offset : offset + length] = bytes(length)
+        return bytes(masked)
 
 
 @cache
@@ -43,7 +57,17 @@ def load_artifact(name: str) -> Artifact:
     if not path.is_file():
         raise NotFoundError(f"no compiled contract {name}", try_=("run scripts/compile-contracts",))
     found = json.loads(path.read_text(encoding="utf-8"))
-    return Artifact(name, Abi(found["abi"]), bytes.fromhex(found["bytecode"].removeprefix("0x")))
+    return Artifact(
+        name=name,
+        abi=Abi(found["abi"]),
+        creation_code=_code(found["bytecode"]),
+        runtime_code=_code(found["deployedBytecode"]),
+        constants=tuple((offset, length) for offset, length in found["immutableReferences"]),
+    )
+
+
+def _code(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
 
 
 @cache

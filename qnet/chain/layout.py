@@ -1,0 +1,185 @@
+"""What a deployment consists of: the contracts in order, and where each will stand.
+
+Contracts that know each other hold the others' addresses as constants. That works because an
+address follows from the deployer's account and nonce: all are computed before the first is made.
+
+Source: docs/reference/contracts.md, section Deployment.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from qnet.chain.artifact import load_artifact
+from qnet.chain.deployment import Profile
+from qnet.chain.values import Call
+from qnet.crypto.keys import keccak256
+from qnet.parameters import BOUNDS, NetworkParameters, parameter_key
+
+PINNED_PARAMETERS: Final = ("slot_s", "slots_per_epoch")
+"""The calendar is fixed at birth: the bounds of these are their values."""
+PROXY: Final = "ERC1967Proxy"
+IMPLEMENTATION: Final = "Implementation"
+"""Suffix under which the code behind a proxy is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSeat:
+    """A founding member of the committee; addresses have 20 bytes."""
+
+    owner: bytes
+    signer: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRequest:
+    """Everything a deployment depends on.
+
+    Args:
+        parameters: first values.
+        profile: profile they come from.
+        genesis_s: unix time at which epoch 0 starts.
+        beacon_anchor: 32-byte head of the beacon's hash chain.
+        members: founding committee.
+        allocations: (account, wei) for each first holder.
+        vault_wei: tokens for rewards; the supply is this and the allocations.
+    """
+
+    parameters: NetworkParameters
+    profile: Profile
+    genesis_s: int
+    beacon_anchor: bytes
+    members: Sequence[MemberSeat]
+    allocations: Sequence[tuple[bytes, int]]
+    vault_wei: int
+
+    @property
+    def supply_wei(self) -> int:
+        """All tokens that will ever exist."""
+        return self.vault_wei + sum(amount for _, amount in self.allocations)
+
+    def hash(self) -> bytes:
+        """32 bytes that differ when anything in the request differs."""
+        described = repr(
+            (
+                sorted(self.parameters.to_map().items()),
+                self.profile,
+                self.genesis_s,
+                self.beacon_anchor,
+                [(seat.owner, seat.signer, seat.url) for seat in self.members],
+                list(self.allocations),
+                self.vault_wei,
+            )
+        )
+        return keccak256(described.encode())
+
+
+Addresses = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """One contract to create.
+
+    Args:
+        name: its name in the layout.
+        artifact: the compiled contract it is made from.
+        arguments: constructor arguments, given where everything will stand.
+    """
+
+    name: str
+    artifact: str
+    arguments: Callable[[Addresses], Sequence[object]]
+
+    def call(self, addresses: Addresses) -> Call:
+        """Return the transaction that creates it."""
+        code = load_artifact(self.artifact).deployment_code(self.arguments(addresses))
+        return Call(None, code, label=f"create {self.name}")
+
+
+def creations(request: DeploymentRequest, deployer: bytes) -> list[Creation]:
+    """List the contracts in the order in which they are created."""
+    params = request.parameters.to_map()
+    pinned = {name: params[name] for name in PINNED_PARAMETERS}
+
+    def parameters(at: Addresses) -> Sequence[object]:
+        return (
+            at["QNetTimelock"],
+            [parameter_key(name) for name in params],
+            list(params.values()),
+            [pinned.get(name, bounds.low) for name, bounds in BOUNDS.items()],
+            [pinned.get(name, bounds.high) for name, bounds in BOUNDS.items()],
+        )
+
+    def epochs(at: Addresses) -> Sequence[object]:
+        known = ("QNetTimelock", "Parameters", "NodeRegistry", "ReportOracle", "RewardVault")
+        return (*(at[name] for name in known), request.genesis_s, request.beacon_anchor)
+
+    def committee(at: Addresses) -> Sequence[object]:
+        known = ("QNetTimelock", "QNetToken", "Parameters", "Epochs")
+        seats = [(seat.owner, seat.signer, seat.url) for seat in request.members]
+        return (*(at[name] for name in known), seats)
+
+    return [
+        Creation("QNetToken", "QNetToken", lambda _: (deployer, request.supply_wei)),
+        Creation("Parameters", "Parameters", parameters),
+        Creation("QNetTimelock", "QNetTimelock", _links("Parameters", "QNetGovernor")),
+        Creation("Epochs", "Epochs", epochs),
+        Creation("Committee", "Committee", committee),
+        *_proxied(
+            "NodeRegistry",
+            ("QNetTimelock", "Parameters", "Epochs", "StakeHub"),
+            lambda at: (at["QNetTimelock"],),
+        ),
+        *_proxied(
+            "StakeHub",
+            (
+                "QNetTimelock",
+                "QNetToken",
+                "Parameters",
+                "Epochs",
+                "NodeRegistry",
+                "ReportOracle",
+                "RewardVault",
+            ),
+        ),
+        *_proxied("ReportOracle", ("QNetTimelock", "Parameters", "Epochs", "Committee")),
+        Creation("RewardVault", "RewardVault", _links("QNetToken", "Epochs", "StakeHub")),
+        Creation(
+            "QNetGovernor",
+            "QNetGovernor",
+            _links("QNetToken", "StakeHub", "RewardVault", "QNetTimelock", "Parameters"),
+        ),
+        Creation("VersionRegistry", "VersionRegistry", _links("QNetTimelock", "Epochs")),
+    ]
+
+
+def _links(*names: str) -> Callable[[Addresses], Sequence[object]]:
+    return lambda at: tuple(at[name] for name in names)
+
+
+def _proxied(
+    name: str,
+    links: Sequence[str],
+    initialize: Callable[[Addresses], Sequence[object]] = lambda _: (),
+) -> list[Creation]:
+    """List an upgradeable contract: its code, then the proxy that holds its state."""
+    entry = load_artifact(name).abi.function("initialize")
+
+    def proxy(at: Addresses) -> Sequence[object]:
+        return (at[name + IMPLEMENTATION], entry.encode_call(initialize(at)))
+
+    return [Creation(name + IMPLEMENTATION, name, _links(*links)), Creation(name, PROXY, proxy)]
+
+
+def create_address(deployer: bytes, nonce: int) -> bytes:
+    """Address (20 bytes) of the contract an account creates with a nonce.
+
+    Source: Ethereum yellow paper, section 7: keccak256(rlp([sender, nonce])).
+    """
+    encoded_nonce = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    if nonce == 0 or nonce >= 0x80:
+        encoded_nonce = bytes([0x80 + len(encoded_nonce)]) + encoded_nonce
+    payload = bytes([0x80 + len(deployer)]) + deployer + encoded_nonce
+    return keccak256(bytes([0xC0 + len(payload)]) + payload)[12:]
