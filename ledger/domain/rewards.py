@@ -1,0 +1,170 @@
+"""Rewards in integers: clip, N̂, expected, W and R.
+
+Multiply first, divide once, round down. Source: docs/spec/rewards.md, QN-REW-020 to 053.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ledger.domain.reputation import expected_weight, stake_factor
+from ledger.domain.state import EARNING_ROLES, M, NetworkState, NodeView
+from qnet.messages.descriptor import Role
+from qnet.parameters import NetworkParameters
+
+Pair = tuple[int, int]
+"""Two registry indexes, the lower first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Credits of one epoch.
+
+    Args:
+        matched: cells per pair that counts, ascending.
+        credited: cells per node that takes part.
+        work_ppm: W per node that takes part.
+        n_hat_cells: N̂ for the next epoch.
+    """
+
+    matched: Mapping[Pair, int]
+    credited: Mapping[int, int]
+    work_ppm: Mapping[int, int]
+    n_hat_cells: int
+
+
+def role_budget(budget_wei: int, role: Role, parameters: NetworkParameters) -> int:
+    """B_r: a role's part of an epoch's budget in wei (QN-REW-003)."""
+    shares = {
+        Role.ENTRY: parameters.weight_entry_ppm,
+        Role.RELAY: parameters.weight_relay_ppm,
+        Role.MIX: parameters.weight_mix_ppm,
+        Role.EXIT: parameters.weight_exit_ppm,
+    }
+    return budget_wei * shares[role] // M
+
+
+def role_slots(role: Role, parameters: NetworkParameters) -> int:
+    """k_r: paid slots of a role."""
+    slots = {
+        Role.ENTRY: parameters.slots_entry,
+        Role.RELAY: parameters.slots_relay,
+        Role.MIX: parameters.slots_mix,
+        Role.EXIT: parameters.slots_exit,
+    }
+    return slots[role]
+
+
+def reward(
+    budget_wei: int,
+    slots: int,
+    stake_wei: int,
+    bond_wei: int,
+    p_ppm: int,
+    w_ppm: int,
+    parameters: NetworkParameters,
+) -> int:
+    """R of a paid node in wei (QN-REW-050).
+
+    Args:
+        budget_wei: B_r, the role's part of the budget.
+        slots: k_r.
+        stake_wei: stake that counts.
+        bond_wei: own bond that counts.
+        p_ppm: epoch P.
+        w_ppm: W.
+        parameters: Z and alpha.
+    """
+    sigma = stake_factor(stake_wei, parameters.stake_reference_wei)
+    own = stake_factor(bond_wei, parameters.stake_reference_wei)
+    alpha = parameters.alpha_ppm
+    numerator = budget_wei * sigma * (M * M + alpha * own) * p_ppm**2 * w_ppm
+    return numerator // (slots * M * (M * M + alpha * M) * M * M * M)
+
+
+def expected_weights(
+    nodes: Sequence[NodeView], state: NetworkState, parameters: NetworkParameters
+) -> dict[int, int]:
+    """Expected weight of every node that takes part (QN-REW-014)."""
+    start = parameters.reputation_start_ppm
+    return {
+        node.index: expected_weight(state.record(node.index, start), node.bond_wei, parameters)
+        for node in nodes
+        if node.takes_part
+    }
+
+
+def measure_work(
+    nodes: Sequence[NodeView],
+    matched: Mapping[Pair, int],
+    state: NetworkState,
+    parameters: NetworkParameters,
+) -> Work:
+    """Clip the matched traffic, sum it per node and compare it with what was expected.
+
+    Args:
+        nodes: the snapshot.
+        matched: cells per pair; pairs that cannot earn are left out (QN-REW-024).
+        state: before the epoch.
+        parameters: of the epoch.
+    """
+    weights = expected_weights(nodes, state, parameters)
+    views = {node.index: node for node in nodes if node.takes_part}
+    totals = dict.fromkeys(Role, 0)
+    for index, weight in weights.items():
+        totals[views[index].role] += weight
+    counting = {
+        pair: cells
+        for pair, cells in sorted(matched.items())
+        if cells > 0 and _earns(views.get(pair[0]), views.get(pair[1]))
+    }
+    carried = _carried(views, counting)
+    volume = max(state.n_hat_cells, parameters.traffic_floor_cells)
+    credited: dict[int, int] = {}
+    work: dict[int, int] = {}
+    for index, node in views.items():
+        total = totals[node.role]
+        share = parameters.link_clip_ppm * volume * weights[index]
+        credited[index] = min(carried[index], share // (M * total) if total else 0)
+        work[index] = _work(credited[index], weights[index], total, state.n_hat_cells, parameters)
+    return Work(counting, credited, work, _next_n_hat(views, credited))
+
+
+def _earns(left: NodeView | None, right: NodeView | None) -> bool:
+    """Whether a pair counts: entry and relay, or relay and exit, different owners (QN-REW-024)."""
+    if left is None or right is None or left.owner == right.owner:
+        return False
+    return {left.role, right.role} in ({Role.ENTRY, Role.RELAY}, {Role.RELAY, Role.EXIT})
+
+
+def _carried(views: Mapping[int, NodeView], matched: Mapping[Pair, int]) -> dict[int, int]:
+    """Cells that passed each node; a relay's two sides are halved once (QN-REW-026)."""
+    sums = dict.fromkeys(views, 0)
+    for pair, cells in matched.items():
+        for index in pair:
+            sums[index] += cells
+    return {
+        index: cells // 2 if views[index].role is Role.RELAY else cells
+        for index, cells in sums.items()
+    }
+
+
+def _work(
+    credited: int, weight: int, total_weight: int, n_hat: int, parameters: NetworkParameters
+) -> int:
+    """W in ppm (QN-REW-032, 033)."""
+    if n_hat < parameters.traffic_floor_cells or total_weight == 0:
+        return M
+    expected = n_hat * weight // total_weight
+    target = expected * parameters.work_target_ppm // M
+    if target == 0:
+        return M
+    return min(M, credited * M // target)
+
+
+def _next_n_hat(views: Mapping[int, NodeView], credited: Mapping[int, int]) -> int:
+    """Median of the three position totals (QN-REW-030)."""
+    totals = [
+        sum(credited[index] for index, view in views.items() if view.role is role)
+        for role in EARNING_ROLES
+    ]
+    return sorted(totals)[1]

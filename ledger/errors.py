@@ -1,0 +1,98 @@
+"""Errors of the ledger."""
+
+from qnet.errors import (
+    ChainPreconditionError,
+    ConfigError,
+    NetworkError,
+    NotFoundError,
+    QnetError,
+    RejectedError,
+    RemoteProtocolError,
+)
+
+
+class BadDataError(RemoteProtocolError):
+    """A data blob contradicts itself, the chain or what we hold."""
+
+    code = "Q1001"
+
+
+class OmittedReceiptError(RejectedError):
+    """A proposed report leaves out something we acknowledged in time.
+
+    Args:
+        epoch: of the report.
+        count: receipts or reveals missing.
+    """
+
+    code = "Q1002"
+
+    def __init__(self, epoch: int, count: int) -> None:
+        super().__init__(
+            f"the report of epoch {epoch} leaves out {count} items that were accepted in time"
+        )
+        self.epoch = epoch
+        self.count = count
+
+
+class NotReadyError(QnetError):
+    """Something is not known yet; asking again later may succeed."""
+
+    code = "Q1003"
+    exit_code = 8
+
+
+class PeerError(NetworkError):
+    """Another member did not answer, or not as it should.
+
+    Args:
+        member: its number.
+    """
+
+    code = "Q1004"
+
+    def __init__(self, member: int, why: str) -> None:
+        super().__init__(f"committee member {member} did not answer", why=why)
+        self.member = member
+
+
+class NoReportError(NotFoundError):
+    """There is no report of the epoch yet."""
+
+    code = "Q1005"
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(
+            f"no report of epoch {epoch}", try_=("qnet ledger status", "wait until it is agreed on")
+        )
+        self.epoch = epoch
+
+
+class NoConsensusError(NotFoundError):
+    """There is no consensus (of that period) yet."""
+
+    code = "Q1006"
+
+
+class NotAMemberError(ConfigError):
+    """The keys of this home are not those of the committee member it claims to be."""
+
+    code = "Q1007"
+
+
+class ReportMismatchError(RejectedError):
+    """A report on chain is not what its data gives: evidence against its signers."""
+
+    code = "Q1008"
+
+
+class UnauthorisedError(RejectedError):
+    """A call lacks the right token or signature."""
+
+    code = "Q1009"
+
+
+class EpochClosedError(ChainPreconditionError):
+    """The chain does not take the report of this epoch any more."""
+
+    code = "Q1010"

@@ -1,0 +1,62 @@
+"""The reward rules once more, with exact fractions and no shared code: docs/spec/rewards.md."""
+
+from fractions import Fraction
+from math import floor
+
+
+def ratio(value: int, one: int) -> Fraction:
+    return min(Fraction(floor(Fraction(value * 10**6, one)), 10**6), Fraction(1))
+
+
+def expected_weight(node, record, parameters) -> int:
+    sigma = ratio(min(node.bond_start_wei, node.bond_end_wei), parameters.stake_reference_wei)
+    history = record.history_ppm if record else ()
+    mean = Fraction(sum(history) // len(history) if history else 900_000, 10**6)
+    rho = Fraction(record.rho_ppm if record else parameters.reputation_start_ppm, 10**6)
+    return floor(10**9 * sigma * mean**4 * rho)
+
+
+def work(nodes, traffic, state, parameters):
+    """(credited, W, N̂) by plain definition."""
+    part = {
+        node.index: node
+        for node in nodes
+        if node.state == 2 and min(node.bond_start_wei, node.bond_end_wei) > 0
+    }
+    weight = {i: expected_weight(n, state.records.get(i), parameters) for i, n in part.items()}
+    share = {}
+    for i, node in part.items():
+        total = sum(weight[j] for j, other in part.items() if other.role == node.role)
+        share[i] = Fraction(weight[i], total) if total else Fraction(0)
+    volume = max(state.n_hat_cells, parameters.traffic_floor_cells)
+    sums = dict.fromkeys(part, 0)
+    for (a, b), cells in traffic.items():
+        if a not in part or b not in part or part[a].owner == part[b].owner:
+            continue
+        if {int(part[a].role), int(part[b].role)} not in ({1, 2}, {2, 4}):
+            continue
+        for i in (a, b):
+            sums[i] += cells
+    clip = Fraction(parameters.link_clip_ppm, 10**6)
+    credited = {
+        i: min(s // 2 if part[i].role == 2 else s, floor(clip * volume * share[i]))
+        for i, s in sums.items()
+    }
+    factor = {}
+    for i in part:
+        expected = floor(state.n_hat_cells * share[i])
+        target = floor(Fraction(expected * parameters.work_target_ppm, 10**6))
+        if state.n_hat_cells < parameters.traffic_floor_cells or target == 0:
+            factor[i] = 10**6
+        else:
+            factor[i] = min(10**6, floor(Fraction(credited[i] * 10**6, target)))
+    totals = sorted(sum(credited[i] for i in part if part[i].role == r) for r in (1, 2, 4))
+    return credited, factor, totals[1]
+
+
+def reward(budget, slots, stake, bond, p_ppm, w_ppm, parameters) -> int:
+    sigma = ratio(stake, parameters.stake_reference_wei)
+    own = ratio(bond, parameters.stake_reference_wei)
+    alpha = Fraction(parameters.alpha_ppm, 10**6)
+    p, w = Fraction(p_ppm, 10**6), Fraction(w_ppm, 10**6)
+    return floor(Fraction(budget, slots) * sigma * (1 + alpha * own) / (1 + alpha) * p**2 * w)

@@ -1,0 +1,358 @@
+"""Agreement under crashes, loss, delay and reordering; and a leader that lies."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from ledger.domain.agreement import (
+    Action,
+    Agreement,
+    BuildDocument,
+    CheckDocument,
+    Decided,
+    Persist,
+    Schedule,
+    Send,
+)
+from ledger.domain.memory import MemberState
+from ledger.domain.votes import (
+    Decision,
+    Kind,
+    Message,
+    NewView,
+    Phase,
+    Proposal,
+    Signature,
+    Topic,
+    cast_vote,
+    decode_message,
+    encode_message,
+)
+from qnet.crypto.keys import ReceiptKey, keccak256
+from qnet.messages.consensus import CommitteeTrust
+
+KEYS = tuple(ReceiptKey(bytes([7 + n]) * 32) for n in range(4))
+TRUST = CommitteeTrust(31337, b"\x11" * 20, tuple(key.address for key in KEYS), 3)
+TOPIC = Topic(Kind.REPORT, 5)
+TIMEOUT_S = 4.0
+
+
+class Network:
+    """Four members, their disks, and the messages on their way."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.disks: list[bytes | None] = [None] * 4
+        self.members: list[Agreement | None] = [None] * 4
+        self.wire: list[tuple[int, int, bytes]] = []
+        self.signed: list[set[bytes]] = [set() for _ in range(4)]
+        self.signed_on_disk_first = True
+        self.decisions: list[Decision] = []
+        self.built = 0
+        for member in range(4):
+            self.start(member)
+
+    def start(self, member: int) -> None:
+        disk = self.disks[member]
+        self.members[member] = Agreement(
+            TOPIC,
+            member=member,
+            key=KEYS[member],
+            trust=TRUST,
+            schedule=Schedule(100.0, TIMEOUT_S, 4, first_leader=1),
+            state=MemberState.decode(disk) if disk else None,
+        )
+
+    def crash(self, member: int) -> None:
+        self.members[member] = None
+
+    def alive(self) -> list[int]:
+        return [member for member in range(4) if self.members[member] is not None]
+
+    def perform(self, member: int, actions: Iterable[Action], crash_after: int | None = None):
+        """Carry out actions; after `crash_after` of them the member dies."""
+        for place, action in enumerate(actions):
+            if crash_after is not None and place >= crash_after:
+                self.crash(member)
+                return
+            agreement = self.members[member]
+            if agreement is None:
+                return
+            match action:
+                case Persist(state):
+                    self.disks[member] = state.encode()
+                case Send(to, message):
+                    self.post(member, to, message)
+                case BuildDocument(view):
+                    self.built += 1
+                    document = b"document %d of member %d" % (self.built, member)
+                    self.perform(
+                        member, agreement.provide(view, keccak256(document), document), crash_after
+                    )
+                case CheckDocument(view, digest, document, _):
+                    valid = keccak256(document) == digest
+                    self.perform(member, agreement.checked(view, digest, valid=valid), crash_after)
+                case Decided(decision):
+                    self.decisions.append(decision)
+
+    def post(self, member: int, to: int | None, message: Message) -> None:
+        if isinstance(message, Signature):
+            disk = self.disks[member]
+            assert disk is not None
+            assert MemberState.decode(disk).signed == message.digest
+            self.signed[member].add(message.digest)
+        data = encode_message(message)
+        for other in range(4) if to is None else (to,):
+            if other != member:
+                self.wire.append((member, other, data))
+
+    def deliver(self, place: int, crash_after: int | None = None) -> None:
+        sender, to, data = self.wire.pop(place)
+        agreement = self.members[to]
+        if agreement is not None:
+            actions = agreement.receive(sender, decode_message(data), self.now)
+            self.perform(to, actions, crash_after)
+
+    def tick(self, member: int, crash_after: int | None = None) -> None:
+        agreement = self.members[member]
+        if agreement is not None:
+            self.perform(member, agreement.tick(self.now), crash_after)
+
+    def settle(self, seconds: float) -> None:
+        """A calm network: everything arrives, clocks run."""
+        end = self.now + seconds
+        while self.now < end:
+            for member in self.alive():
+                self.tick(member)
+            while self.wire:
+                self.deliver(0)
+            self.now += 0.5
+
+    def check_safety(self) -> None:
+        assert all(len(digests) <= 1 for digests in self.signed), "a member signed twice"
+        assert len({decision.digest for decision in self.decisions}) <= 1, "two outcomes"
+        for decision in self.decisions:
+            TRUST.check_signatures(decision.digest, decision.bitmap, decision.signatures)
+
+
+class AgreementMachine(RuleBasedStateMachine):
+    """Members crash at any action, messages are lost, doubled and reordered."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.network = Network()
+
+    @rule(member=st.integers(0, 3), crash_after=st.none() | st.integers(0, 4))
+    def tick(self, member: int, crash_after: int | None) -> None:
+        self.network.tick(member, crash_after)
+
+    @rule(place=st.integers(0, 10_000), crash_after=st.none() | st.integers(0, 4))
+    def deliver(self, place: int, crash_after: int | None) -> None:
+        if self.network.wire:
+            self.network.deliver(place % len(self.network.wire), crash_after)
+
+    @rule(count=st.integers(1, 30))
+    def deliver_many(self, count: int) -> None:
+        for _ in range(min(count, len(self.network.wire))):
+            self.network.deliver(0)
+
+    @rule(place=st.integers(0, 10_000))
+    def lose(self, place: int) -> None:
+        if self.network.wire:
+            self.network.wire.pop(place % len(self.network.wire))
+
+    @rule(place=st.integers(0, 10_000))
+    def double(self, place: int) -> None:
+        if self.network.wire:
+            self.network.wire.append(self.network.wire[place % len(self.network.wire)])
+
+    @rule(seconds=st.floats(0.1, 9.0))
+    def wait(self, seconds: float) -> None:
+        self.network.now += seconds
+
+    @rule(member=st.integers(0, 3))
+    def restart(self, member: int) -> None:
+        self.network.start(member)
+
+    @invariant()
+    def safe(self) -> None:
+        if hasattr(self, "network"):
+            self.network.check_safety()
+
+    def teardown(self) -> None:
+        """Whatever happened: three members that stay alive reach an outcome."""
+        if not hasattr(self, "network"):
+            return
+        network = self.network
+        down = network.built % 4
+        for member in range(4):
+            network.crash(member)
+            if member != down:
+                network.start(member)
+        network.settle(400.0)
+        network.check_safety()
+        assert network.decisions, "no progress with three of four alive"
+
+
+STEPS = ("deliver",) * 24 + ("lose",) * 6 + ("tick",) * 8 + ("wait", "wait", "crash", "restart")
+
+
+def storm(network: Network, chance: random.Random, loss: int) -> None:
+    """One random event."""
+    step = chance.choice(STEPS)
+    member = chance.randrange(4)
+    crash_after = chance.randrange(5) if chance.random() < 0.03 else None
+    if step == "deliver" and network.wire:
+        network.deliver(chance.randrange(len(network.wire)), crash_after)
+    elif step == "lose" and network.wire and chance.randrange(4) < loss:
+        network.wire.pop(chance.randrange(len(network.wire)))
+    elif step == "tick":
+        network.tick(member, crash_after)
+    elif step == "wait":
+        network.now += chance.random() * TIMEOUT_S / 2
+    elif step == "crash":
+        network.crash(member)
+    elif step == "restart":
+        for fallen in set(range(4)) - set(network.alive()):
+            network.start(fallen)
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32), loss=st.integers(0, 3))
+def test_long_storms_keep_it_safe_and_calm_brings_an_outcome(seed, loss):
+    network = Network()
+    chance = random.Random(seed)
+    for _ in range(400):
+        storm(network, chance, loss)
+        network.check_safety()
+    for member in range(4):
+        network.crash(member)
+        if member != loss:
+            network.start(member)
+    network.settle(200.0)
+    network.check_safety()
+    assert network.decisions, "no progress with three of four alive"
+
+
+TestAgreementMachine = AgreementMachine.TestCase
+TestAgreementMachine.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def test_four_members_decide_in_the_first_view():
+    network = Network()
+    network.settle(2.0)
+    assert len(network.decisions) == 4
+    assert network.built == 1
+    network.check_safety()
+
+
+@pytest.mark.parametrize("down", range(4))
+def test_three_of_four_decide(down):
+    network = Network()
+    network.crash(down)
+    network.settle(12.0)
+    assert len(network.decisions) == 3
+
+
+def test_two_of_four_never_decide_and_the_third_completes():
+    network = Network()
+    network.crash(0)
+    network.crash(3)
+    network.settle(60.0)
+    assert not network.decisions
+    network.start(3)
+    network.settle(120.0)
+    assert len({decision.digest for decision in network.decisions}) == 1
+
+
+def test_a_late_member_learns_the_decision():
+    network = Network()
+    network.crash(2)
+    network.settle(8.0)
+    network.start(2)
+    network.settle(8.0)
+    assert len(network.decisions) == 4
+
+
+def test_a_refused_document_is_never_signed():
+    network = Network()
+    agreement = network.members[0]
+    assert agreement is not None
+    actions = agreement.receive(1, Proposal(0, b"\x01" * 32, b"lie", None), 100.0)
+    network.perform(0, actions)
+    assert network.disks[0] is None
+    assert not network.wire
+
+
+def test_a_leader_that_tells_different_things_gets_no_quorum():
+    network = Network()
+    network.crash(1)  # member 1 leads view 0; what follows is what it might send
+    for member, document in ((0, b"left"), (2, b"left"), (3, b"right")):
+        proposal = Proposal(0, keccak256(document), document, None)
+        network.wire.append((1, member, encode_message(proposal)))
+    network.settle(60.0)
+    network.check_safety()
+    assert len(network.decisions) == 3
+
+
+def test_a_proposal_of_somebody_else_is_ignored():
+    network = Network()
+    agreement = network.members[0]
+    assert agreement is not None
+    document = b"not the leader's"
+    assert not agreement.receive(2, Proposal(0, keccak256(document), document, None), 100.0)
+
+
+def test_a_locked_member_refuses_another_document_without_a_higher_certificate():
+    network = Network()
+    network.settle(0.5)
+    locked = next(
+        MemberState.decode(disk) for disk in network.disks if disk and MemberState.decode(disk).lock
+    )
+    member = Agreement(
+        TOPIC,
+        member=0,
+        key=KEYS[0],
+        trust=TRUST,
+        schedule=Schedule(100.0, TIMEOUT_S, 4, first_leader=1),
+        state=MemberState(view=0, lock=locked.lock, documents=locked.documents),
+    )
+    member.tick(105.0)
+    assert not member.receive(2, Proposal(1, keccak256(b"other"), b"other", None), 105.0)
+
+
+def test_a_forged_certificate_is_ignored():
+    votes = [cast_vote(KEYS[n], TRUST, TOPIC, Phase.PREPARE, 0, b"\x05" * 32) for n in (0, 1)]
+    network = Network()
+    agreement = network.members[0]
+    assert agreement is not None
+    from ledger.domain.votes import Certificate
+
+    forged = Certificate(
+        Phase.PREPARE, 0, b"\x05" * 32, 0b111, votes[0].signature + votes[1].signature * 2
+    )
+    agreement.tick(105.0)
+    assert not agreement.receive(3, NewView(1, forged, b"x"), 105.0)
+    assert not agreement.receive(2, Proposal(1, b"\x05" * 32, b"x", forged), 105.0)
+
+
+def test_views_follow_the_clock_and_grow():
+    schedule = Schedule(100.0, 4.0, 4, first_leader=2)
+    assert [schedule.view_at(t) for t in (0, 100, 103.9, 104, 115.9, 116)] == [0, 0, 0, 1, 3, 4]
+    assert schedule.view_at(123.9) == 4
+    assert schedule.view_at(124.0) == 5
+    assert [schedule.leader(view) for view in range(5)] == [2, 3, 0, 1, 2]
+    last = 0
+    for second in range(100, 3000):
+        view = schedule.view_at(second)
+        assert last <= view <= last + 1
+        last = view

@@ -1,0 +1,151 @@
+"""The report: deterministic, whole, and bound to its data."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.domain.blob import EpochData
+from ledger.domain.report import recompute
+from ledger.domain.state import NodeState
+from ledger.errors import BadDataError
+from qnet.crypto.keys import keccak256
+from qnet.errors import DecodeError
+from qnet.merkle import verify
+from qnet.messages.receipt import Side
+from qnet.messages.report import NO_REPORT, unpack_slot_p
+from tests.ledger.domain.material import (
+    CHAIN_ID,
+    DEVNET,
+    ORACLE,
+    both_sides,
+    epoch_data,
+    reveal,
+    signed,
+    small_network,
+)
+
+GOOD = dict.fromkeys(range(1, 7), (4, 4))
+
+
+def full_reveals(epoch: int) -> list:
+    return [
+        reveal(epoch, slot, auditor, GOOD)
+        for slot in range(DEVNET.slots_per_epoch)
+        for auditor in range(4)
+    ]
+
+
+def some_receipts(epoch: int) -> list:
+    pairs = ((1, 2, 900), (2, 3, 900), (4, 5, 300), (5, 6, 300), (3, 2, 4000), (2, 1, 4000))
+    return [item for a, b, cells in pairs for item in both_sides(epoch, 1, a, b, cells)]
+
+
+def test_a_perfect_epoch_pays_every_node_its_formula():
+    result = recompute(epoch_data(some_receipts(3), full_reveals(3)).encode())
+    assert [leaf.node for leaf in result.leaves] == [1, 2, 3, 4, 5, 6]
+    assert all(unpack_slot_p(leaf.slot_p, 6) == (1000,) * 6 for leaf in result.leaves)
+    sigma = 100_000
+    pay = DEVNET.emission_wei * 3 // 10 * sigma * (10**12 + 300_000 * sigma)
+    assert result.leaves[0].reward_wei == pay // (8 * 10**6 * 1_300_000 * 10**6)
+    assert result.report.total_reward_wei == sum(leaf.reward_wei for leaf in result.leaves)
+    assert result.report.total_reward_wei <= DEVNET.emission_wei
+    assert result.after.records[1].kbps == (1 << 20) * 8000 // 400_001
+
+
+def test_every_leaf_has_a_proof():
+    result = recompute(epoch_data(some_receipts(3), full_reveals(3)).encode())
+    for leaf in result.leaves:
+        proof = result.proof(leaf.node)
+        assert verify(result.report.nodes_root, leaf.hash(CHAIN_ID, ORACLE), proof)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(12)), st.permutations(range(24)))
+def test_order_and_repetition_of_the_input_do_not_matter(order, audits):
+    receipts, reveals = some_receipts(3), full_reveals(3)
+    first = epoch_data(receipts, reveals).encode()
+    second = epoch_data(
+        [receipts[place] for place in order] + receipts[:3], [reveals[place] for place in audits]
+    ).encode()
+    assert first == second
+    assert recompute(first).report == recompute(second).report
+    assert EpochData.decode(first).encode() == first
+
+
+def test_two_epochs_in_a_row_accumulate():
+    first = recompute(epoch_data(some_receipts(3), full_reveals(3)).encode())
+    data = epoch_data(some_receipts(4), full_reveals(4), epoch=4, before=first.after)
+    second = recompute(data.encode())
+    assert second.report.previous_hash == first.digest
+    assert second.leaves[0].cum_operator_wei == sum(
+        result.leaves[0].reward_wei for result in (first, second)
+    )
+    assert second.after.records[1].history_ppm == (10**6, 10**6)
+
+
+def test_one_sided_differing_and_doubled_receipts_earn_nothing():
+    epoch = 3
+    receipts = [
+        signed(epoch, 0, 1, 2, Side.SENDER, 500),
+        *both_sides(epoch, 1, 1, 2, 600),
+        signed(epoch, 1, 1, 2, Side.SENDER, 5000),
+        signed(epoch, 2, 1, 2, Side.SENDER, 1000),
+        signed(epoch, 2, 1, 2, Side.RECEIVER, 2000),
+        *both_sides(epoch, 3, 1, 2, 320),
+    ]
+    assert recompute(epoch_data(receipts, []).encode()).matched == {(1, 2): 320}
+
+
+def test_without_audits_p_is_carried_at_ninety_percent():
+    result = recompute(epoch_data([], []).encode())
+    assert unpack_slot_p(result.leaves[0].slot_p, 6) == (900,) * 6
+    assert result.report.evidence_root == result.report.audit_root == NO_REPORT
+
+
+def test_a_forged_reveal_counts_for_nothing():
+    forged = [replace(item, auditor=(item.auditor + 1) % 4) for item in full_reveals(3)]
+    assert recompute(epoch_data([], forged).encode()).audits == ()
+
+
+def test_a_jailed_node_earns_nothing_and_keeps_its_leaf():
+    nodes = (replace(small_network()[0], state=NodeState.JAILED), *small_network()[1:])
+    result = recompute(epoch_data(some_receipts(3), full_reveals(3), nodes=nodes).encode())
+    assert result.leaves[0].reward_wei == result.leaves[0].slot_p == result.leaves[0].w_ppm == 0
+    assert result.leaves[0].rho_ppm <= DEVNET.reputation_start_ppm
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": DEVNET.with_value("alpha_ppm", 1)},
+        {"beacons": (bytes(32),) * 6},
+    ],
+)
+def test_contradictions_are_refused(change):
+    with pytest.raises(BadDataError):
+        recompute(replace(epoch_data([], []), **change).encode())
+
+
+def test_the_data_hash_is_the_blob():
+    blob = epoch_data(some_receipts(3), []).encode()
+    assert recompute(blob).report.data_hash == keccak256(blob)
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_a_decode_error(data):
+    with pytest.raises(DecodeError):
+        EpochData.decode(data)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_flipped_byte_never_crashes(data):
+    blob = bytearray(epoch_data(some_receipts(3)[:2], full_reveals(3)[:1]).encode())
+    place = data.draw(st.integers(0, len(blob) - 1))
+    blob[place] ^= data.draw(st.integers(1, 255))
+    try:
+        recompute(bytes(blob))
+    except (DecodeError, BadDataError):
+        return

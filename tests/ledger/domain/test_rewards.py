@@ -1,0 +1,145 @@
+"""Integer rewards against exact fractions, and what must hold for every network."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.domain.rewards import Pair, measure_work, reward, role_budget, role_slots
+from ledger.domain.state import M, NetworkState, NodeRecord
+from qnet.messages.descriptor import Role
+from qnet.parameters import NetworkParameters
+from tests.ledger.domain import reference
+from tests.ledger.domain.material import (
+    DEVNET,
+    MAIN,
+    QNET,
+    networks,
+    ppm,
+    small_network,
+    traffic,
+    view,
+)
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "rewards"
+stakes = st.integers(0, 200_000 * QNET)
+profiles = st.sampled_from([DEVNET, MAIN])
+
+
+@given(stakes, stakes, ppm, ppm, st.sampled_from(list(Role)), profiles)
+def test_reward_equals_exact_fractions(stake, bond, p, w, role, parameters):
+    budget = role_budget(parameters.emission_wei, role, parameters)
+    slots = role_slots(role, parameters)
+    got = reward(budget, slots, stake, bond, p, w, parameters)
+    assert got == reference.reward(budget, slots, stake, bond, p, w, parameters)
+    assert 0 <= got <= budget // slots
+
+
+@given(stakes, ppm, ppm, profiles, st.integers(0, QNET * 1000))
+def test_reward_is_monotone_in_everything(stake, p, w, parameters, more):
+    def pay(stake_wei: int, bond_wei: int, p_ppm: int, w_ppm: int) -> int:
+        return reward(10**24, 100, stake_wei, bond_wei, p_ppm, w_ppm, parameters)
+
+    base = pay(stake, stake, p, w)
+    assert base <= pay(stake + more, stake, p, w)
+    assert base <= pay(stake, stake + more, p, w)
+    assert base <= pay(stake, stake, min(M, p + more % M), w)
+    assert base <= pay(stake, stake, p, min(M, w + more % M))
+
+
+@given(profiles, st.data())
+def test_splitting_a_stake_below_z_never_profits(parameters, data):
+    whole = data.draw(st.integers(2, parameters.stake_reference_wei))
+    part = data.draw(st.integers(1, whole - 1))
+    p, w = data.draw(ppm), data.draw(ppm)
+
+    def pay(stake: int) -> int:
+        return reward(10**24, 100, stake, stake, p, w, parameters)
+
+    assert pay(part) + pay(whole - part) <= pay(whole)
+
+
+@settings(max_examples=200)
+@given(networks(), st.data())
+def test_work_equals_exact_fractions(network, data):
+    nodes, state = network
+    matched = data.draw(traffic(len(nodes)))
+    work = measure_work(nodes, matched, state, DEVNET)
+    credited, factor, n_hat = reference.work(nodes, matched, state, DEVNET)
+    assert dict(work.credited) == credited
+    assert dict(work.work_ppm) == factor
+    assert work.n_hat_cells == n_hat
+
+
+@given(networks(), st.data())
+def test_more_traffic_never_lowers_a_credit(network, data):
+    nodes, state = network
+    matched = data.draw(traffic(len(nodes)))
+    if not matched:
+        return
+    pair = data.draw(st.sampled_from(sorted(matched)))
+    more = {**matched, pair: matched[pair] + data.draw(st.integers(1, 10**6))}
+    before, after = (measure_work(nodes, cells, state, DEVNET) for cells in (matched, more))
+    assert all(before.work_ppm[index] <= after.work_ppm[index] for index in before.work_ppm)
+
+
+def test_a_colluding_pair_moves_n_hat_by_at_most_its_shares():
+    nodes = small_network()
+    state = NetworkState(epoch=0, n_hat_cells=100_000)
+    honest: dict[Pair, int] = {(1, 2): 50_000, (2, 3): 50_000, (4, 5): 50_000, (5, 6): 50_000}
+    base = measure_work(nodes, honest, state, DEVNET).n_hat_cells
+    lying = measure_work(nodes, {**honest, (1, 5): 10**15}, state, DEVNET).n_hat_cells
+    assert base == 100_000
+    assert lying - base <= 100_000 * 3 // 2 // 2
+
+
+def test_nodes_of_one_owner_do_not_credit_each_other():
+    nodes = [view(1, Role.ENTRY), view(2, Role.RELAY, owner=b"\x01" * 20)]
+    assert measure_work(nodes, {(1, 2): 50}, NetworkState(), DEVNET).credited == {1: 0, 2: 0}
+
+
+@pytest.mark.parametrize("profile", ["main", "devnet"])
+def test_a_full_house_earns_at_most_the_budget(profile):
+    parameters = NetworkParameters.profile(profile)
+    total = sum(
+        role_slots(role, parameters)
+        * reward(
+            role_budget(parameters.emission_wei, role, parameters),
+            role_slots(role, parameters),
+            10**30,
+            10**30,
+            M,
+            M,
+            parameters,
+        )
+        for role in Role
+    )
+    assert total <= parameters.emission_wei
+    assert total > parameters.emission_wei * 999 // 1000
+
+
+def test_vectors():
+    for case in json.loads((VECTORS / "reward.json").read_text())["cases"]:
+        parameters = NetworkParameters.profile(case["profile"])
+        numbers = {key: int(case[key]) for key in case if key not in {"profile", "reward_wei"}}
+        assert reward(**numbers, parameters=parameters) == int(case["reward_wei"])
+
+
+def test_work_vectors():
+    for case in json.loads((VECTORS / "work.json").read_text())["cases"]:
+        nodes = [
+            view(index, Role[role], int(bond))
+            for index, (role, bond) in enumerate(case["nodes"], start=1)
+        ]
+        records = {
+            int(index): NodeRecord(rho_ppm=rho, history_ppm=tuple(history))
+            for index, (rho, history) in case["records"].items()
+        }
+        state = NetworkState(epoch=0, n_hat_cells=case["n_hat"], records=records)
+        matched = {(a, b): cells for a, b, cells in case["matched"]}
+        work = measure_work(nodes, matched, state, DEVNET)
+        assert [work.credited[node.index] for node in nodes] == case["credited"]
+        assert [work.work_ppm[node.index] for node in nodes] == case["w_ppm"]
+        assert work.n_hat_cells == case["next_n_hat"]
