@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from node.htx.events import CloseReason
 from qnet.errors import (
     ConfigError,
     DaemonOffError,
@@ -14,6 +15,7 @@ from qnet.errors import (
     NotFoundError,
     RejectedError,
     RemoteProtocolError,
+    UsageError,
 )
 
 
@@ -141,3 +143,43 @@ class ControlError(RemoteProtocolError):
     """A request or answer on the control socket is malformed or too long."""
 
     code = "Q0931"
+
+
+class AddressError(UsageError):
+    """An `htx://` line cannot be read; the message names the part."""
+
+    code = "Q0210"
+
+
+class TemplateError(ConfigError):
+    """A browser template cannot be read."""
+
+    code = "Q0420"
+
+
+class LinkError(StageError):
+    """A link could not be opened.
+
+    Attributes:
+        reason: why, as far as this side can tell.
+    """
+
+    code = "Q0807"
+
+    def __init__(self, reason: CloseReason, message: str, *, why: str = "") -> None:
+        super().__init__(Stage.LINK, message, why=why)
+        self.reason = reason
+
+
+class HandshakeRefusedError(RemoteProtocolError):
+    """A handshake cannot go on, for a reason that the owner of the link may know.
+
+    Attributes:
+        reason: which one.
+    """
+
+    code = "Q0920"
+
+    def __init__(self, reason: CloseReason) -> None:
+        super().__init__(f"handshake refused: {reason.name}")
+        self.reason = reason

@@ -9,19 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from qnet.errors import UsageError
+from node.errors import AddressError
 
 MAX_LINE_CHARS: Final = 1024
 KEY_BYTES: Final = 32
 TICKET_ID_BYTES: Final = 8
 _MAX_NAME_CHARS: Final = 253
 _FIELDS: Final = ("sni", "id", "spki", "link", "ticket", "tid")
-
-
-class AddressError(UsageError):
-    """An `htx://` line cannot be read; the message names the part."""
-
-    code = "Q0210"
 
 
 @dataclass(frozen=True, slots=True)

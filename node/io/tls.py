@@ -1,0 +1,202 @@
+"""TLS through utls: contexts, self-signed certificates, and a stream without sockets.
+
+No session tickets and no early data on either side; the client checks the certificate's key itself.
+"""
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import utls
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from node.errors import NodeConfigError
+from node.htx.keys import ServerKeys
+from node.htx.record import MAX_RECORD_BYTES
+from node.htx.template import ChromeTemplate
+from qnet.crypto.kdf import blake3
+
+ALPN: Final = ("h2", "http/1.1")
+CERTIFICATE_DAYS: Final = 825
+READ_BYTES: Final = 4 * MAX_RECORD_BYTES
+"""One read returns whole records of full size, so that bulk traffic needs no reassembly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate and its key.
+
+    Attributes:
+        chain_pem: leaf first.
+        key_pem: private key of the leaf, PKCS #8.
+        spki_hash: BLAKE3 of the leaf's DER SubjectPublicKeyInfo, 32 bytes.
+    """
+
+    chain_pem: bytes
+    key_pem: bytes = field(repr=False)
+    spki_hash: bytes
+
+
+def generate_certificate(name: str, now: dt.datetime) -> Certificate:
+    """Make a self-signed ECDSA P-256 certificate for a host name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1 + secrets.randbelow(30)))
+        .not_valid_after(now + dt.timedelta(days=CERTIFICATE_DAYS))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Certificate(
+        certificate.public_bytes(Encoding.PEM),
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        _spki_hash(certificate),
+    )
+
+
+def load_certificate(chain_pem: bytes, key_pem: bytes) -> Certificate:
+    """Read a certificate the operator has.
+
+    Raises:
+        NodeConfigError: not PEM.
+    """
+    try:
+        leaf = x509.load_pem_x509_certificates(chain_pem)[0]
+    except ValueError as error:
+        raise NodeConfigError("the certificate cannot be read", why=str(error)) from error
+    return Certificate(chain_pem, key_pem, _spki_hash(leaf))
+
+
+def _spki_hash(certificate: x509.Certificate) -> bytes:
+    key = certificate.public_key()
+    return blake3(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+@cache
+def default_template() -> ChromeTemplate:
+    """The Chrome template that ships with this version."""
+    return ChromeTemplate.decode(
+        resources.files("node.htx").joinpath("templates/chrome.json").read_bytes()
+    )
+
+
+def client_context(template: ChromeTemplate) -> utls.SSLContext:
+    """TLS as the template's browser speaks it; certificates are pinned, not verified."""
+    context = utls.SSLContext(utls.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = utls.CERT_NONE
+    context.set_fingerprint(utls.Fingerprint.from_dict(template.tls))
+    return context
+
+
+def server_context(keys: ServerKeys) -> utls.SSLContext:
+    """TLS as the node's web site speaks it."""
+    context = utls.SSLContext(utls.PROTOCOL_TLS_SERVER)
+    context.minimum_version = utls.TLSVersion.TLSv1_2
+    context.load_cert_chain(keys.certificate_pem, keys.certificate_key_pem)
+    context.set_alpn_protocols(ALPN)
+    context.num_tickets = 0
+    return context
+
+
+class TlsStream:
+    """One TLS connection over byte strings.
+
+    Args:
+        context: from `client_context` or `server_context`.
+        server_name: SNI, for clients; None makes a server.
+    """
+
+    __slots__ = ("_incoming", "_outgoing", "_tls")
+
+    def __init__(self, context: utls.SSLContext, server_name: str | None) -> None:
+        self._incoming = utls.MemoryBIO()
+        self._outgoing = utls.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=server_name is None,
+            server_hostname=server_name,
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the socket."""
+        self._incoming.write(data)
+
+    def output(self) -> bytes:
+        """Return the bytes for the socket."""
+        return self._outgoing.read() if self._outgoing.pending else b""
+
+    def handshake(self) -> bool:
+        """Go on with the handshake; True when it is done.
+
+        Raises:
+            utls.SSLError: it failed; `output` may hold an alert.
+        """
+        try:
+            self._tls.do_handshake()
+        except utls.SSLWantReadError:
+            return False
+        return True
+
+    def read(self) -> bytes:
+        """Return some decrypted bytes; empty when more must be fed first.
+
+        Raises:
+            utls.SSLError: the connection is broken.
+            EOFError: the peer closed the stream.
+        """
+        if not self._incoming.pending and not self._tls.pending():
+            return b""
+        try:
+            data: bytes = self._tls.read(READ_BYTES)
+        except utls.SSLWantReadError:
+            return b""
+        if not data:
+            raise EOFError
+        return data
+
+    def write(self, piece: bytes) -> None:
+        """Encrypt up to 16,384 bytes as one TLS record."""
+        self._tls.write(piece)
+
+    def close(self) -> None:
+        """Say close_notify."""
+        try:
+            self._tls.unwrap()
+        except utls.SSLError:  # the peer need not answer
+            return
+
+    @property
+    def alpn(self) -> str | None:
+        """Protocol agreed on."""
+        return self._tls.selected_alpn_protocol()
+
+    @property
+    def version(self) -> str | None:
+        """TLS version agreed on."""
+        return self._tls.version()
+
+    def peer_spki_hash(self) -> bytes:
+        """BLAKE3 of the public key that the peer's leaf certificate holds; zeros without one."""
+        der = self._tls.getpeercert(binary_form=True)
+        return _spki_hash(x509.load_der_x509_certificate(der)) if der else bytes(32)
