@@ -1,0 +1,190 @@
+"""Deploy QNet's contracts from the committed artifacts: `brownie run scripts/deploy.py`.
+
+The order and the arguments are those of docs/reference/contracts.md. Called without arguments it
+deploys the devnet profile with four members to the connected chain and prints the addresses.
+"""
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import rlp
+from brownie import Contract, accounts, web3
+from eth_abi import encode
+from eth_utils import keccak, to_canonical_address, to_checksum_address
+
+ROOT = Path(__file__).resolve().parent.parent
+ARTIFACTS = ROOT / "qnet" / "chain" / "artifacts"
+QNET = 10**18
+BEACON_SLOTS = 10_000
+PINNED = ("slot_s", "slots_per_epoch")
+PROXIES = {"NodeRegistry": 6, "StakeHub": 8, "ReportOracle": 10}
+OFFSETS = {
+    "QNetToken": 0,
+    "Parameters": 1,
+    "QNetTimelock": 2,
+    "Epochs": 3,
+    "Committee": 4,
+    "RewardVault": 11,
+    "QNetGovernor": 12,
+    "VersionRegistry": 13,
+} | PROXIES
+# The parameters live in the product, which has an environment of its own.
+PARAMETERS_PROGRAM = (
+    "import json; from qnet.parameters import BOUNDS; "
+    "print(json.dumps({n: {'main': b.main, 'devnet': b.devnet, 'low': b.low, 'high': b.high} "
+    "for n, b in BOUNDS.items()}))"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to deploy.
+
+    Args:
+        parameters: name -> (value, low, high), in declared order.
+        members: (owner, signer, url) of each founding member.
+        genesis: Unix time at which epoch 0 starts.
+        anchor: 32 bytes, head of the beacon's hash chain.
+        holder: gets the whole supply.
+        supply: in wei.
+    """
+
+    parameters: dict
+    members: list
+    genesis: int
+    anchor: bytes
+    holder: str
+    supply: int
+
+
+def artifact(name):
+    """Return the committed artifact of a contract."""
+    return json.loads((ARTIFACTS / f"{name}.json").read_text())
+
+
+def profile_parameters(profile):
+    """Return name -> (value, low, high) of a profile, the calendar pinned."""
+    python = ROOT / ".venv" / "bin" / "python"
+    result = subprocess.run(
+        [python, "-c", PARAMETERS_PROGRAM], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    parameters = {}
+    for name, entry in json.loads(result.stdout).items():
+        value = entry[profile]
+        low, high = (value, value) if name in PINNED else (entry["low"], entry["high"])
+        parameters[name] = (value, low, high)
+    return parameters
+
+
+def parameter_key(name):
+    """Return the on-chain key of a parameter."""
+    return name.encode().ljust(32, b"\x00")
+
+
+def beacon_chain(seed, slots):
+    """Return the anchor and the values of all slots of a hash chain, first slot first."""
+    values = [seed]
+    for _ in range(slots):
+        values.append(keccak(values[-1]))
+    anchor = values.pop()
+    return anchor, values[::-1]
+
+
+def create_address(deployer, nonce):
+    """Return the address of the contract an account creates with a nonce."""
+    return to_checksum_address(keccak(rlp.encode([to_canonical_address(deployer), nonce]))[12:])
+
+
+def initialiser(name, *arguments):
+    """Return the call that sets up a proxy."""
+    entry = next(e for e in artifact(name)["abi"] if e.get("name") == "initialize")
+    types = [item["type"] for item in entry["inputs"]]
+    return keccak(f"initialize({','.join(types)})".encode())[:4] + encode(types, arguments)
+
+
+def creations(plan, at):
+    """Return (artifact, constructor arguments) in the order of their nonces."""
+    names = list(plan.parameters)
+    values, lows, highs = (list(column) for column in zip(*plan.parameters.values(), strict=True))
+    keys = [parameter_key(name) for name in names]
+    owner = at("QNetTimelock")
+    return [
+        ("QNetToken", (plan.holder, plan.supply)),
+        ("Parameters", (owner, keys, values, lows, highs)),
+        ("QNetTimelock", (at("Parameters"), at("QNetGovernor"))),
+        (
+            "Epochs",
+            (
+                owner,
+                at("Parameters"),
+                at("NodeRegistry"),
+                at("ReportOracle"),
+                at("RewardVault"),
+                plan.genesis,
+                plan.anchor,
+            ),
+        ),
+        ("Committee", (owner, at("QNetToken"), at("Parameters"), at("Epochs"), plan.members)),
+        ("NodeRegistry", (owner, at("Parameters"), at("Epochs"), at("StakeHub"))),
+        ("ERC1967Proxy", (at(5), initialiser("NodeRegistry", owner))),
+        (
+            "StakeHub",
+            (
+                owner,
+                at("QNetToken"),
+                at("Parameters"),
+                at("Epochs"),
+                at("NodeRegistry"),
+                at("ReportOracle"),
+                at("RewardVault"),
+            ),
+        ),
+        ("ERC1967Proxy", (at(7), initialiser("StakeHub"))),
+        ("ReportOracle", (owner, at("Parameters"), at("Epochs"), at("Committee"))),
+        ("ERC1967Proxy", (at(9), initialiser("ReportOracle"))),
+        ("RewardVault", (at("QNetToken"), at("Epochs"), at("StakeHub"))),
+        (
+            "QNetGovernor",
+            (at("QNetToken"), at("StakeHub"), at("RewardVault"), owner, at("Parameters")),
+        ),
+        ("VersionRegistry", (owner, at("Epochs"))),
+    ]
+
+
+def deploy(deployer, plan):
+    """Deploy everything; return name -> Brownie contract (proxies under their own names)."""
+    first = deployer.nonce
+
+    def at(place):
+        return create_address(deployer.address, first + OFFSETS.get(place, place))
+
+    for offset, (name, arguments) in enumerate(creations(plan, at)):
+        compiled = artifact(name)
+        factory = web3.eth.contract(abi=compiled["abi"], bytecode=compiled["bytecode"])
+        data = factory.constructor(*arguments).data_in_transaction
+        made = deployer.transfer(data=data, silent=True).contract_address
+        if made != at(offset):
+            raise RuntimeError(f"{name} stands at {made}, expected {at(offset)}")
+    return {name: Contract.from_abi(name, at(name), artifact(name)["abi"]) for name in OFFSETS}
+
+
+def main():
+    """Deploy the devnet profile with four members, and print where everything stands."""
+    anchor, _ = beacon_chain(web3.keccak(text="brownie"), BEACON_SLOTS)
+    members = [
+        (accounts[i].address, accounts[i].address, f"http://127.0.0.1:{18701 + i}")
+        for i in range(4)
+    ]
+    plan = Plan(
+        parameters=profile_parameters("devnet"),
+        members=members,
+        genesis=int(time.time()),
+        anchor=anchor,
+        holder=accounts[0].address,
+        supply=100_000_000 * QNET,
+    )
+    for name, contract in deploy(accounts[0], plan).items():
+        print(f"{name:<16} {contract.address}")
