@@ -32,11 +32,8 @@ from node.htx.record import RecordType
 from node.io.endpoint import Link
 from node.io.pool import LinkPool
 
-CELL_RECORD_BYTES = 2_336
-"""Bytes one cell takes on a link, at most."""
-
-LINK_TARGET_BYTES = 512 * 2**10
-"""Cells are pulled for a link while less than this is unsent; the rest stays in fair queues."""
+CELLS_PER_PULL = 256
+"""Cells given to a writable link in one wake-up; the rest stays in the core's fair queues."""
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +49,13 @@ class Meter(Protocol):
 
 
 class DirectoryStreams(Protocol):
-    """Serves directory data on streams."""
+    """Serves directory data on links and streams."""
+
+    def feed(self, link: Link) -> None:
+        """A link has room for more of its answers."""
+
+    def link_closed(self, link_id: int) -> None:
+        """A link is gone."""
 
     def open(self, circuit: int, stream: int) -> None:
         """A stream for requests opened."""
@@ -158,7 +161,8 @@ class RelayDriver:
 
     def link_writable(self, link: Link) -> None:
         """A link took what was queued."""
-        del link
+        if self._directory is not None:
+            self._directory.feed(link)
         self.wake()
 
     def link_closed(self, link: Link, reason: CloseReason) -> None:
@@ -169,6 +173,8 @@ class RelayDriver:
         _log.info("link closed", link=link.link_id, reason=reason.name)
         if self._pool is not None:
             self._pool.removed(link)
+        if self._directory is not None:
+            self._directory.link_closed(link.link_id)
         self.carry_out(self.core.link_closed(link.link_id, self._now()))
         self.wake()
 
@@ -192,16 +198,15 @@ class RelayDriver:
         touched: dict[int, Link] = {}
         for link_id in core.ready_links():
             link = self.links.get(link_id)
-            if link is None:
+            if link is None or not link.is_writable:
                 continue
-            room = (LINK_TARGET_BYTES - link.queued_bytes) // CELL_RECORD_BYTES
-            if room <= 0:
-                continue
-            cells = core.pull(link_id, room)
+            cells = core.pull(link_id, CELLS_PER_PULL)
             if cells:
                 link.send_cells(cells)
                 self.stats.cells_sent += len(cells)
                 touched[link_id] = link
+                if len(cells) == CELLS_PER_PULL:
+                    self.wake()
                 if link.peer.node_id is not None:
                     self._meter.sent(link.peer.node_id, cells)
         for link_id, content in core.take_credits():

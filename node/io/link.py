@@ -1,8 +1,8 @@
 """One link over TCP: the asyncio shell around a link core.
 
-Callbacks of the handler run inside the wake-up that caused them, on the event loop's thread; they must not block.
-What a handler sends to any link leaves at the end of the same loop iteration, in one write per
-link, even if nobody calls `flush`.
+Callbacks of the handler run inside the wake-up that caused them, on the event loop's thread; they
+must not block. What a handler sends to any link leaves at the end of the same loop iteration, in
+one write per link, even if nobody calls `flush`.
 """
 
 import asyncio

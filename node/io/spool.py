@@ -33,6 +33,7 @@ CREATE TABLE deliveries (
     PRIMARY KEY (receipt, member)
 ) WITHOUT ROWID;
 CREATE INDEX receipts_by_epoch ON receipts(epoch);
+CREATE TABLE notes (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -112,6 +113,28 @@ class Spool:
         with self._lock:
             found = self._db.execute("SELECT body FROM receipts WHERE key = ?", (key,)).fetchone()
         return None if found is None else bytes(found[0])
+
+    def since(self, epoch: int) -> list[bytes]:
+        """Receipts of an epoch and later ones, oldest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT body FROM receipts WHERE epoch >= ? ORDER BY id", (epoch,)
+            ).fetchall()
+        return [bytes(body) for (body,) in rows]
+
+    def note(self, name: str, value: bytes) -> None:
+        """Keep one value under a name."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "INSERT OR REPLACE INTO notes(name, value) VALUES (?, ?)", (name, value)
+            )
+
+    def noted(self, name: str) -> bytes | None:
+        """The value kept under a name."""
+        with self._lock:
+            row = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
 
     def waiting(self, member: str, limit: int) -> list[Waiting]:
         """Oldest receipts a member has not acknowledged, at most `limit`."""

@@ -33,6 +33,8 @@ CERTIFICATE_DAYS: Final = 825
 READ_BYTES: Final = 4 * MAX_RECORD_BYTES
 """One read returns whole records of full size, so that bulk traffic needs no reassembly."""
 
+FEED_BYTES: Final = 65_536
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -126,9 +128,11 @@ class TlsStream:
         server_name: SNI, for clients; None makes a server.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_tls")
+    __slots__ = ("_at", "_incoming", "_outgoing", "_tls", "_waiting")
 
     def __init__(self, context: utls.SSLContext, server_name: str | None) -> None:
+        self._waiting = b""
+        self._at = 0
         self._incoming = utls.MemoryBIO()
         self._outgoing = utls.MemoryBIO()
         self._tls = context.wrap_bio(
@@ -139,8 +143,21 @@ class TlsStream:
         )
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the socket."""
-        self._incoming.write(data)
+        """Take bytes from the socket; `handshake` and `read` use up what was fed before."""
+        self._waiting = self._waiting[self._at :] + data if self._waiting else data
+        self._at = 0
+
+    def _feed_step(self) -> bool:
+        """Move a slice of what waits to the engine, whose cost grows with what it holds."""
+        waiting = self._waiting
+        if not waiting:
+            return False
+        end = self._at + FEED_BYTES
+        self._incoming.write(waiting[self._at : end])
+        self._at = end
+        if end >= len(waiting):
+            self._waiting, self._at = b"", 0
+        return True
 
     def output(self) -> bytes:
         """Return the bytes for the socket."""
@@ -152,11 +169,14 @@ class TlsStream:
         Raises:
             utls.SSLError: it failed; `output` may hold an alert.
         """
-        try:
-            self._tls.do_handshake()
-        except utls.SSLWantReadError:
-            return False
-        return True
+        while True:
+            try:
+                self._tls.do_handshake()
+            except utls.SSLWantReadError:
+                if not self._feed_step():
+                    return False
+            else:
+                return True
 
     def read(self) -> bytes:
         """Return some decrypted bytes; empty when more must be fed first.
@@ -165,15 +185,17 @@ class TlsStream:
             utls.SSLError: the connection is broken.
             EOFError: the peer closed the stream.
         """
-        if not self._incoming.pending and not self._tls.pending():
-            return b""
-        try:
-            data: bytes = self._tls.read(READ_BYTES)
-        except utls.SSLWantReadError:
-            return b""
-        if not data:
-            raise EOFError
-        return data
+        while self._incoming.pending or self._tls.pending() or self._feed_step():
+            try:
+                data: bytes = self._tls.read(READ_BYTES)
+            except utls.SSLWantReadError:
+                if self._feed_step():
+                    continue
+                return b""
+            if not data:
+                raise EOFError
+            return data
+        return b""
 
     def write(self, piece: bytes) -> None:
         """Encrypt up to 16,384 bytes as one TLS record."""
