@@ -1,0 +1,96 @@
+"""A server on loopback, a recording handler and a client's address for it."""
+
+import asyncio
+import datetime as dt
+import secrets
+
+from node.htx.address import HtxAddress
+from node.htx.keys import ServerKeys
+from node.io.decoy import load_site
+from node.io.endpoint import serve
+from node.io.tls import generate_certificate
+from qnet.crypto.keys import DhKey
+from qnet.parameters import NetworkParameters
+
+SNI = "notes.example"
+PARAMETERS = NetworkParameters.profile("devnet")
+
+
+def fresh_keys(certificate=None):
+    certificate = certificate or generate_certificate(SNI, dt.datetime.now(dt.UTC))
+    return ServerKeys(
+        certificate_pem=certificate.chain_pem,
+        certificate_key_pem=certificate.key_pem,
+        spki_hash=certificate.spki_hash,
+        link_keys=(DhKey(secrets.token_bytes(32)),),
+        ticket_keys={secrets.token_bytes(8): DhKey(secrets.token_bytes(32))},
+    )
+
+
+def address_of(keys, port, **changes):
+    ((ticket_id, ticket_key),) = keys.ticket_keys.items()
+    values = {
+        "host": "127.0.0.1",
+        "port": port,
+        "sni": SNI,
+        "identity": bytes(32),
+        "spki": keys.spki_hash,
+        "link_key": keys.link_keys[0].public,
+        "ticket_key": ticket_key.public,
+        "ticket_id": ticket_id,
+    }
+    return HtxAddress(**(values | changes))
+
+
+class Recorder:
+    """A handler that keeps everything and wakes whoever waits for it."""
+
+    def __init__(self):
+        self.links = []
+        self.cells = []
+        self.records = []
+        self.closed = []
+        self.writable = 0
+        self._changed = asyncio.Event()
+
+    def link_opened(self, link):
+        self.links.append(link)
+        self._changed.set()
+
+    def cells_received(self, link, cells):
+        self.cells += cells
+        self._changed.set()
+
+    def record_received(self, link, kind, content):
+        self.records.append((kind, content))
+        self._changed.set()
+
+    def link_writable(self, link):
+        self.writable += 1
+        self._changed.set()
+
+    def link_closed(self, link, reason):
+        self.closed.append(reason)
+        self._changed.set()
+
+    async def until(self, condition, seconds=20):
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+async def start_server(handler=None, keys=None, parameters=PARAMETERS, **options):
+    """Return (server, its keys, its handler)."""
+    keys = keys or fresh_keys()
+    handler = handler or Recorder()
+    server = await serve(
+        "127.0.0.1",
+        0,
+        keys=keys,
+        decoy=options.pop("decoy", load_site(None)),
+        handler=handler,
+        parameters=parameters,
+        **options,
+    )
+    return server, keys, handler
