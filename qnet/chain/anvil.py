@@ -75,13 +75,13 @@ class AnvilOptions:
 
     Args:
         port: TCP port on 127.0.0.1; 0 picks a free one.
-        block_time_s: a block is mined at least this often; 0 mines only when something happens.
+        block_time_s: a block is mined at least this often; 0 mines only with transactions.
         mine_at_once: a transaction is mined when it arrives, besides the regular blocks.
         timestamp_s: unix time of block 0; now by default.
     """
 
     port: int = 0
-    block_time_s: int = 1
+    block_time_s: float = 1
     mine_at_once: bool = True
     timestamp_s: int | None = None
 
@@ -94,7 +94,7 @@ class AnvilOptions:
         words += ["--chain-id", str(DEVNET_CHAIN_ID), "--accounts", "0"]
         words += ["--slots-in-an-epoch", "1", "--order", "fifo"]
         if self.block_time_s:
-            words += ["--block-time", str(self.block_time_s)]
+            words += ["--block-time", f"{self.block_time_s:g}"]
             words += ["--mixed-mining"] if self.mine_at_once else []
         if self.timestamp_s is not None:
             words += ["--timestamp", str(self.timestamp_s)]
@@ -106,12 +106,13 @@ class Anvil:
 
     Args:
         options: how it behaves.
-        log: file for what it prints; a temporary one by default.
+        log: file for what it prints; one that goes when it ends by default.
     """
 
     def __init__(self, options: AnvilOptions | None = None, *, log: Path | None = None) -> None:
         self.options = options or AnvilOptions()
         self._log = log
+        self._log_is_temporary = log is None
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -168,6 +169,9 @@ class Anvil:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._log_is_temporary and self._log is not None:
+            self._log.unlink(missing_ok=True)
+            self._log = None
 
     def __enter__(self) -> Self:
         self.start()

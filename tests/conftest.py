@@ -1,0 +1,3 @@
+"""Loads the shared fixtures; imports nothing of the product."""
+
+pytest_plugins = ("tests.support.anvil",)

@@ -1,0 +1,148 @@
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from qnet.chain.client import ChainClient
+from qnet.chain.errors import (
+    ChainRestartedError,
+    ChainUnreachableError,
+    ContractError,
+    NonceSpentError,
+    WrongChainError,
+)
+from qnet.chain.values import Call
+from qnet.crypto.keys import ReceiptKey
+from qnet.errors import ChainUnrecoverableError, FundsError
+
+pytestmark = pytest.mark.chain
+SINK = bytes(18) + b"\x77\x07"
+
+
+async def test_reads_the_chain(chain):
+    assert chain.client.chain_id == 31337
+    latest = await chain.client.block()
+    assert latest.number > 0
+    assert (await chain.client.block(latest.number)).hash == latest.hash
+    assert (await chain.client.block(latest.number - 1)).hash == latest.parent_hash
+    assert await chain.client.balance(chain.network.holders[0].address) == 1000 * 10**18
+    assert await chain.client.code(bytes(20)) == b""
+
+
+async def test_another_chain_is_refused(network):
+    with pytest.raises(WrongChainError, match="serves chain 31337, not 1"):
+        async with ChainClient.connect(network.url, expected_chain_id=1):
+            pass
+
+
+async def test_a_missing_block_says_that_the_chain_may_have_restarted(chain):
+    with pytest.raises(ChainRestartedError, match="no block 99999999"):
+        await chain.client.block(99_999_999)
+
+
+async def test_nobody_at_the_address(free_port):
+    with pytest.raises(ChainUnreachableError) as raised:
+        async with ChainClient.connect(f"http://127.0.0.1:{free_port}"):
+            pass
+    assert raised.value.exit_code == 8
+
+
+async def test_custom_errors_come_with_name_and_arguments(chain):
+    with pytest.raises(ContractError) as raised:
+        await chain.contracts.registry.node(77)
+    assert raised.value.name == "UnknownNode"
+    assert raised.value.arguments == {"index": 77}
+    assert "UnknownNode(index=77)" in raised.value.message
+    assert "NodeRegistry.node" in raised.value.why
+
+
+async def test_errors_of_openzeppelin_are_decoded_too(chain):
+    poor = await chain.new_account()
+    call = chain.contracts.token.transfer(SINK, 5)
+    with pytest.raises(ContractError) as raised:
+        await chain.client.call(call, sender=poor.address)
+    assert raised.value.name == "ERC20InsufficientBalance"
+    assert raised.value.arguments == {"sender": poor.address, "balance": 0, "needed": 5}
+
+
+async def test_estimates_carry_a_margin(chain):
+    call = chain.contracts.token.transfer(SINK, 5)
+    estimate = await chain.client.estimate_gas(call, chain.network.deployer.address)
+    result = await chain.send(chain.network.deployer, call)
+    assert result.gas_used < estimate < 2 * result.gas_used
+
+
+async def test_broadcasting_twice_is_harmless_and_a_spent_nonce_is_told(chain):
+    sender = chain.sender(chain.network.holders[0])
+    first = await sender.prepare(Call(SINK, value_wei=1))
+    other = await sender.prepare(Call(SINK, value_wei=2))
+    assert first.nonce == other.nonce
+    await chain.client.broadcast(first.raw)
+    await sender.outcome(first)
+    with pytest.raises(NonceSpentError):
+        await chain.client.broadcast(other.raw)
+
+
+async def test_an_account_without_coins_cannot_send(chain):
+    with pytest.raises(FundsError):
+        await chain.send(ReceiptKey.generate(), Call(SINK, value_wei=1))
+
+
+async def test_the_node_s_own_refusal_is_told(chain):
+    with pytest.raises(ChainUnrecoverableError, match="refused no_such_method"):
+        await chain.client.request("no_such_method")
+
+
+async def test_logs_of_a_range(chain):
+    result = await chain.send(chain.network.deployer, chain.contracts.token.transfer(SINK, 5))
+    topic = chain.contracts.token.abi.event("Transfer").hash
+    logs = await chain.client.logs(
+        [chain.contracts.token.address],
+        from_block=result.block_number,
+        to_block=result.block_number,
+        topics=[topic],
+    )
+    assert [log.tx_hash for log in logs] == [result.tx_hash]
+    event = chain.contracts.decode(logs[0])
+    assert event is not None
+    assert event.arguments == {
+        "from": chain.network.deployer.address,
+        "to": SINK,
+        "value": 5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [(b"", 200), (b"<html>", 502), (b"[]", 200), (b'{"jsonrpc":"2.0"}', 200), (b"[" * 9000, 200)],
+)
+async def test_nonsense_instead_of_json_rpc(serve, answer, status):
+    async def handle(_request):
+        return web.Response(body=answer, status=status)
+
+    with pytest.raises(ChainUnreachableError):
+        async with ChainClient.connect(await serve(handle)):
+            pass
+
+
+async def test_an_endless_answer_is_cut(serve):
+    async def handle(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(100):
+            await response.write(b"x" * 1000)
+        return response
+
+    with pytest.raises(ChainUnreachableError) as raised:
+        async with ChainClient.connect(await serve(handle), max_answer_bytes=5000):
+            pass
+    assert "longer than 5000 bytes" in raised.value.why
+
+
+async def test_a_silent_node_meets_the_deadline(serve):
+    async def handle(_request):
+        await asyncio.Event().wait()
+
+    with pytest.raises(ChainUnreachableError):
+        async with ChainClient.connect(await serve(handle), timeout_s=0.2):
+            pass
