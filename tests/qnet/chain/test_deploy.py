@@ -1,0 +1,261 @@
+import json
+import secrets
+from dataclasses import replace
+
+import pytest
+
+from qnet.chain.anvil import Anvil, AnvilOptions, EmbeddedChain
+from qnet.chain.client import ChainClient
+from qnet.chain.contracts import Contracts
+from qnet.chain.deploy import deploy
+from qnet.chain.deployment import CONTRACT_NAMES, Deployment
+from qnet.chain.errors import ChainRestartedError, DeploymentMismatchError, WrongChainError
+from qnet.chain.layout import DeploymentRequest, MemberSeat, create_address, creations
+from qnet.chain.sender import KeySigner, Sender
+from qnet.chain.values import Call
+from qnet.crypto.keys import ReceiptKey
+from qnet.errors import ConfigError
+from qnet.parameters import NetworkParameters
+
+pytestmark = pytest.mark.chain
+HOLDERS = (b"\x01" * 20, b"\x02" * 20)
+STEPS = 17
+
+
+class KilledError(BaseException):
+    """Stands for a kill -9: nothing in the product may catch it."""
+
+
+class KilledClient:
+    """A client whose process dies at a chosen broadcast, before or after it leaves."""
+
+    def __init__(self, client, *, dies_at, after):
+        self._client = client
+        self._left = dies_at
+        self._after = after
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    async def broadcast(self, raw):
+        if self._left == 0 and not self._after:
+            raise KilledError
+        await self._client.broadcast(raw)
+        if self._left == 0:
+            raise KilledError
+        self._left -= 1
+
+
+def make_request(genesis_s=2_000_000_000):
+    return DeploymentRequest(
+        parameters=NetworkParameters.profile("devnet"),
+        profile="devnet",
+        genesis_s=genesis_s,
+        beacon_anchor=secrets.token_bytes(32),
+        members=[
+            MemberSeat(bytes([0x40 + place]) * 20, bytes([0x50 + place]) * 20, f"http://m{place}")
+            for place in range(4)
+        ],
+        allocations=[(holder, 10**24) for holder in HOLDERS],
+        vault_wei=10**26,
+    )
+
+
+@pytest.fixture
+async def fresh():
+    """An empty chain and a deployer with coins."""
+    with Anvil(AnvilOptions(block_time_s=0)) as running:
+        async with ChainClient.connect(running.url) as client:
+            key = ReceiptKey.generate()
+            await EmbeddedChain(client).set_balance(key.address, 10**20)
+            yield client, KeySigner(key)
+
+
+async def check_result(client, signer, request, deployment, path):
+    """One deployment, whole, and not a transaction more than it needs."""
+    assert await client.transaction_count(signer.address) == STEPS
+    assert Deployment.load(path) == deployment
+    contracts = await Contracts.open(client, deployment)
+    assert await contracts.token.total_supply() == request.supply_wei
+    assert await contracts.token.balance_of(contracts.vault.address) == request.vault_wei
+    assert await contracts.token.balance_of(signer.address) == 0
+    for holder, amount in request.allocations:
+        assert await contracts.token.balance_of(holder) == amount
+
+
+async def test_deploys_everything_and_tells_each_step(fresh, tmp_path):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+    progress = []
+    deployment = await deploy(client, signer, request, path, on_progress=progress.append)
+    await check_result(client, signer, request, deployment, path)
+    assert [done.number for done in progress] == list(range(1, STEPS + 1))
+    assert {done.total for done in progress} == {STEPS}
+    document = json.loads(path.read_text())
+    assert document["schema"] == "qnet.deployment/1"
+    assert set(document["contracts"]) == set(CONTRACT_NAMES)
+    contracts = Contracts.bind(client, deployment)
+    assert await contracts.parameters.all() == request.parameters
+    assert await contracts.parameters.bounds("slot_s") == (5, 5)
+    assert await contracts.committee.quorum() == 3
+    assert (await contracts.epochs.clock()).genesis_s == request.genesis_s
+    again = await deploy(client, signer, request, path)
+    assert again == deployment
+    assert await client.transaction_count(signer.address) == STEPS
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it leaves", "after it left"])
+async def test_killed_at_every_broadcast_it_goes_on_to_one_deployment(fresh, tmp_path, after):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+    for _ in range(STEPS):
+        dying = KilledClient(client, dies_at=0 if after else 1, after=after)
+        try:
+            deployment = await deploy(dying, signer, request, path)
+        except KilledError:
+            with pytest.raises(ConfigError, match="not complete"):
+                Deployment.load(path)
+        else:
+            break
+    else:
+        deployment = await deploy(client, signer, request, path)
+    await check_result(client, signer, request, deployment, path)
+
+
+async def test_killed_after_every_step_it_goes_on_to_one_deployment(fresh, tmp_path):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+
+    def die(_done):
+        raise KilledError
+
+    for step in range(STEPS):
+        with pytest.raises(KilledError):
+            await deploy(client, signer, request, path, on_progress=die)
+        assert len(json.loads(path.read_text())["steps"]) == step + 1
+    deployment = await deploy(client, signer, request, path, on_progress=die)
+    await check_result(client, signer, request, deployment, path)
+
+
+async def test_addresses_are_those_of_the_documented_order(fresh, tmp_path):
+    client, signer = fresh
+    deployment = await deploy(client, signer, make_request(), tmp_path / "d.json")
+    expected = {
+        "QNetToken": 0,
+        "Parameters": 1,
+        "QNetTimelock": 2,
+        "Epochs": 3,
+        "Committee": 4,
+        "NodeRegistry": 6,
+        "StakeHub": 8,
+        "ReportOracle": 10,
+        "RewardVault": 11,
+        "QNetGovernor": 12,
+        "VersionRegistry": 13,
+    }
+    for name, nonce in expected.items():
+        assert deployment.address(name) == create_address(signer.address, nonce)
+
+
+async def test_another_request_does_not_continue_a_deployment(fresh, tmp_path):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+    await deploy(client, signer, request, path)
+    with pytest.raises(ConfigError, match="another deployment"):
+        await deploy(client, signer, replace(request, vault_wei=1), path)
+
+
+async def test_a_deployer_used_meanwhile_is_told(fresh, tmp_path):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+    with pytest.raises(KilledError):
+        await deploy(KilledClient(client, dies_at=3, after=True), signer, request, path)
+    await Sender(client, signer).send(Call(HOLDERS[0], value_wei=1))
+    with pytest.raises(DeploymentMismatchError, match="was used for something else"):
+        await deploy(client, signer, request, path)
+
+
+async def test_a_pending_step_whose_nonce_another_took_is_told(fresh, tmp_path):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+    with pytest.raises(KilledError):
+        await deploy(KilledClient(client, dies_at=3, after=False), signer, request, path)
+    await Sender(client, signer).send(Call(HOLDERS[0], value_wei=1))
+    with pytest.raises(DeploymentMismatchError, match="was used for something else"):
+        await deploy(client, signer, request, path)
+
+
+async def test_a_manifest_of_a_restarted_chain_is_refused(fresh, tmp_path):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+    deployment = await deploy(client, signer, request, path)
+    with Anvil(AnvilOptions(block_time_s=0, timestamp_s=1_000_000_000)) as other:
+        async with ChainClient.connect(other.url) as restarted:
+            with pytest.raises(ChainRestartedError, match="no longer exists"):
+                await deploy(restarted, signer, request, path)
+            with pytest.raises(ChainRestartedError, match="restarted after"):
+                await Contracts.open(restarted, deployment)
+
+
+async def test_changed_code_and_other_chains_are_refused(fresh, tmp_path):
+    client, signer = fresh
+    deployment = await deploy(client, signer, make_request(), tmp_path / "d.json")
+    with pytest.raises(WrongChainError):
+        await replace(deployment, chain_id=1).check(client)
+    await client.request("anvil_setCode", "0x" + deployment.address("Epochs").hex(), "0x00")
+    with pytest.raises(DeploymentMismatchError, match="Epochs"):
+        await deployment.check(client)
+
+
+async def test_the_devnet_profile_is_refused_elsewhere(fresh, tmp_path):
+    client, signer = fresh
+    await client.request("anvil_setChainId", 5)
+    async with ChainClient.connect(client.url) as elsewhere:
+        with pytest.raises(ConfigError, match="refused on chain 5"):
+            await deploy(elsewhere, signer, make_request(), tmp_path / "d.json")
+    assert not (tmp_path / "d.json").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{", '{"schema": "other"}', '{"schema": "qnet.deployment/1"}', "x" * 2**21],
+)
+def test_damaged_manifests_are_config_errors(tmp_path, content):
+    path = tmp_path / "deployment.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"deployment\.json"):
+        Deployment.load(path)
+
+
+def test_a_cut_manifest_is_a_config_error(tmp_path):
+    path = tmp_path / "deployment.json"
+    with pytest.raises(ConfigError, match="cannot read"):
+        Deployment.load(path)
+
+
+def test_every_contract_of_the_manifest_is_created_once():
+    names = [creation.name for creation in creations(make_request(), bytes(20))]
+    assert len(names) == len(set(names))
+    assert set(CONTRACT_NAMES) <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("nonce", "address"),
+    [
+        (0, "333c3310824b7c685133f2bedb2ca4b8b4df633d"),
+        (1, "8bda78331c916a08481428e4b07c96d3e916d165"),
+        (2, "c9ddedf451bc62ce88bf9292afb13df35b670699"),
+    ],
+)
+def test_addresses_of_created_contracts(nonce, address):
+    """Source: go-ethereum crypto_test.go, TestNewContractAddress."""
+    creator = bytes.fromhex("970e8128ab834e8eac17ab8e3812f010678cf791")
+    assert create_address(creator, nonce).hex() == address
+
+
+@pytest.mark.parametrize("nonce", [127, 128, 255, 256, 65_536])
+async def test_addresses_with_larger_nonces_are_those_of_the_chain(fresh, nonce):
+    client, signer = fresh
+    await client.request("anvil_setNonce", "0x" + signer.address.hex(), hex(nonce))
+    result = await Sender(client, signer).send(Call(None, bytes.fromhex("60006000f3")))
+    assert result.contract_address == create_address(signer.address, nonce)
