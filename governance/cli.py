@@ -14,6 +14,7 @@ from governance.tally import turnout_ppm
 from governance.timelock import Wait
 from qnet.address import checksum_address, parse_address
 from qnet.chain.governing import ProposalState
+from qnet.chain.layout import PINNED_PARAMETERS
 from qnet.chain.values import Call
 from qnet.cli.output import emit, say
 from qnet.parameters import BOUNDS, NetworkParameters
@@ -66,8 +67,8 @@ def params(session: Session, name: str | None) -> None:
         {
             "name": key,
             "value": values[key],
-            "min": BOUNDS[key].low,
-            "max": BOUNDS[key].high,
+            "min": values[key] if key in PINNED_PARAMETERS else BOUNDS[key].low,
+            "max": values[key] if key in PINNED_PARAMETERS else BOUNDS[key].high,
             "meaning": BOUNDS[key].meaning,
         }
         for key in chosen

@@ -9,8 +9,9 @@ from governance.errors import (
     OneLiveProposalError,
     PowerMissingError,
     ProposalUnknownError,
+    ValueRefusedError,
 )
-from governance.proposal import Proposal, parameter_change
+from governance.proposal import Proposal, check_bounds, parameter_change
 from governance.tally import Tally, VoteEvent, compare, count
 from governance.timelock import Wait
 from qnet.address import checksum_address
@@ -249,6 +250,7 @@ class GovernanceClient:
         """
         now = (await self.latest()).timestamp
         old = await self._current_value(name)
+        await self._check_chain_bounds(name, value)
         proposal = parameter_change(
             parameters=self._all.parameters.address,
             name=name,
@@ -272,6 +274,16 @@ class GovernanceClient:
         if name not in BOUNDS:
             NetworkParameters.profile("main").with_value(name, 0)  # raises NotFoundError
         return await self._all.parameters.get(name)
+
+    async def _check_chain_bounds(self, name: str, value: int) -> None:
+        """Bounds on the chain can be narrower than ours: the calendar is fixed at birth."""
+        check_bounds(name, value)
+        low, high = await self._all.parameters.bounds(name)
+        if not low <= value <= high:
+            raise ValueRefusedError(
+                f"{name} = {value} is out of bounds on this chain",
+                why="it can never change" if low == high else f"it must lie in {low} to {high}",
+            )
 
     async def _check_proposer(self, proposer: bytes, now: int) -> None:
         needed = await self._governor.proposal_threshold()

@@ -24,6 +24,7 @@ from qnet.wallet.keystore import load as load_keystore
 from qnet.wallet.passphrase import PassphraseSource
 
 COIN = 10**18
+NEWLINE = "\n"
 
 
 @dataclass(slots=True)
@@ -179,7 +180,7 @@ async def send(
     fee = prepared.gas_limit * prepared.fees.max_fee_wei
     lines = [
         *preview,
-        f"call {call.label[:200]}",
+        f"call {call.label.partition(NEWLINE)[0][:200]}",
         f"fee at most {fee / COIN:.9f} coins of the chain",
     ]
     if not confirm(lines):

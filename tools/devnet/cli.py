@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TextIO
 
 import click
 
@@ -173,12 +173,12 @@ def _log_files(state: states.State, name: str) -> list[Path]:
 
 
 def _follow(files: dict[str, list[Path]]) -> Iterator[tuple[str, str]]:
-    streams: list[tuple[str, IO[str]]] = []
+    streams: list[tuple[str, TextIO]] = []
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for name, paths in files.items():
         for path in paths:
             if path.exists():
-                stream = path.open("r", encoding="utf-8", errors="replace")
+                stream: TextIO = path.open("r", encoding="utf-8", errors="replace")
                 stream.seek(0, 2)
                 streams.append((name, stream))
     while True:

@@ -71,6 +71,11 @@ class DevnetConfig:
         return self.home / "network.json"
 
     @property
+    def beacon_seed(self) -> Path:
+        """Path of the secret seed of the beacon's hash chain, hexadecimal."""
+        return self.home / "beacon.seed"
+
+    @property
     def passphrase_file(self) -> Path:
         """Path of the file that unlocks every keystore of this network."""
         return self.home / "passphrase"

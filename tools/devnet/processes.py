@@ -32,6 +32,7 @@ class Spec:
         logs: folder for `NAME.out` (stdout) and `NAME.err` (stderr).
         env: variables added to the inherited ones.
         ready_timeout_s: how long it may take until its READY line.
+        marker: how that line begins.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Spec:
     logs: Path
     env: Mapping[str, str]
     ready_timeout_s: float = 30.0
+    marker: str = READY_PREFIX
 
     @property
     def out(self) -> Path:
@@ -135,7 +137,7 @@ def wait_ready(
     deadline = time.monotonic() + spec.ready_timeout_s
     while True:
         gone = not process.alive
-        ready = find_ready(spec.out)
+        ready = find_ready(spec.out, spec.marker)
         if ready is not None:
             return ready
         if gone:
@@ -147,15 +149,16 @@ def wait_ready(
         time.sleep(POLL_S)
 
 
-def find_ready(out: Path) -> dict[str, object] | None:
-    """The object of a complete READY line in a program's stdout, if there is one."""
+def find_ready(out: Path, marker: str = READY_PREFIX) -> dict[str, object] | None:
+    """The object of a complete ready line in a program's stdout; empty when it names none."""
     try:
         text = out.read_text("utf-8", errors="replace")
     except FileNotFoundError:
         return None
     for line in text.splitlines(keepends=True):
-        if line.startswith(READY_PREFIX) and line.endswith("\n"):
-            value = json.loads(line.removeprefix(READY_PREFIX))
+        if line.startswith(marker) and line.endswith("\n"):
+            told = line.removeprefix(marker)
+            value = json.loads(told) if told.startswith("{") else {}
             return value if isinstance(value, dict) else {}
     return None
 

@@ -2,13 +2,13 @@
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from qnet.files import write_atomic
 from tools.devnet.config import STATE_FILE, DevnetConfig, state_root
 from tools.devnet.errors import NameUnknownError, NotRunningError, StateUnreadableError
 from tools.devnet.processes import Process
@@ -123,14 +123,7 @@ def save(state: State) -> None:
     path = state.config.home / STATE_FILE
     config = {**asdict(state.config), "home": str(state.config.home)}
     document = {"schema": SCHEMA, **asdict(state), "config": config}
-    fresh = path.with_suffix(".tmp")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(document, stream, indent=1)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
+    write_atomic(path, json.dumps(document, indent=1).encode() + b"\n")
 
 
 def load(home: Path) -> State:
