@@ -66,6 +66,7 @@ class NodeSection(ConfigModel):
     mbps: int = Field(default=100, ge=1, le=10**6)
     index: int = Field(default=0, ge=0, lt=2**32)
     owner: str = ""
+    decoy: Path | None = None
 
     _endpoints = field_validator("listen", "advertise")(_checked_endpoint)
 

@@ -29,7 +29,7 @@ from node.circuit.origin import HopInfo, OriginCircuit, OriginLink
 from node.errors import CircuitError, Stage
 from node.htx.events import CloseReason
 from node.htx.record import RecordType
-from node.io.driver import CELL_RECORD_BYTES, LINK_TARGET_BYTES
+from node.io.driver import CELLS_PER_PULL
 from node.io.endpoint import Link
 
 _log = structlog.get_logger(__name__)
@@ -277,9 +277,11 @@ class EntryLink:
         link = self.link
         if link is None or link.is_closed:
             return
-        room = (LINK_TARGET_BYTES - link.queued_bytes) // CELL_RECORD_BYTES
-        if room > 0 and self._origin.has_cells():
-            link.send_cells(self._origin.pull(room))
+        if link.is_writable and self._origin.has_cells():
+            cells = self._origin.pull(CELLS_PER_PULL)
+            link.send_cells(cells)
+            if len(cells) == CELLS_PER_PULL:
+                self.wake()
         for content in self._origin.take_credits():
             link.send_record(RecordType.CREDIT, content)
         link.flush()

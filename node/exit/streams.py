@@ -6,12 +6,12 @@ connection does goes back into the core, followed by one `wake`, so that cells l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 import structlog
 
-from node.circuit.actions import DeliverData, EndStream, OpenStream, ResolveName
+from node.circuit.actions import Action, DeliverData, EndStream, OpenStream, ResolveName
 from node.circuit.messages import MAX_ANSWERS, Answer, EndReason
 from node.errors import ExitRefusedError, ResolveError, StreamError
 from node.exit.connector import Connector
@@ -26,7 +26,9 @@ Key = tuple[int, int]
 class StreamCore(Protocol):
     """The part of `RelayCore` that streams talk to."""
 
-    def stream_connected(self, circuit: int, stream: int, address: bytes, now: float) -> Any:
+    def stream_connected(
+        self, circuit: int, stream: int, address: bytes, now: float
+    ) -> list[Action]:
         """The connection stands."""
 
     def stream_data(self, circuit: int, stream: int, data: bytes) -> int:
@@ -50,6 +52,7 @@ class ExitStreams:
         connector: Opens connections under the exit policy.
         spawn: Runs a coroutine in the owner's task group.
         wake: Asks the driver to move cells soon.
+        carry_out: Does what the core asks.
         now: Clock in seconds.
     """
 
@@ -60,10 +63,12 @@ class ExitStreams:
         connector: Connector,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         wake: Callable[[], None],
+        carry_out: Callable[[Sequence[Action]], None],
         now: Callable[[], float],
     ) -> None:
         self.core = core
         self.wake = wake
+        self._carry_out = carry_out
         self._connector = connector
         self._spawn = spawn
         self._now = now
@@ -118,7 +123,9 @@ class ExitStreams:
                 self.core.stream_ended(circuit, number, _end_reason(error))
             self.forget(stream)
         else:
-            self.core.stream_connected(circuit, number, address.packed, self._now())
+            self._carry_out(
+                self.core.stream_connected(circuit, number, address.packed, self._now())
+            )
         self.wake()
 
     async def _resolve(self, action: ResolveName) -> None:

@@ -87,6 +87,7 @@ class DriverStats:
     links_opened: int = 0
     links_closed: int = 0
     link_violations: int = 0
+    rekeys_of_closed: int = 0
 
 
 class RelayDriver:
@@ -170,6 +171,7 @@ class RelayDriver:
         if self.links.pop(link.link_id, None) is None:
             return
         self.stats.links_closed += 1
+        self.stats.rekeys_of_closed += link.stats.rekeys
         _log.info("link closed", link=link.link_id, reason=reason.name)
         if self._pool is not None:
             self._pool.removed(link)
@@ -216,6 +218,7 @@ class RelayDriver:
                 touched[link_id] = link
         for link in touched.values():
             link.flush()
+        self.carry_out(core.take_actions())
 
     # actions
 

@@ -51,6 +51,8 @@ class LinkPool:
         spawn: Runs a coroutine in the owner's task group.
         now: Clock in seconds.
         circuits_on: How many circuits use a link.
+        on_ready: Called with the node id when a neighbour gets a link.
+        max_links: Links kept open.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class LinkPool:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         now: Callable[[], float],
         circuits_on: Callable[[int], int],
+        on_ready: Callable[[bytes], None] = lambda _node_id: None,
         max_links: int = MAX_LINKS,
     ) -> None:
         self._dial = dial
         self._spawn = spawn
         self._now = now
         self._circuits_on = circuits_on
+        self._on_ready = on_ready
         self._max_links = max_links
         self._neighbours: dict[bytes, _Neighbour] = {}
 
@@ -89,6 +93,7 @@ class LinkPool:
         if neighbour.link is None or neighbour.link.is_closed:
             neighbour.link = link
             neighbour.used_at = self._now()
+            self._on_ready(node_id)
         self._serve_waiters(neighbour)
         self._evict()
 

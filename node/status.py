@@ -1,0 +1,130 @@
+"""What a running node tells about itself: `qnet node status` and Prometheus."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from node.io.metrics import Snapshot
+from qnet.messages.descriptor import Role
+
+if TYPE_CHECKING:
+    from node.runtime import NodeRuntime
+
+CELL_BYTES = 2_048
+
+
+def node_status(node: NodeRuntime) -> dict[str, Any]:
+    """Everything `qnet node status` shows."""
+    held = node.view.held
+    listed = held is not None and node.registration.index in held.consensus.by_index
+    return {
+        "version": node.view.software,
+        "role": node.config.node.role,
+        "index": node.registration.index,
+        "node_id": node.keys.node_id.hex(),
+        "state": _state(node, listed=listed),
+        "problem": node.upkeep.problem,
+        "uptime_s": int(time.time() - node.started_at),
+        "consensus": None
+        if held is None
+        else {
+            "valid_after": held.consensus.valid_after,
+            "nodes": len(held.consensus.nodes),
+            "listed": listed,
+        },
+        "descriptor_period": node.upkeep.published,
+        "phase": node.keyring.current,
+        "parameters_hash": node.parameters_in_force.hash().hex(),
+        "streams_per_circuit_max": node.parameters_in_force.streams_per_circuit_max,
+        "circuits": node.core.circuits,
+        "streams": node.core.streams,
+        "links": _links(node),
+        "cells": {
+            "received": node.driver.stats.cells_received,
+            "sent": node.driver.stats.cells_sent,
+            "queued": node.core.queued_cells,
+            "dropped_circuits": node.core.dropped_circuits,
+        },
+        "receipts": {
+            "signed": node.accounts.cosigner.stats.signed,
+            "received": node.accounts.cosigner.stats.received,
+            "matched": node.accounts.cosigner.stats.matched,
+            "mismatched": node.accounts.cosigner.stats.mismatched,
+            "refused": node.accounts.cosigner.stats.refused,
+            "waiting": list(node.spool.counts(node.ledger.members).values()),
+            "answers": {str(code): count for code, count in node.spool.answers().items()},
+        },
+        "committee": node.ledger.summary(),
+        "rejects": dict(node.counters.policy_rejects),
+    }
+
+
+def node_metrics(node: NodeRuntime) -> Snapshot:
+    """Values of one scrape."""
+    driver = node.driver.stats
+    roles = {role.name.lower(): 0.0 for role in Role} | {"client": 0.0}
+    for link in node.driver.links.values():
+        key = "client" if link.peer.node_id is None else Role(link.peer.role).name.lower()
+        roles[key] += 1
+    links = _links(node)
+    return Snapshot(
+        info={"version": node.view.software, "role": node.config.node.role},
+        gauges={
+            "qnet_consensus_valid_after_seconds": ("", {"": float(node.view.valid_after)}),
+            "qnet_relay_circuits": ("state", {"open": float(node.core.circuits)}),
+            "qnet_relay_streams": ("", {"": float(node.core.streams)}),
+            "qnet_relay_queued_cells": ("", {"": float(node.core.queued_cells)}),
+            "qnet_link_sessions": ("state", roles),
+            "qnet_key_expiry_seconds": (
+                "key",
+                {"online": node.upkeep.keys.service.online_until - time.time()},
+            ),
+            "qnet_receipts_waiting": (
+                "",
+                {"": float(max(node.spool.counts(node.ledger.members).values(), default=0))},
+            ),
+        },
+        counters={
+            "qnet_relay_bytes": (
+                "direction",
+                {
+                    "received": float(driver.cells_received * CELL_BYTES),
+                    "sent": float(driver.cells_sent * CELL_BYTES),
+                },
+            ),
+            "qnet_relay_cells": (
+                "action",
+                {"received": float(driver.cells_received), "sent": float(driver.cells_sent)},
+            ),
+            "qnet_relay_handshakes": (
+                "result",
+                {"refused": float(node.core.setups_refused)},
+            ),
+            "qnet_relay_overload": ("cause", {"pool_full": float(node.core.dropped_circuits)}),
+            "qnet_link_rekeys": ("", {"": float(links["rekeys"])}),
+            "qnet_link_violations": ("", {"": float(driver.link_violations)}),
+            "qnet_exit_dns_queries": ("rcode", _floats(node.counters.dns_queries)),
+            "qnet_exit_policy_rejects": ("rule", _floats(node.counters.policy_rejects)),
+            "qnet_receipts_signed": ("", {"": float(node.accounts.cosigner.stats.signed)}),
+        },
+    )
+
+
+def _floats(counts: dict[str, int]) -> dict[str, float]:
+    return {name: float(count) for name, count in counts.items()}
+
+
+def _links(node: NodeRuntime) -> dict[str, int]:
+    links = list(node.driver.links.values())
+    return {
+        "nodes": sum(1 for link in links if link.peer.node_id is not None),
+        "clients": sum(1 for link in links if link.peer.node_id is None),
+        "rekeys": node.driver.stats.rekeys_of_closed + sum(link.stats.rekeys for link in links),
+    }
+
+
+def _state(node: NodeRuntime, *, listed: bool) -> str:
+    if node.view.held is None:
+        return "waiting for a consensus"
+    return "in the consensus" if listed else "not in the consensus"
