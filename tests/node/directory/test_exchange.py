@@ -1,0 +1,207 @@
+import os
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node.directory.exchange import (
+    PIECE_HEAD_BYTES,
+    PIECE_MAX_BYTES,
+    DirRequest,
+    Download,
+    Kind,
+    Piece,
+    PieceReader,
+    Status,
+    compress,
+    decompress,
+    split_answer,
+)
+from qnet.errors import DecodeError, LocalProtocolError, NotFoundError, RejectedError
+
+requests = st.one_of(
+    st.builds(
+        DirRequest,
+        st.integers(0, 0xFFFF),
+        st.just(Kind.LATEST),
+        valid_after=st.integers(0, (1 << 64) - 1),
+    ),
+    st.builds(
+        DirRequest,
+        st.integers(0, 0xFFFF),
+        st.just(Kind.BY_HASH),
+        hash=st.binary(min_size=32, max_size=32),
+    ),
+    st.builds(
+        DirRequest,
+        st.integers(0, 0xFFFF),
+        st.just(Kind.MEASURE),
+        size_bytes=st.integers(0, (1 << 32) - 1),
+    ),
+)
+DOCUMENT = b"consensus " * 5000
+
+
+def fetch(pieces: list[bytes], download: Download) -> bytes | None:
+    answer = None
+    for piece in pieces:
+        assert answer is None
+        answer = download.receive(Piece.decode(piece))
+    return answer
+
+
+@given(requests)
+def test_requests_round_trip(request_: DirRequest) -> None:
+    assert DirRequest.decode(request_.encode()) == request_
+
+
+@given(st.binary(max_size=50))
+def test_request_decoder_never_crashes(data: bytes) -> None:
+    try:
+        request_ = DirRequest.decode(data)
+    except DecodeError:
+        return
+    assert request_.encode() == data
+
+
+@given(st.binary(max_size=100))
+def test_piece_decoder_never_crashes(data: bytes) -> None:
+    try:
+        piece = Piece.decode(data)
+    except DecodeError:
+        return
+    assert piece.encode() == data
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=3000), st.integers(14, 500))
+def test_answers_survive_splitting(data: bytes, piece_bytes: int) -> None:
+    pieces = list(split_answer(7, Status.RAW, data, piece_bytes=piece_bytes))
+    assert all(len(piece) <= piece_bytes for piece in pieces)
+    if data:
+        assert fetch(pieces, Download(DirRequest(7, Kind.LATEST))) == data
+
+
+def test_pieces_fit_a_record() -> None:
+    pieces = list(split_answer(1, Status.RAW, os.urandom(50_000)))
+    assert max(map(len, pieces)) == PIECE_MAX_BYTES
+    with pytest.raises(DecodeError):
+        Piece.decode(pieces[0] + b"\0")
+
+
+def test_compressed_answers_come_out_whole() -> None:
+    pieces = list(split_answer(1, Status.ZSTD, compress(DOCUMENT)))
+    assert fetch(pieces, Download(DirRequest(1, Kind.LATEST))) == DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (Status.NOT_FOUND, NotFoundError),
+        (Status.NOT_NEWER, RejectedError),
+        (Status.BUSY, RejectedError),
+    ],
+)
+def test_answers_without_data(status: Status, error: type[Exception]) -> None:
+    [piece] = split_answer(1, status, b"")
+    with pytest.raises(error):
+        Download(DirRequest(1, Kind.LATEST)).receive(Piece.decode(piece))
+
+
+def test_streams_are_cut_into_pieces_whatever_their_chunks() -> None:
+    data = os.urandom(40_000)
+    stream = b"".join(split_answer(3, Status.RAW, data, piece_bytes=1000))
+    for size in (1, 13, 999, 40_000, 1 << 20):
+        reader, download = PieceReader(), Download(DirRequest(3, Kind.LATEST))
+        answers = [
+            download.receive(piece)
+            for start in range(0, len(stream), size)
+            for piece in reader.receive(stream[start : start + size])
+        ]
+        assert answers[-1] == data
+        assert set(answers[:-1]) == {None}
+
+
+def test_streams_with_oversized_pieces_are_refused() -> None:
+    head = bytes(PIECE_HEAD_BYTES - 2) + (PIECE_MAX_BYTES).to_bytes(2, "big")
+    with pytest.raises(DecodeError):
+        PieceReader().receive(head)
+
+
+def test_measurements_are_counted_not_kept() -> None:
+    download = Download(DirRequest(2, Kind.MEASURE, size_bytes=30_000))
+    pieces = list(split_answer(2, Status.RAW, os.urandom(30_000)))
+    assert fetch(pieces, download) == b""
+    assert download.received_bytes == 30_000
+
+
+def test_more_than_was_asked_for_is_refused() -> None:
+    for download in (
+        Download(DirRequest(1, Kind.MEASURE, size_bytes=99)),
+        Download(DirRequest(1, Kind.LATEST), max_bytes=99),
+    ):
+        with pytest.raises(DecodeError, match="exceeds"):
+            download.receive(Piece(1, Status.RAW, 100, 0, b"x"))
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        Piece(2, Status.RAW, 100, 10, b"y"),
+        Piece(1, Status.ZSTD, 100, 10, b"y"),
+        Piece(1, Status.RAW, 101, 10, b"y"),
+        Piece(1, Status.RAW, 100, 9, b"y"),
+        Piece(1, Status.RAW, 100, 0, b"y"),
+    ],
+)
+def test_pieces_out_of_order_are_refused(second: Piece) -> None:
+    download = Download(DirRequest(1, Kind.LATEST))
+    assert download.receive(Piece(1, Status.RAW, 100, 0, bytes(10))) is None
+    with pytest.raises(DecodeError):
+        download.receive(second)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        Piece(1, Status.RAW, 5, 0, b""),
+        Piece(1, Status.RAW, 5, 3, b"abc"),
+        Piece(1, Status.BUSY, 5, 0, b""),
+    ],
+)
+def test_impossible_pieces_are_refused(piece: Piece) -> None:
+    with pytest.raises(DecodeError):
+        Piece.decode(piece.encode())
+
+
+def test_bombs_are_refused_before_they_burst() -> None:
+    bomb = zstandard.ZstdCompressor().compress(bytes(10_000_000))
+    with pytest.raises(DecodeError, match="exceeds"):
+        decompress(bomb, 1_000_000)
+    unsized = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10_000))
+    with pytest.raises(DecodeError, match="hides"):
+        decompress(unsized, 1_000_000)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"zstd?", compress(DOCUMENT)[:-3], compress(DOCUMENT) + b"x"]
+)
+def test_malformed_compression_is_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decompress(data, 1 << 20)
+
+
+@given(st.integers(0, 200), st.integers(1, 255))
+def test_mutated_compression_never_crashes(place: int, flip: int) -> None:
+    data = bytearray(compress(os.urandom(300)))
+    data[place % len(data)] ^= flip
+    try:
+        decompress(bytes(data), 1 << 16)
+    except DecodeError:
+        return
+
+
+def test_pieces_need_room() -> None:
+    with pytest.raises(LocalProtocolError):
+        list(split_answer(1, Status.RAW, b"data", piece_bytes=PIECE_HEAD_BYTES))
