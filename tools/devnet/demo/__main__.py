@@ -1,0 +1,90 @@
+"""`python -m tools.devnet.demo`: bring a network up, check every promise, print the table."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from qnet.cli.output import show_error
+from qnet.errors import QnetError
+from tools.devnet.config import DevnetConfig, free_home, state_root
+from tools.devnet.demo.bonds import show_bonds
+from tools.devnet.demo.context import Demo
+from tools.devnet.demo.journal import Journal
+from tools.devnet.demo.vote import change_a_parameter
+from tools.devnet.processes import stop_all
+from tools.devnet.progress import Progress
+from tools.devnet.state import load
+from tools.devnet.up import bring_up
+
+EXIT_FAILED = 1
+
+
+async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
+    with journal.step("network"):
+        state = await bring_up(config, Progress(), until=until)
+        journal.verified(
+            f"{len(state.processes)} programs run, each with keys of its own",
+            f"{journal.elapsed_s:.0f} s",
+        )
+    demo = Demo(state, journal)
+    await show_bonds(demo)
+    await change_a_parameter(demo)
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave the network up and say what to try.")
+@click.option("--home", type=click.Path(path_type=Path), help="Folder of the network.")
+@click.option("--nodes", default=8, show_default=True)
+@click.option("--committee", default=4, show_default=True)
+@click.option("--seed", default=7, show_default=True)
+@click.option("--until", default="client", type=click.Choice(["chain", "client"]))
+def main(  # noqa: D103 - the module's docstring says it
+    keep: bool,  # noqa: FBT001 - click's signature
+    home: Path | None,
+    nodes: int,
+    committee: int,
+    seed: int,
+    until: str,
+) -> None:
+    console = Console(stderr=True)
+    journal = Journal(console)
+    folder = (home or free_home(state_root())).resolve()
+    config = DevnetConfig(folder, nodes=nodes, committee=committee, seed=seed)
+    failed = False
+    try:
+        asyncio.run(_run(config, journal, until))
+    except* QnetError as group:
+        failed = True
+        for error in group.exceptions:
+            if isinstance(error, QnetError):
+                show_error(error, as_json=False)
+    finally:
+        _finish(config, console, keep=keep and not failed)
+    Console().print(journal.table())
+    sys.exit(EXIT_FAILED if failed or not journal.ok else 0)
+
+
+def _finish(config: DevnetConfig, console: Console, *, keep: bool) -> None:
+    """Stop the network, or say what can be tried with it."""
+    if not (config.home / "state.json").exists():
+        return
+    if not keep:
+        stop_all(load(config.home).processes)
+        return
+    where = f"--home {config.home}"
+    console.print("\nThe network is up. Try:")
+    for line in (
+        f'eval "$(qnet devnet env {where})"',
+        f"qnet devnet status {where}",
+        "qnet gov list",
+        f"qnet client circuits --home {config.home}/client",
+        f"qnet devnet down {where}",
+    ):
+        console.print(f"  {line}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()
