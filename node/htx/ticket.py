@@ -144,7 +144,7 @@ class TicketChecker:
             usable = False
         now = hour_of(unix_s)
         found: int | None = None
-        for hour in (now - 1, now, now + 1):
+        for hour in (max(now - 1, 0), now, now + 1):
             if constant_time_equal(_mac(shared, ticket, hour, self._spki_hash), ticket.mac):
                 found = hour
         return (found, ticket) if usable and found is not None else None
