@@ -1,6 +1,6 @@
 """Errors of keystores and passphrases."""
 
-from qnet.errors import KeyAccessError, RejectedError
+from qnet.errors import KeyAccessError, RejectedError, UsageError
 
 
 class KeystoreFormatError(KeyAccessError):
@@ -21,10 +21,10 @@ class UnsafePermissionsError(KeyAccessError):
     code = "Q0604"
 
 
-class PassphraseMissingError(KeyAccessError):
+class PassphraseMissingError(UsageError):
     """No passphrase was given and nobody can be asked."""
 
-    code = "Q0605"
+    code = "Q0202"
 
 
 class KeyExistsError(RejectedError):
