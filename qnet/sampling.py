@@ -4,7 +4,9 @@ The source is an argument: the operating system's for clients, a beacon's stream
 everybody can repeat, a seeded one in statistical tests.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, MutableSequence, Sequence
+from itertools import accumulate
 from typing import TypeAlias, TypeVar
 
 RandomBytes: TypeAlias = Callable[[int], bytes]
@@ -37,12 +39,8 @@ def weighted_place(weights: Sequence[int], random: RandomBytes) -> int:
     """
     if min(weights, default=0) < 0:
         raise ValueError("a weight is negative")
-    remaining = uniform_below(sum(weights), random)
-    for place, weight in enumerate(weights):
-        if remaining < weight:
-            return place
-        remaining -= weight
-    raise ValueError("nothing to draw from")
+    sums = list(accumulate(weights))
+    return bisect_right(sums, uniform_below(sums[-1] if sums else 0, random))
 
 
 def shuffle(items: MutableSequence[T], random: RandomBytes) -> None:

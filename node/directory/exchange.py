@@ -280,9 +280,6 @@ def decompress(data: bytes, max_bytes: int) -> bytes:
         if not 0 <= size <= max_bytes:
             raise DecodeError(f"compressed answer exceeds {max_bytes} bytes, or hides its size")
         decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX_BYTES)
-        output = decoder.decompress(data, max_output_size=max_bytes, allow_extra_data=False)
+        return decoder.decompress(data, max_output_size=max_bytes, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise DecodeError("malformed zstd data") from error
-    if len(output) != size:
-        raise DecodeError("zstd frame states a wrong size")
-    return output

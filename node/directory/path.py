@@ -7,9 +7,10 @@ leave, a node is drawn with probability proportional to its weight.
 Source: docs/spec/directory.md, section Path selection.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final, TypeAlias
 
@@ -86,7 +87,8 @@ class Path:
         return self.entry, self.middle, self.exit
 
 
-def network_of(host: str) -> object:
+@lru_cache(maxsize=65_536)
+def network_of(host: str) -> Hashable:
     """What two nodes of one circuit must not share: /16, /32, or the name itself."""
     try:
         address = ip_address(host)

@@ -21,7 +21,7 @@ NO_REPORT: Final = bytes(32)
 """`previous_hash` of the first report, and root of an empty list."""
 SLOT_P_BITS: Final = 10
 SLOT_P_MAX: Final = (1 << SLOT_P_BITS) - 1
-"""P of a slot in 1/1023."""
+"""Largest value of one slot; P is written in permille (docs/spec/rewards.md)."""
 SLOT_P_COUNT: Final = 24
 
 _U32: Final = 32

@@ -202,6 +202,11 @@ def test_mutated_compression_never_crashes(place: int, flip: int) -> None:
         return
 
 
+def test_long_requests_are_refused() -> None:
+    with pytest.raises(DecodeError, match="too long"):
+        DirRequest.decode(bytes(36))
+
+
 def test_pieces_need_room() -> None:
     with pytest.raises(LocalProtocolError):
         list(split_answer(1, Status.RAW, b"data", piece_bytes=PIECE_HEAD_BYTES))

@@ -116,6 +116,12 @@ def test_only_the_start_of_a_period_is_built() -> None:
         )
 
 
+def test_more_nodes_than_fit_are_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qnet.messages.assembly.MAX_NODES", 7)
+    with pytest.raises(LocalProtocolError, match="8 nodes exceed 7"):
+        build(DESCRIPTORS)
+
+
 def refusal(
     signed: SignedDescriptor,
     entry: RegistryEntry | None = REGISTRY[1],
