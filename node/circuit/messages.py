@@ -120,7 +120,9 @@ FORMS: Final[dict[int, Form]] = {
     MessageType.CONNECTED: Form(0, 16, on_stream=True, forward=False, backward=True),
     MessageType.DATA: Form(1, _ANY, on_stream=True, forward=True, backward=True),
     MessageType.RESOLVE: Form(1, MAX_HOST_BYTES, on_stream=True, forward=True, backward=False),
-    MessageType.RESOLVED: Form(1, 1 + 21 * MAX_ANSWERS, on_stream=True, forward=False, backward=True),
+    MessageType.RESOLVED: Form(
+        1, 1 + 21 * MAX_ANSWERS, on_stream=True, forward=False, backward=True
+    ),
     MessageType.CREDIT: Form(4, 4, on_stream=True, forward=True, backward=True),
     MessageType.REKEY: Form(36, 36, on_stream=False, forward=True, backward=False),
     MessageType.REKEYED: Form(36, 36, on_stream=False, forward=False, backward=True),

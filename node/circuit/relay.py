@@ -1,68 +1,462 @@
-"""RelayCore: circuits at a node, without I/O (signatures first; being filled in)."""
+"""RelayCore: all circuits of a node, without I/O.
 
+The driver hands in what arrives and pulls what leaves; randomness and time are arguments. A broken
+rule of a circuit ends that circuit, a broken rule of a link ends the link.
+
+Source: docs/spec/circuits.md.
+"""
+
+import heapq
 from collections.abc import Callable, Sequence
+from typing import Final
 
-from node.circuit.actions import Action
+from node.circuit.actions import Action, CloseLink, ConnectNext
+from node.circuit.cell import CELL_BYTES, HEADER_BYTES, Command, decode_header, encode_header
+from node.circuit.flow import add_credit, decode_credits
 from node.circuit.keys.phase import PhaseKeyring
-from node.circuit.messages import Answer, EndReason
+from node.circuit.link_ports import Agenda, LinkPorts, Port, Side
+from node.circuit.messages import Answer, EndReason, UnsupportedMessageError
+from node.circuit.pool import CellPool
+from node.circuit.relay_circuit import RelayCircuit, Surroundings
+from node.circuit.setup import open_create
+from node.circuit.states import RelayInput, RelayState
+from qnet.errors import DecodeError, LocalProtocolError, RemoteProtocolError
 from qnet.parameters import NetworkParameters
+
+_WHOLE_CIRCUIT: Final = 0
+"""Stream number of a deadline that concerns the circuit itself."""
 
 
 class RelayCore:
     """All circuits of a node. One wake-up of the driver:
 
     ```
-    actions = core.handle_cells(link_id, cells, now)      # or handle_credit, link_closed, tick …
-    carry_out(actions)
-    for link_id in core.ready_links():                    # links that may send something now
-        cells = core.pull(link_id, room_in_cells)         # fair over circuits, control cells first
-        link.send_cells(cells); meter.count(…)
-    for link_id, content in core.take_credits():          # contents of CREDIT records
-        link.send_record(CREDIT, content)
+    actions = core.handle_cells(link_id, cells, now)  # or handle_credit, link_closed, tick …
+    for link_id in core.ready_links():  # links that may have something to send
+        cells = core.pull(link_id, room_in_cells)  # fair over circuits, control cells first
+    for link_id, content in core.take_credits():  # contents of CREDIT records
+        ...
+    actions += core.take_actions()  # streams that `pull` made room for
     ```
 
-    Calls about a circuit or stream that is already gone do nothing.
+    Calls about a circuit, link or stream that is already gone do nothing.
 
     Args:
         node_id: 32 bytes.
         phase_keys: the node's onion keys, shared by all its workers.
-        random: source of secret bytes (`secrets.token_bytes`).
+        random: source of secret bytes.
         parameters: network parameters in force.
         exits: whether BEGIN and RESOLVE are served (role exit).
     """
 
-    def __init__(self, *, node_id: bytes, phase_keys: PhaseKeyring, random: Callable[[int], bytes], parameters: NetworkParameters, exits: bool) -> None:
-        raise NotImplementedError
+    def __init__(
+        self,
+        *,
+        node_id: bytes,
+        phase_keys: PhaseKeyring,
+        random: Callable[[int], bytes],
+        parameters: NetworkParameters,
+        exits: bool,
+    ) -> None:
+        self._node_id = node_id
+        self._phase_keys = phase_keys
+        self._links: dict[int, LinkPorts[RelayCircuit]] = {}
+        self._circuits: dict[int, RelayCircuit] = {}
+        self._next_handle = 1
+        self._deadlines: list[tuple[float, int, int]] = []
+        self._agenda: Agenda[RelayCircuit] = Agenda()
+        self._pool: CellPool[RelayCircuit] = CellPool(parameters.pool_bytes)
+        self._around = Surroundings(
+            random=random,
+            parameters=parameters,
+            exits=exits,
+            pool=self._pool,
+            watch=self._watch,
+        )
+        self.setups_refused = 0
+        self.stray_cells = 0
 
-    def set_parameters(self, parameters: NetworkParameters) -> None: ...
+    def set_parameters(self, parameters: NetworkParameters) -> None:
+        """Obey new parameters from now on."""
+        self._around.parameters = parameters
+        self._pool.set_limit(parameters.pool_bytes)
+        for link in self._links.values():
+            link.limit = parameters.circuits_per_link_max
+
+    @property
+    def circuits(self) -> int:
+        """Circuits that are open or being built."""
+        return len(self._circuits)
+
+    @property
+    def streams(self) -> int:
+        """Streams that end at this node."""
+        return sum(len(circuit.ends) for circuit in self._circuits.values())
+
+    @property
+    def queued_cells(self) -> int:
+        """Cells that wait for credit or for their link."""
+        return self._pool.used
+
+    @property
+    def dropped_circuits(self) -> int:
+        """Circuits destroyed because the pool was full and theirs was the oldest cell."""
+        return self._pool.dropped_circuits
 
     # links
+
     def link_opened(self, link_id: int, *, outgoing: bool) -> None:
         """A link stands; `outgoing` if this node dialled it (its circuit ids have top bit 0)."""
-    def link_closed(self, link_id: int, now: float) -> list[Action]: ...
+        limit = self._around.parameters.circuits_per_link_max
+        self._links[link_id] = LinkPorts(link_id, limit, self._agenda, outgoing=outgoing)
+
+    def link_closed(self, link_id: int, now: float) -> list[Action]:
+        """A link is gone, and with it what its circuits were on this side."""
+        self._around.now = now
+        link = self._links.pop(link_id, None)
+        for port in link.close() if link is not None else ():
+            if port.circuit.state is RelayState.CLOSED:
+                continue  # it came and went by this same link
+            if port.side is Side.PREVIOUS:
+                self._close(port.circuit, EndReason.LINK_LOST, tell_previous=False)
+            else:
+                port.circuit.next = None
+                self._fail(port.circuit, EndReason.LINK_LOST)
+        return self.take_actions()
+
     def link_ready(self, circuit: int, link_id: int, now: float) -> list[Action]:
-        """Answer to ConnectNext (link_opened was called before)."""
-    def link_failed(self, circuit: int, now: float) -> list[Action]: ...
+        """Answer to ConnectNext: the link (already opened) leads to the node asked for."""
+        self._around.now = now
+        found, link = self._circuits.get(circuit), self._links.get(link_id)
+        if found is not None and found.state is RelayState.CONNECTING:
+            if link is None:
+                self._fail(found, EndReason.LINK_FAILED)
+            else:
+                self._extend(found, link)
+        return self.take_actions()
+
+    def link_failed(self, circuit: int, now: float) -> list[Action]:
+        """Answer to ConnectNext: there is no link to that node."""
+        self._around.now = now
+        found = self._circuits.get(circuit)
+        if found is not None and found.state is RelayState.CONNECTING:
+            self._fail(found, EndReason.LINK_FAILED)
+        return self.take_actions()
+
     def circuits_on(self, link_id: int) -> int:
-        """Circuits that use the link (for LRU in the pool)."""
+        """Return how many circuits use the link."""
+        link = self._links.get(link_id)
+        return 0 if link is None else len(link.ports)
 
     # cells and credits
-    def handle_cells(self, link_id: int, cells: Sequence[bytes], now: float) -> list[Action]: ...
-    def handle_credit(self, link_id: int, content: bytes, now: float) -> list[Action]: ...
-    def ready_links(self) -> list[int]: ...
-    def pull(self, link_id: int, max_cells: int) -> list[bytes]: ...
-    def take_credits(self) -> list[tuple[int, bytes]]: ...
-    def tick(self, now: float) -> list[Action]:
-        """Deadlines (build, idle, stream connect); call about once a second."""
 
-    # the node's end of streams (exit and directory alike)
-    def stream_connected(self, circuit: int, stream: int, address: bytes, now: float) -> list[Action]: ...
-    def stream_data(self, circuit: int, stream: int, data: bytes) -> int:
-        """Queue data for the client; returns how many bytes were taken. If fewer than given,
-        keep the rest, stop reading and wait for ResumeStream."""
-    def stream_consumed(self, circuit: int, stream: int, count: int) -> None: ...
-    def stream_ended(self, circuit: int, stream: int, reason: EndReason) -> None:
-        """DONE: nothing more from this side (data queued before still goes out). Else: abort."""
-    def resolved(self, circuit: int, stream: int, answers: Sequence[Answer]) -> None: ...
+    def handle_cells(self, link_id: int, cells: Sequence[bytes], now: float) -> list[Action]:
+        """Take the cells of one wake-up of a link, in order."""
+        around = self._around
+        around.now = now
+        link = self._links.get(link_id)
+        position, end = 0, len(cells)
+        if cells and set(map(len, cells)) != {CELL_BYTES}:
+            around.actions.add(CloseLink(link_id, "a cell of a wrong size"))
+            end = 0
+        while link is not None and position < end:
+            header = cells[position][:HEADER_BYTES]
+            port = link.port_of(header)
+            if port is None:
+                try:
+                    self._handle_control(link, cells[position])
+                except RemoteProtocolError as error:
+                    around.actions.add(CloseLink(link_id, error.message))
+                    break
+                position += 1
+                continue
+            start = position
+            while position < end and cells[position].startswith(header):
+                position += 1
+            self._handle_run(port, cells[start:position])
+        self._relieve()
+        return self.take_actions()
+
+    def _relieve(self) -> None:
+        """Destroy circuits until the queued cells fit the pool, the oldest cell's first."""
+        while self._pool.is_over:
+            self._pool.dropped_circuits += 1
+            circuit = self._pool.oldest()
+            circuit.backward.queue.clear()
+            self._fail(circuit, EndReason.RESOURCE_LIMIT)
+
+    def _handle_run(self, port: Port[RelayCircuit], cells: Sequence[bytes]) -> None:
+        circuit = port.circuit
+        try:
+            if circuit.state is RelayState.OPEN:
+                if port.side is Side.PREVIOUS:
+                    circuit.receive_forward(cells)
+                else:
+                    circuit.receive_backward(port, cells)
+            elif circuit.state is not RelayState.DRAINING:
+                raise RemoteProtocolError("RELAY before the circuit is open")
+        except UnsupportedMessageError:
+            self._fail(circuit, EndReason.UNSUPPORTED)
+        except RemoteProtocolError:
+            self._fail(circuit, EndReason.PROTOCOL)
+
+    def _handle_control(self, link: LinkPorts[RelayCircuit], cell: bytes) -> None:
+        circuit_id, command, phase = decode_header(cell)
+        if command is Command.CREATE:
+            self._create(link, circuit_id, phase, cell[HEADER_BYTES:])
+        elif command is Command.DESTROY:
+            self._destroyed(link, circuit_id)
+        elif command is Command.CREATED:
+            port = link.ports.get(circuit_id)
+            if port is None:
+                self.stray_cells += 1
+            else:
+                self._created(port, cell[HEADER_BYTES:])
+        elif command is Command.RELAY:
+            self.stray_cells += 1
+
+    def _create(
+        self, link: LinkPorts[RelayCircuit], circuit_id: int, phase: int, body: bytes
+    ) -> None:
+        if link.ids.is_ours(circuit_id) or link.is_used(circuit_id):
+            raise RemoteProtocolError("a circuit id that may not be used")
+        try:
+            if link.is_full:
+                raise RemoteProtocolError("too many circuits on the link")
+            opened = open_create(body, phase, self._node_id, self._phase_keys)
+        except RemoteProtocolError:
+            self.setups_refused += 1
+            link.destroy(circuit_id)
+            return
+        around = self._around
+        circuit = RelayCircuit(self._next_handle, opened, around)
+        self._next_handle += 1
+        circuit.previous = Port(
+            link,
+            circuit_id,
+            Side.PREVIOUS,
+            circuit,
+            circuit.backward,
+            around.parameters,
+            around.now,
+        )
+        link.add(circuit.previous)
+        self._circuits[circuit.handle] = circuit
+        self._watch(circuit.due, circuit.handle, _WHOLE_CIRCUIT)
+        routing = opened.routing
+        if routing.is_last:
+            circuit.change(RelayInput.LAST)
+            self._answer(circuit, None)
+        elif routing.next_node_id == self._node_id:
+            self._fail(circuit, EndReason.LINK_FAILED)
+        else:
+            around.actions.add(
+                ConnectNext(circuit.handle, routing.next_index, routing.next_node_id)
+            )
+
+    def _extend(self, circuit: RelayCircuit, link: LinkPorts[RelayCircuit]) -> None:
+        around = self._around
+        try:
+            circuit_id = link.ids.take()
+        except LocalProtocolError:
+            self._fail(circuit, EndReason.RESOURCE_LIMIT)
+            return
+        circuit.change(RelayInput.LINK_READY)
+        circuit.next = Port(
+            link, circuit_id, Side.NEXT, circuit, circuit.forward, around.parameters, around.now
+        )
+        link.add(circuit.next)
+        header = encode_header(circuit_id, Command.CREATE, circuit.phase)
+        link.push_control(header + circuit.take_next_body())
+
+    def _created(self, port: Port[RelayCircuit], body: bytes) -> None:
+        circuit = port.circuit
+        if port.side is Side.NEXT and circuit.state is RelayState.EXTENDING:
+            circuit.change(RelayInput.CREATED)
+            self._answer(circuit, body)
+        else:
+            self._fail(circuit, EndReason.PROTOCOL)
+
+    def _answer(self, circuit: RelayCircuit, behind: bytes | None) -> None:
+        port = circuit.previous
+        circuit.touched = self._around.now
+        header = encode_header(port.circuit_id, Command.CREATED)
+        port.link.push_control(header + circuit.answer(behind))
+
+    def _destroyed(self, link: LinkPorts[RelayCircuit], circuit_id: int) -> None:
+        port = link.destroyed(circuit_id)
+        if port is None:
+            return
+        if port.side is Side.PREVIOUS:
+            self._close(port.circuit, EndReason.CIRCUIT_DESTROYED, tell_previous=False)
+        else:
+            port.circuit.next = None
+            self._fail(port.circuit, EndReason.NEXT_DESTROYED)
+
+    def handle_credit(self, link_id: int, content: bytes, now: float) -> list[Action]:
+        """Take the content of a CREDIT record."""
+        self._around.now = now
+        link = self._links.get(link_id)
+        try:
+            grants = decode_credits(content)
+        except DecodeError as error:
+            self._around.actions.add(CloseLink(link_id, error.message))
+            grants = []
+        for circuit_id, cells in grants:
+            port = link.ports.get(circuit_id) if link is not None else None
+            if port is None:
+                continue
+            try:
+                port.lane.credit = add_credit(port.lane.credit, cells)
+                port.activate()
+            except RemoteProtocolError:
+                self._fail(port.circuit, EndReason.PROTOCOL)
+        return self.take_actions()
+
+    def ready_links(self) -> list[int]:
+        """Return the links that may have something to send."""
+        return [link_id for link_id in self._agenda.ready if link_id in self._links]
+
+    def pull(self, link_id: int, max_cells: int) -> list[bytes]:
+        """Return up to `max_cells` cells to send on a link now."""
+        link = self._links.get(link_id)
+        if link is None:
+            self._agenda.ready.pop(link_id, None)
+            return []
+        cells = link.pull(max_cells)
+        told, self._around.told = self._around.told, []
+        for circuit in told:
+            self._close(circuit, EndReason.CIRCUIT_DESTROYED, tell_previous=True)
+        return cells
+
+    def take_credits(self) -> list[tuple[int, bytes]]:
+        """Return (link, content) of the CREDIT records that are due."""
+        owing, self._agenda.owing = self._agenda.owing, {}
+        pressed = self._pool.is_pressed
+        return [
+            (link_id, content)
+            for link_id, link in owing.items()
+            for content in link.take_credits(self._around.now, pressed=pressed)
+        ]
+
+    def take_actions(self) -> list[Action]:
+        """Return actions that came up since the last call."""
+        return self._around.actions.drain()
+
+    # deadlines and ends
+
+    def _watch(self, due: float, handle: int, stream: int) -> None:
+        heapq.heappush(self._deadlines, (due, handle, stream))
+
+    def tick(self, now: float) -> list[Action]:
+        """Act on deadlines (build, idle, stream connect); call about once a second."""
+        self._around.now = now
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, handle, stream = heapq.heappop(self._deadlines)
+            circuit = self._circuits.get(handle)
+            if circuit is None:
+                continue
+            if stream:
+                self._expire_stream(handle, stream)
+            elif circuit.due > now:
+                self._watch(circuit.due, handle, _WHOLE_CIRCUIT)
+            else:
+                self._expire(circuit)
+        return self.take_actions()
+
+    def _expire_stream(self, handle: int, stream: int) -> None:
+        self._with_stream(handle, lambda found: found.ends.expire(stream))
+
+    def _expire(self, circuit: RelayCircuit) -> None:
+        if circuit.state is RelayState.DRAINING:
+            self._close(circuit, EndReason.CIRCUIT_DESTROYED, tell_previous=True)
+            return
+        waiting = circuit.state is RelayState.OPEN
+        self._fail(circuit, EndReason.IDLE if waiting else EndReason.BUILD_TIMEOUT)
+
+    def _fail(self, circuit: RelayCircuit, reason: EndReason) -> None:
+        """End the circuit from here: DESTROY onward, the reason and DESTROY to the client."""
+        if circuit.state is RelayState.DRAINING:
+            self._close(circuit, reason, tell_previous=True)
+            return
+        circuit.change(RelayInput.FAILED)
+        self._cut_next(circuit)
+        if not circuit.has_answered:
+            self._answer(circuit, None)
+        circuit.say_last_words(reason)
+        self._watch(circuit.due, circuit.handle, _WHOLE_CIRCUIT)
+        circuit.previous.activate()
+
+    def _close(self, circuit: RelayCircuit, reason: EndReason, *, tell_previous: bool) -> None:
+        """Forget the circuit."""
+        circuit.change(RelayInput.TOLD if tell_previous else RelayInput.GONE)
+        self._cut_next(circuit)
+        circuit.release(reason)
+        if tell_previous:
+            circuit.previous.link.destroy(circuit.previous.circuit_id)
+        del self._circuits[circuit.handle]
+
+    @staticmethod
+    def _cut_next(circuit: RelayCircuit) -> None:
+        following, circuit.next = circuit.next, None
+        if following is not None:
+            following.link.destroy(following.circuit_id)
+
     def shutdown(self, now: float) -> list[Action]:
-        """Destroy every circuit with reason SHUTDOWN."""
+        """End every circuit because the node stops; pull once more afterwards."""
+        self._around.now = now
+        for circuit in list(self._circuits.values()):
+            if circuit.state is not RelayState.DRAINING:
+                self._fail(circuit, EndReason.SHUTDOWN)
+        return self.take_actions()
+
+    # the node's end of streams (connections and directory alike)
+
+    def stream_connected(
+        self, circuit: int, stream: int, address: bytes, now: float
+    ) -> list[Action]:
+        """The destination answered; `address` is 4 or 16 bytes, or empty."""
+        self._around.now = now
+        self._with_stream(circuit, lambda found: found.ends.connected(stream, address))
+        return self.take_actions()
+
+    def stream_data(self, circuit: int, stream: int, data: bytes) -> int:
+        """Queue data for the client.
+
+        Returns:
+            Bytes taken. If fewer than given, keep the rest, stop reading and wait for ResumeStream.
+        """
+        found = self._circuits.get(circuit)
+        if found is None:
+            return 0
+        accepted = found.ends.send(stream, data)
+        found.speak_up()
+        self._relieve()
+        return accepted
+
+    def stream_consumed(self, circuit: int, stream: int, count: int) -> None:
+        """The destination took `count` bytes of DeliverData."""
+        now, pressed = self._around.now, self._pool.is_pressed
+        self._with_stream(
+            circuit, lambda found: found.ends.consumed(stream, count, now, pressed=pressed)
+        )
+
+    def stream_ended(self, circuit: int, stream: int, reason: EndReason) -> None:
+        """The destination ended its direction (DONE, after queued data) or broke the stream."""
+        self._with_stream(circuit, lambda found: found.ends.ended(stream, reason))
+
+    def resolved(self, circuit: int, stream: int, answers: Sequence[Answer]) -> None:
+        """Answer to ResolveName."""
+        kept = tuple(answers)
+        self._with_stream(circuit, lambda found: found.ends.resolved(stream, kept))
+
+    def _with_stream(self, circuit: int, act: Callable[[RelayCircuit], None]) -> None:
+        found = self._circuits.get(circuit)
+        if found is None:
+            return
+        try:
+            act(found)
+        except RemoteProtocolError:
+            self._fail(found, EndReason.PROTOCOL)
+        else:
+            found.speak_up()

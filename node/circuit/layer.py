@@ -1,0 +1,440 @@
+"""Layers of RELAY cells: authenticated at every hop forward, wide-block chained backward.
+
+Forward, `body = tag 16 ‖ C 2,024`: each hop opens C to P under its own key. P[0] = 1 delivers the
+messages in P[1:1990]; P[0] = 0 passes on `P[1:] ‖ pad 17`. The pad is known to the client, which
+forces the tail of the next hop's ciphertext to equal it, so every tag verifies at constant size.
+
+Backward, `body = L 16 ‖ R 2,024`: each hop does `L ⊕= tag(k_m, counter, R)`, then
+`R ⊕= AES-256-CTR(k_s, IV = L)`. Any change before an honest hop turns the whole block into noise
+behind it, so two hops around it cannot recognise a mark.
+
+Before use number n × 2^16 a key steps through a hash, unless it is new (`_since`). Counters never
+go back, not even at a rekey.
+
+Source: docs/spec/circuits.md, sections "Forward cells" and "Backward cells"; RFC 8439; NIST SP
+800-38D; the constant-size padding follows Danezis, Goldberg: Sphinx (2009).
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from blake3 import blake3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.algorithms import AES, ChaCha20
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
+from node.circuit.cell import CONTENT_BYTES, HEADER_BYTES, TAG_BYTES
+from qnet.crypto.kdf import Label, derive_key
+from qnet.errors import CryptoError, LocalProtocolError
+
+CHACHA20_POLY1305: Final = 1
+AES_256_GCM: Final = 2
+CIPHERS: Final = (CHACHA20_POLY1305, AES_256_GCM)
+"""Codes of forward ciphers, as descriptors list them."""
+
+MAX_HOPS: Final = 5
+PAD_BYTES: Final = 17
+"""What a hop takes from the front of a forward cell (tag and flag) and appends at its end."""
+FORWARD: Final = 0
+DELIVER: Final = 1
+MESSAGES_START: Final = 1
+MESSAGES_END: Final = CONTENT_BYTES - 2 * PAD_BYTES
+"""Messages of a delivered cell stand in P[1:1990]; behind may be forced bytes."""
+RATCHET_CELLS: Final = 1 << 16
+
+_RATCHET_MASK: Final = RATCHET_CELLS - 1
+_BODY: Final = HEADER_BYTES + TAG_BYTES
+_NONCE: Final = struct.Struct("<4xQ").pack
+_CHACHA_NONCE: Final = struct.Struct("<I4xQ").pack
+_BLOCK: Final = 64
+_ZEROS: Final = bytes(CONTENT_BYTES)
+
+
+class _Aead(Protocol):
+    """The one-shot AEADs of `cryptography`."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LayerKeys:
+    """Keys of one hop's layers, 32 bytes each: `forward` and `pad` one way, the others back."""
+
+    forward: bytes = field(repr=False)
+    pad: bytes = field(repr=False)
+    backward: bytes = field(repr=False)
+    mac: bytes = field(repr=False)
+    stream: bytes = field(repr=False)
+
+
+def make_aead(cipher: int, key: bytes) -> _Aead:
+    """Return the forward AEAD with this code.
+
+    Raises:
+        LocalProtocolError: there is none.
+    """
+    if cipher == CHACHA20_POLY1305:
+        return ChaCha20Poly1305(key)
+    if cipher == AES_256_GCM:
+        return AESGCM(key)
+    raise LocalProtocolError(f"unknown forward cipher {cipher}")
+
+
+def ratchet(key: bytes) -> bytes:
+    """Return the key that follows `key` after 2^16 uses; there is no way back."""
+    return derive_key(Label.CIRCUIT_RATCHET, key)
+
+
+class KeyStream:
+    """The bare key stream of a forward AEAD, at any place.
+
+    Args:
+        cipher: code of the AEAD.
+        key: its key, 32 bytes.
+    """
+
+    __slots__ = ("_context", "_nonce")
+
+    def __init__(self, cipher: int, key: bytes) -> None:
+        self._nonce = _chacha_nonce if cipher == CHACHA20_POLY1305 else _gcm_nonce
+        algorithm = (
+            Cipher(ChaCha20(key, bytes(16)), mode=None)
+            if cipher == CHACHA20_POLY1305
+            else Cipher(AES(key), CTR(bytes(16)))
+        )
+        self._context: CipherContext = algorithm.encryptor()
+
+    def apply(self, counter: int, offset: int, data: bytes) -> bytes:
+        """XOR `data` with the key stream that message `counter` has from byte `offset` on."""
+        skip = offset % _BLOCK
+        self._context.reset_nonce(self._nonce(counter, offset // _BLOCK))
+        return self._context.update(_ZEROS[:skip] + data)[skip:]
+
+
+def _chacha_nonce(counter: int, block: int) -> bytes:
+    """Start of a 64-byte block: RFC 8439 begins its data at block 1."""
+    return _CHACHA_NONCE(1 + block, counter)
+
+
+def _gcm_nonce(counter: int, block: int) -> bytes:
+    """Start of a 64-byte block: GCM begins its data at counter block 2, of 16 bytes."""
+    return _NONCE(counter) + (2 + 4 * block).to_bytes(4, "big")
+
+
+class ForwardOpener:
+    """A hop's side of forward cells.
+
+    Args:
+        cipher: code of the AEAD.
+        keys: the hop's keys.
+        counter: number of the next cell.
+    """
+
+    __slots__ = ("_aead", "_cipher", "_key", "_nonce", "_pad", "_since", "counter")
+
+    def __init__(self, cipher: int, keys: LayerKeys, counter: int = 0) -> None:
+        self._cipher = cipher
+        self.counter = counter
+        self._nonce = b""
+        self.set_keys(keys)
+
+    def set_keys(self, keys: LayerKeys) -> None:
+        """Go on under fresh keys."""
+        self._since = self.counter
+        self._key = keys.forward
+        self._pad = keys.pad
+        self._aead = make_aead(self._cipher, keys.forward)
+
+    def open(self, cell: bytes) -> bytes:
+        """Return P (2,024 bytes) of the next cell.
+
+        Raises:
+            CryptoError: the tag does not verify; the circuit must be destroyed.
+        """
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self._ratchet()
+        nonce = self._nonce = _NONCE(counter)
+        try:
+            plain = self._aead.decrypt(nonce, cell[_BODY:] + cell[HEADER_BYTES:_BODY], None)
+        except InvalidTag:
+            raise CryptoError from None
+        self.counter = counter + 1
+        return plain
+
+    def onward(self, plain: bytes, header: bytes) -> bytes:
+        """Return the cell for the next hop, from what `open` returned last."""
+        return header + plain[1:] + blake3(self._nonce, key=self._pad).digest(PAD_BYTES)
+
+    def _ratchet(self) -> None:
+        self._since = self.counter
+        self._key = ratchet(self._key)
+        self._pad = ratchet(self._pad)
+        self._aead = make_aead(self._cipher, self._key)
+
+
+class ForwardSealer:
+    """The client's side of one hop's forward layer.
+
+    Args:
+        cipher: code of the AEAD.
+        keys: the hop's keys.
+        counter: number of the next cell.
+    """
+
+    __slots__ = ("_aead", "_cipher", "_key", "_keystream", "_pad", "_since", "counter")
+
+    def __init__(self, cipher: int, keys: LayerKeys, counter: int = 0) -> None:
+        self._cipher = cipher
+        self.counter = counter
+        self.set_keys(keys)
+
+    def set_keys(self, keys: LayerKeys) -> None:
+        """Go on under fresh keys."""
+        self._since = self.counter
+        self._key = keys.forward
+        self._pad = keys.pad
+        self._aead = make_aead(self._cipher, self._key)
+        self._keystream = KeyStream(self._cipher, self._key)
+
+    def extend(self, tail: bytes) -> bytes:
+        """Return the forced tail of the next hop's ciphertext.
+
+        Args:
+            tail: forced tail of this hop's ciphertext.
+        """
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self._ratchet()
+        pad = blake3(_NONCE(counter), key=self._pad).digest(PAD_BYTES)
+        return self.unmask(tail) + pad if tail else pad
+
+    def unmask(self, tail: bytes) -> bytes:
+        """Return the plaintext whose ciphertext ends with `tail`."""
+        return self._keystream.apply(self.counter, CONTENT_BYTES - len(tail), tail)
+
+    def begin(self) -> None:
+        """Prepare the last hop of a cell, which does not `extend`."""
+        if not self.counter & _RATCHET_MASK and self.counter != self._since:
+            self._ratchet()
+
+    def seal(self, plain: bytes) -> bytes:
+        """Return ciphertext ‖ tag of P and step the counter."""
+        sealed = self._aead.encrypt(_NONCE(self.counter), plain, None)
+        self.counter += 1
+        return sealed
+
+    def _ratchet(self) -> None:
+        self._since = self.counter
+        self._key = ratchet(self._key)
+        self._pad = ratchet(self._pad)
+        self._aead = make_aead(self._cipher, self._key)
+        self._keystream = KeyStream(self._cipher, self._key)
+
+
+class Filler:
+    """Random bytes that fill cells, as a key stream from one secret of the client.
+
+    Args:
+        random: source of secret bytes.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, random: Callable[[int], bytes]) -> None:
+        self._context: CipherContext = Cipher(AES(random(32)), CTR(random(16))).encryptor()
+
+    def take(self, count: int) -> bytes:
+        """Return `count` (≤ 2,024) bytes that look random to everybody else."""
+        return self._context.update(_ZEROS[:count])
+
+
+def messages_room(position: int) -> int:
+    """Bytes of messages in a forward cell for the hop at `position` (0 = entry).
+
+    From the fourth hop on, forced bytes reach into P[1:1990]: room is left for them and for the
+    type 0 that hides them.
+    """
+    if position < 3:
+        return MESSAGES_END - MESSAGES_START
+    return CONTENT_BYTES - PAD_BYTES * position - 2
+
+
+def build_forward(
+    sealers: Sequence[ForwardSealer], messages: bytes, filler: Filler, header: bytes
+) -> bytes:
+    """Return a cell that delivers `messages` at the last of `sealers`.
+
+    Args:
+        sealers: layers of the hops from the entry to the one that is to receive.
+        messages: encoded messages, at most `messages_room` bytes.
+        filler: random bytes for the rest.
+        header: first 8 bytes of the cell.
+    """
+    tail = b""
+    for sealer in sealers[:-1]:
+        tail = sealer.extend(tail)
+    last = sealers[-1]
+    last.begin()
+    gap = CONTENT_BYTES - 1 - len(messages) - len(tail)
+    if MESSAGES_START + len(messages) < MESSAGES_END:
+        rest = b"\x00" + filler.take(gap - 1)
+    else:
+        rest = filler.take(gap)
+    plain = b"\x01" + messages + rest + (last.unmask(tail) if tail else b"")
+    sealed = last.seal(plain)
+    for sealer in reversed(sealers[:-1]):
+        sealed = sealer.seal(b"\x00" + sealed[CONTENT_BYTES:] + sealed[: CONTENT_BYTES - PAD_BYTES])
+    return header + sealed[CONTENT_BYTES:] + sealed[:CONTENT_BYTES]
+
+
+class BackwardLayer:
+    """A hop's layer on backward bodies, and its inverse at the client.
+
+    Args:
+        keys: the hop's keys.
+        counter: number of the next body.
+    """
+
+    __slots__ = ("_context", "_key_mac", "_key_stream", "_mac", "_since", "counter")
+
+    def __init__(self, keys: LayerKeys, counter: int = 0) -> None:
+        self.counter = counter
+        self.set_keys(keys)
+
+    def set_keys(self, keys: LayerKeys) -> None:
+        """Go on under fresh keys."""
+        self._set(keys.mac, keys.stream)
+
+    def _set(self, mac: bytes, stream: bytes) -> None:
+        self._since = self.counter
+        self._key_mac = mac
+        self._key_stream = stream
+        self._mac = ChaCha20Poly1305(mac)
+        self._context: CipherContext = Cipher(AES(stream), CTR(bytes(16))).encryptor()
+
+    def wrap(self, left: bytes, right: bytes, header: bytes) -> bytes:
+        """Return the cell whose body is (L, R) under one more layer, and step the counter."""
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
+        tag = self._mac.encrypt(_NONCE(counter), b"", right)
+        self.counter = counter + 1
+        left = _xor16(left, tag)
+        self._context.reset_nonce(left)
+        return header + left + self._context.update(right)
+
+    def peel(self, left: bytes, right: bytes) -> tuple[bytes, bytes]:
+        """Undo the layer of body `counter`; the counter stays until `step`."""
+        if not self.counter & _RATCHET_MASK and self.counter != self._since:
+            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
+        self._context.reset_nonce(left)
+        right = self._context.update(right)
+        return _xor16(left, self._mac.encrypt(_NONCE(self.counter), b"", right)), right
+
+    def step(self) -> None:
+        """Count a peeled body that was accepted."""
+        self.counter += 1
+
+
+def _xor16(left: bytes, right: bytes) -> bytes:
+    return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(16, "big")
+
+
+class ContentKey:
+    """k_b: seals what a hop says itself; the client holds the other end.
+
+    Args:
+        key: 32 bytes.
+        counter: number of the next content.
+    """
+
+    __slots__ = ("_aead", "_key", "_since", "counter")
+
+    def __init__(self, key: bytes, counter: int = 0) -> None:
+        self.counter = counter
+        self.set_key(key)
+
+    def set_key(self, key: bytes) -> None:
+        """Go on under a fresh key."""
+        self._since = self.counter
+        self._key = key
+        self._aead = ChaCha20Poly1305(key)
+
+    def seal(self, content: bytes) -> tuple[bytes, bytes]:
+        """Return (L, R) of at most 2,024 bytes of content and step the counter."""
+        padded = content + _ZEROS[: CONTENT_BYTES - len(content)]
+        sealed = self._aead.encrypt(self._next_nonce(), padded, None)
+        self.counter += 1
+        return sealed[CONTENT_BYTES:], sealed[:CONTENT_BYTES]
+
+    def open(self, left: bytes, right: bytes) -> bytes | None:
+        """Return the content (2,024 bytes) and step the counter; None if it is not from here."""
+        try:
+            content = self._aead.decrypt(self._next_nonce(), right + left, None)
+        except InvalidTag:
+            return None
+        self.counter += 1
+        return content
+
+    def _next_nonce(self) -> bytes:
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self.set_key(ratchet(self._key))
+        return _NONCE(counter)
+
+
+class BackwardOpener:
+    """The client's side of backward cells: peels from the entry on, trying each hop's key.
+
+    Args:
+        layers: layer and content key of every hop, entry first.
+    """
+
+    __slots__ = ("_expected", "_layers")
+
+    def __init__(self, layers: Sequence[tuple[BackwardLayer, ContentKey]]) -> None:
+        self._layers = list(layers)
+        self._expected = len(self._layers)
+
+    def set_keys(self, position: int, keys: LayerKeys) -> None:
+        """Go on under fresh keys of one hop."""
+        layer, content = self._layers[position]
+        layer.set_keys(keys)
+        content.set_key(keys.backward)
+
+    def open(self, cell: bytes) -> tuple[int, bytes]:
+        """Return (position of the hop that spoke, its content of 2,024 bytes).
+
+        The hop that spoke last is tried first: the tags make the answer the same, only sooner.
+
+        Raises:
+            CryptoError: no hop said this; the circuit must be destroyed.
+        """
+        bodies = [(cell[HEADER_BYTES:_BODY], cell[_BODY:])]
+        found = self._try(bodies, self._expected)
+        if found is not None:
+            return self._expected - 1, found
+        for depth in range(1, len(self._layers) + 1):
+            if depth == self._expected:
+                continue
+            found = self._try(bodies, depth)
+            if found is not None:
+                self._expected = depth
+                return depth - 1, found
+        raise CryptoError
+
+    def _try(self, bodies: list[tuple[bytes, bytes]], depth: int) -> bytes | None:
+        while len(bodies) <= depth:
+            bodies.append(self._layers[len(bodies) - 1][0].peel(*bodies[-1]))
+        content = self._layers[depth - 1][1].open(*bodies[depth])
+        if content is not None:
+            for layer, _ in self._layers[:depth]:
+                layer.step()
+        return content

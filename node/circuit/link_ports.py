@@ -1,0 +1,202 @@
+"""Circuits as a link knows them: ids, ports, and ids that wait for the peer's DESTROY.
+
+Source: docs/spec/circuits.md, section "Cells".
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Generic, TypeVar
+
+from node.circuit.cell import CircuitIds, destroy_cell, relay_header
+from node.circuit.flow import (
+    INITIAL_CELLS,
+    LINK_DELAY_S,
+    MAX_GRANT_CELLS,
+    ReceiveWindow,
+    encode_credits,
+)
+from node.circuit.scheduler import Lane, LinkScheduler
+from qnet.parameters import NetworkParameters
+
+C = TypeVar("C")
+
+
+class Agenda(Generic[C]):
+    """Links with something to send, and links that owe credit to their peer."""
+
+    __slots__ = ("owing", "ready")
+
+    def __init__(self) -> None:
+        self.ready: dict[int, LinkPorts[C]] = {}
+        self.owing: dict[int, LinkPorts[C]] = {}
+
+
+class Side(Enum):
+    """Which neighbour a port leads to."""
+
+    PREVIOUS = "towards the client"
+    NEXT = "towards the end of the circuit"
+
+
+class Port(Generic[C]):
+    """One circuit on one link: what arrives from there and what goes there.
+
+    Args:
+        link: the link.
+        circuit_id: the circuit's id on it.
+        side: which neighbour is there.
+        circuit: the circuit.
+        lane: what goes out.
+        parameters: network parameters.
+        now: time in seconds.
+    """
+
+    __slots__ = ("circuit", "circuit_id", "header", "lane", "link", "side", "window")
+
+    def __init__(
+        self,
+        link: LinkPorts[C],
+        circuit_id: int,
+        side: Side,
+        circuit: C,
+        lane: Lane,
+        parameters: NetworkParameters,
+        now: float,
+    ) -> None:
+        self.link = link
+        self.circuit_id = circuit_id
+        self.header = relay_header(circuit_id)
+        self.side = side
+        self.circuit = circuit
+        self.lane = lane
+        self.window = ReceiveWindow(
+            INITIAL_CELLS,
+            parameters.circuit_window_max_cells,
+            LINK_DELAY_S,
+            now,
+        )
+
+    def consumed(self, cells: int) -> None:
+        """Count RELAY cells written onward or used up; their credit goes back to the sender."""
+        self.window.consume(cells)
+        self.link.owe(self)
+
+    def activate(self) -> None:
+        """Let the lane take part in the link's schedule."""
+        self.link.activate(self.lane)
+
+
+class LinkPorts(Generic[C]):
+    """All circuits of one link.
+
+    Args:
+        link_id: the driver's number for the link.
+        outgoing: whether this side opened it.
+        limit: most circuits, per side.
+        agenda: where the link reports that it has something to send.
+    """
+
+    __slots__ = (
+        "_agenda",
+        "_headers",
+        "_owing",
+        "_scheduler",
+        "closing",
+        "ids",
+        "limit",
+        "link_id",
+        "ports",
+    )
+
+    def __init__(self, link_id: int, limit: int, agenda: Agenda[C], *, outgoing: bool) -> None:
+        self.link_id = link_id
+        self._agenda = agenda
+        self.limit = limit
+        self.ids = CircuitIds(initiator=outgoing, limit=limit)
+        self.ports: dict[int, Port[C]] = {}
+        self.closing: set[int] = set()
+        self._owing: set[Port[C]] = set()
+        self._scheduler = LinkScheduler()
+        self._headers: dict[bytes, Port[C]] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the peer may open no further circuit."""
+        return len(self.ports) + len(self.closing) - len(self.ids) >= self.limit
+
+    def port_of(self, header: bytes) -> Port[C] | None:
+        """Return the port whose RELAY cells begin with these 8 bytes."""
+        return self._headers.get(header)
+
+    def add(self, port: Port[C]) -> None:
+        """Take a circuit in."""
+        self.ports[port.circuit_id] = port
+        self._headers[port.header] = port
+
+    def is_used(self, circuit_id: int) -> bool:
+        """Whether the id may not be used for a new circuit."""
+        return circuit_id in self.ports or circuit_id in self.closing
+
+    def destroy(self, circuit_id: int) -> None:
+        """Send DESTROY for a circuit; its id stays taken until the peer's comes."""
+        self._remove(circuit_id)
+        self.closing.add(circuit_id)
+        self.push_control(destroy_cell(circuit_id))
+
+    def destroyed(self, circuit_id: int) -> Port[C] | None:
+        """Take the peer's DESTROY; answer it unless ours is out. Return the circuit's port."""
+        if circuit_id in self.closing:
+            self.closing.discard(circuit_id)
+            self.ids.release(circuit_id)
+            return None
+        port = self._remove(circuit_id)
+        if port is not None:
+            self.push_control(destroy_cell(circuit_id))
+            self.ids.release(circuit_id)
+        return port
+
+    def _remove(self, circuit_id: int) -> Port[C] | None:
+        port = self.ports.pop(circuit_id, None)
+        if port is not None:
+            del self._headers[port.header]
+            self._owing.discard(port)
+        return port
+
+    def push_control(self, cell: bytes) -> None:
+        """Queue CREATE, CREATED or DESTROY."""
+        self._scheduler.push_control(cell)
+        self._agenda.ready[self.link_id] = self
+
+    def activate(self, lane: Lane) -> None:
+        """Let a lane take part in the schedule if it is ready."""
+        self._scheduler.activate(lane)
+        if lane.is_queued:
+            self._agenda.ready[self.link_id] = self
+
+    def pull(self, max_cells: int) -> list[bytes]:
+        """Return up to `max_cells` cells, control first, then fairly over circuits."""
+        cells = self._scheduler.pull(max_cells)
+        if not self._scheduler.is_ready:
+            self._agenda.ready.pop(self.link_id, None)
+        return cells
+
+    def owe(self, port: Port[C]) -> None:
+        """Remember a port whose peer may get credit."""
+        self._owing.add(port)
+        self._agenda.owing[self.link_id] = self
+
+    def take_credits(self, now: float, *, pressed: bool) -> list[bytes]:
+        """Return contents of CREDIT records that are due."""
+        grants = [
+            (port.circuit_id, min(port.window.grant(now, pressed=pressed), MAX_GRANT_CELLS))
+            for port in self._owing
+        ]
+        self._owing.clear()
+        return encode_credits((circuit_id, cells) for circuit_id, cells in grants if cells)
+
+    def close(self) -> list[Port[C]]:
+        """Forget everything, since the link is gone; return what was open."""
+        self._agenda.ready.pop(self.link_id, None)
+        self._agenda.owing.pop(self.link_id, None)
+        return list(self.ports.values())

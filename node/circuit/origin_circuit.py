@@ -1,0 +1,511 @@
+"""OriginCircuit: the client's end of one circuit, without I/O.
+
+Cells are built when they leave, so that rekeys, deadlines and streams fall in one order.
+
+Source: docs/spec/circuits.md.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.circuit.actions import (
+    CircuitBuilt,
+    CircuitFailed,
+    Event,
+    HopRekeyed,
+    NameResolved,
+    StreamConnected,
+    StreamData,
+    StreamEnded,
+    StreamWritable,
+)
+from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
+from node.circuit.flow import INITIAL_CELLS
+from node.circuit.journal import Journal
+from node.circuit.layer import (
+    BackwardLayer,
+    BackwardOpener,
+    ContentKey,
+    Filler,
+    ForwardSealer,
+    build_forward,
+    messages_room,
+)
+from node.circuit.link_ports import Port
+from node.circuit.messages import (
+    EndReason,
+    Message,
+    MessageType,
+    decode_address,
+    decode_answers,
+    decode_end,
+    decode_messages,
+    encode_begin,
+    encode_host,
+    encode_message,
+)
+from node.circuit.pool import CellPool
+from node.circuit.rekey import JITTER_PARTS, ClientRekey
+from node.circuit.scheduler import Lane
+from node.circuit.setup import HopInfo, PendingHop, build_create, open_created
+from node.circuit.states import (
+    ORIGIN_TABLE,
+    OriginInput,
+    OriginState,
+    RekeyState,
+    StreamInput,
+    StreamState,
+    step,
+)
+from node.circuit.streams import Outbox, Stream, StreamKind
+from qnet.crypto.keys import DhKey
+from qnet.errors import LocalProtocolError, RemoteProtocolError
+from qnet.parameters import NetworkParameters
+
+MAX_STREAM: Final = (1 << 16) - 1
+_PADDING: Final = encode_message(MessageType.PADDING, 0, b"")
+
+
+@dataclass(slots=True)
+class OriginSurroundings:
+    """What all circuits of a client on one link share.
+
+    Args:
+        random: source of secret bytes.
+        parameters: network parameters in force.
+        pool: memory for what waits.
+        ended: what to do when a circuit ended by itself or by its client.
+        events: what the driver is told.
+        now: time of the last call, in seconds.
+    """
+
+    random: Callable[[int], bytes]
+    parameters: NetworkParameters
+    pool: "CellPool[OriginCircuit]"
+    ended: "Callable[[OriginCircuit], None]"
+    events: Journal[Event] = field(default_factory=lambda: Journal(StreamData))
+    now: float = 0.0
+
+
+class OriginLane(Lane):
+    """Cells from the client into one circuit, built when they leave."""
+
+    __slots__ = ("_circuit",)
+
+    def __init__(self, circuit: "OriginCircuit") -> None:
+        super().__init__(INITIAL_CELLS)
+        self._circuit = circuit
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a cell may go."""
+        return self.credit > 0 and self._circuit.has_content
+
+    def take(self, count: int) -> list[bytes]:
+        """Return up to `count` cells."""
+        circuit = self._circuit
+        cells: list[bytes] = []
+        for _ in range(min(count, self.credit)):
+            if not circuit.has_content:
+                break
+            cells.append(circuit.build_cell())
+        self.credit -= len(cells)
+        circuit.renew_buffer()
+        return cells
+
+
+class OriginCircuit:
+    """One circuit of a client; `OriginLink.open_circuit` makes it.
+
+    Attributes:
+        circuit_id: its id on the link.
+        hops: the path, entry first.
+        opened_at: time of CREATE, in seconds.
+    """
+
+    __slots__ = (
+        "_around",
+        "_buffer_cells",
+        "_buffer_ticket",
+        "_filler",
+        "_last_stream",
+        "_opener",
+        "_outboxes",
+        "_pending",
+        "_positions",
+        "_rekey_at",
+        "_rekeys",
+        "_sealers",
+        "_switches",
+        "_touched",
+        "_turn",
+        "circuit_id",
+        "hops",
+        "lane",
+        "opened_at",
+        "port",
+        "state",
+    )
+
+    circuit_id: int
+    port: "Port[OriginCircuit]"
+
+    def __init__(self, hops: Sequence[HopInfo], around: OriginSurroundings) -> None:
+        self.hops = tuple(hops)
+        self.state = OriginState.BUILDING
+        self.opened_at = self._touched = around.now
+        self._around = around
+        self._filler = Filler(around.random)
+        self._pending: list[PendingHop] = []
+        self._sealers: list[ForwardSealer] = []
+        self._rekeys: list[ClientRekey] = []
+        self._outboxes = [Outbox() for _ in hops]
+        self._switches: deque[int] = deque()
+        self._positions: dict[int, int] = {}
+        self._last_stream = self._turn = 0
+        self._buffer_ticket: int | None = None
+        self._buffer_cells = 0
+        self._rekey_at = self._next_rekey()
+        self.lane = OriginLane(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every hop answered and the circuit still stands."""
+        return self.state is OriginState.OPEN
+
+    @property
+    def streams(self) -> int:
+        """Open streams."""
+        return sum(len(outbox.streams) for outbox in self._outboxes)
+
+    @property
+    def generations(self) -> tuple[int, ...]:
+        """How often each hop's keys were replaced."""
+        return tuple(rekey.generation for rekey in self._rekeys)
+
+    # setup
+
+    def create_body(self, phase: int) -> bytes:
+        """Return the body of CREATE; called once.
+
+        Raises:
+            LocalProtocolError: no hop, too many, or a hop twice.
+            CryptoError: an onion key of the consensus is not valid.
+        """
+        body, self._pending = build_create(self.hops, phase, self._around.random)
+        return body
+
+    def handle_created(self, body: bytes) -> None:
+        """Take CREATED.
+
+        Raises:
+            RemoteProtocolError: it does not verify or was not expected.
+        """
+        if self.state is not OriginState.BUILDING:
+            raise RemoteProtocolError("CREATED twice")
+        keys = open_created(body, self._pending)
+        whole = len(keys) == len(self.hops)
+        self.state = step(
+            ORIGIN_TABLE, self.state, OriginInput.CREATED if whole else OriginInput.CUT_SHORT
+        )
+        self._pending = []
+        self._sealers = [
+            ForwardSealer(hop.cipher, traffic.layer)
+            for hop, traffic in zip(self.hops, keys, strict=False)
+        ]
+        self._rekeys = [ClientRekey(traffic.root) for traffic in keys]
+        self._opener = BackwardOpener(
+            [(BackwardLayer(hop.layer), ContentKey(hop.layer.backward)) for hop in keys]
+        )
+        around = self._around
+        self._touched = around.now
+        if whole:
+            around.events.add(CircuitBuilt(self.circuit_id, around.now - self.opened_at))
+            self.port.activate()
+
+    # streams
+
+    def open_stream(self, host: str, port: int, *, hop: int = -1) -> int:
+        """Ask a hop (the last by default) to connect; return the stream's number.
+
+        Data may be sent at once; it waits at the exit until the connection stands.
+
+        Raises:
+            LocalProtocolError: the circuit is closed, out of stream numbers, or the host is odd.
+        """
+        data = encode_begin(host, port)
+        return self._open(MessageType.BEGIN, StreamKind.TCP, data, hop)
+
+    def begin_directory(self, *, hop: int = -1) -> int:
+        """Open a stream for directory data at a hop; it counts as connected at once.
+
+        Raises:
+            LocalProtocolError: the circuit is closed or out of stream numbers.
+        """
+        return self._open(MessageType.BEGIN_DIR, StreamKind.DIRECTORY, b"", hop)
+
+    def resolve(self, host: str, *, hop: int = -1) -> int:
+        """Ask for the addresses of a name; NameResolved or StreamEnded follows.
+
+        Raises:
+            LocalProtocolError: the circuit is closed, out of stream numbers, or the host is odd.
+        """
+        return self._open(MessageType.RESOLVE, StreamKind.NAME, encode_host(host), hop)
+
+    def _open(self, message: MessageType, kind: StreamKind, data: bytes, hop: int) -> int:
+        if not self.is_open:
+            raise LocalProtocolError("the circuit is not open")
+        if self._last_stream == MAX_STREAM:
+            raise LocalProtocolError("the circuit has used all its stream numbers")
+        position = range(len(self.hops))[hop]
+        self._last_stream = number = self._last_stream + 1
+        window = self._around.parameters.stream_window_cells * CELL_BYTES
+        outbox = self._outboxes[position]
+        outbox.streams[number] = Stream(number, kind, window, self._around.now)
+        outbox.say(message, number, data)
+        self._positions[number] = position
+        self.port.activate()
+        return number
+
+    def _find(self, number: int) -> tuple[Outbox, Stream] | None:
+        position = self._positions.get(number)
+        if position is None:
+            return None
+        outbox = self._outboxes[position]
+        stream = outbox.streams.get(number)
+        if stream is None:
+            del self._positions[number]
+            return None
+        return outbox, stream
+
+    def send(self, stream: int, data: bytes) -> int:
+        """Queue data (64 KiB at a time is good).
+
+        Returns:
+            Bytes taken. If fewer than given, keep the rest and wait for StreamWritable.
+        """
+        found = self._find(stream)
+        if found is None:
+            return 0
+        accepted = found[0].write(found[1], data)
+        self.renew_buffer()
+        self.port.activate()
+        return accepted
+
+    def end(self, stream: int, reason: EndReason = EndReason.DONE) -> None:
+        """End our direction (DONE, after queued data), or drop the stream (any other reason)."""
+        found = self._find(stream)
+        if found is not None and (reason is not EndReason.DONE or found[1].may_send):
+            found[0].end(found[1], reason)
+            self._find(stream)
+            self.port.activate()
+
+    def consumed(self, stream: int, count: int) -> None:
+        """The application took `count` bytes of StreamData: credit goes back."""
+        found = self._find(stream)
+        if found is not None:
+            around = self._around
+            found[0].consumed(found[1], count, around.now, pressed=around.pool.is_pressed)
+            self.port.activate()
+
+    # cells out
+
+    @property
+    def has_content(self) -> bool:
+        """Whether `build_cell` has something to say."""
+        return bool(self._switches) or (
+            self.is_open and any(outbox.has_content for outbox in self._outboxes)
+        )
+
+    def build_cell(self) -> bytes:
+        """Return the next cell; there must be content."""
+        self._touched = self._around.now
+        if self._switches:
+            return self._switch(self._switches.popleft())
+        count = len(self._outboxes)
+        position = next(
+            candidate % count
+            for candidate in range(self._turn, self._turn + count)
+            if self._outboxes[candidate % count].has_content
+        )
+        self._turn = position + 1
+        outbox = self._outboxes[position]
+        cell = self._seal(position, outbox.next_content(messages_room(position)))
+        self._report(outbox)
+        return cell
+
+    def _seal(self, position: int, messages: bytes) -> bytes:
+        sealers = self._sealers[: position + 1]
+        return build_forward(sealers, messages, self._filler, self.port.header)
+
+    def _switch(self, position: int) -> bytes:
+        """Return the cell with REKEY_SWITCH, the last under the hop's old forward keys."""
+        rekey = self._rekeys[position]
+        data = rekey.switch_data()
+        cell = self._seal(position, encode_message(MessageType.REKEY_SWITCH, 0, data))
+        self._sealers[position].set_keys(rekey.sent())
+        self._around.events.add(HopRekeyed(self.circuit_id, position, rekey.generation))
+        return cell
+
+    def _report(self, outbox: Outbox) -> None:
+        for number in outbox.resumed:
+            self._around.events.add(StreamWritable(self.circuit_id, number))
+        outbox.resumed.clear()
+
+    def renew_buffer(self) -> None:
+        """Count the bytes that wait in streams into the pool."""
+        cells = sum(outbox.cells for outbox in self._outboxes)
+        if cells or self._buffer_cells:
+            self._buffer_ticket = self._around.pool.renew(
+                self._buffer_ticket, self, self._buffer_cells, cells
+            )
+            self._buffer_cells = cells
+
+    # cells in
+
+    def handle_relay(self, cells: Sequence[bytes]) -> None:
+        """Take RELAY cells of one wake-up.
+
+        Raises:
+            RemoteProtocolError: a cell that no hop of ours sent, or a broken rule.
+        """
+        if self.state is OriginState.BUILDING:
+            raise RemoteProtocolError("RELAY before CREATED")
+        self.port.window.receive(len(cells))
+        self._touched = self._around.now
+        for cell in cells:
+            position, content = self._opener.open(cell)
+            for message in decode_messages(content, 0, CONTENT_BYTES, forward=False):
+                if self.state is not OriginState.CLOSED:
+                    self._handle(position, message)
+        self.port.consumed(len(cells))
+        self.port.activate()
+
+    def _handle(self, position: int, message: Message) -> None:
+        kind, number, data = message
+        if kind is MessageType.END and not number:
+            reason = decode_end(data)
+            failed = position + 1 if reason in _BLAMES_NEXT else position
+            self.fail(reason, min(failed, len(self.hops) - 1))
+        elif kind is MessageType.REKEYED:
+            self._opener.set_keys(position, self._rekeys[position].handle_rekeyed(data))
+            self._switches.append(position)
+        elif number:
+            stream = self._outboxes[position].streams.get(number)
+            if stream is not None:
+                self._handle_stream(self._outboxes[position], stream, kind, data)
+
+    def _handle_stream(
+        self, outbox: Outbox, stream: Stream, kind: MessageType, data: bytes
+    ) -> None:
+        events, circuit_id, number = self._around.events, self.circuit_id, stream.number
+        if kind is MessageType.DATA:
+            if not stream.is_connected:
+                raise RemoteProtocolError("DATA before CONNECTED")
+            stream.hear(data)
+            events.deliver(circuit_id, number, data)
+        elif kind is MessageType.CREDIT:
+            outbox.grant(stream, data)
+            self._report(outbox)
+        elif kind is MessageType.END:
+            self._end(outbox, stream, decode_end(data))
+        elif kind is MessageType.CONNECTED:
+            if stream.is_connected or stream.kind is not StreamKind.TCP:
+                raise RemoteProtocolError("CONNECTED was not expected")
+            stream.is_connected = True
+            events.add(StreamConnected(circuit_id, number, decode_address(data)))
+        else:
+            if stream.kind is not StreamKind.NAME:
+                raise RemoteProtocolError("RESOLVED was not expected")
+            outbox.forget(stream)
+            events.add(NameResolved(circuit_id, number, decode_answers(data)))
+
+    def _end(self, outbox: Outbox, stream: Stream, reason: EndReason) -> None:
+        if reason is EndReason.DONE:
+            if not stream.is_connected:
+                raise RemoteProtocolError("DONE before CONNECTED")
+            stream.change(StreamInput.HEAR_DONE)
+            if stream.state is StreamState.CLOSED:
+                outbox.forget(stream)
+        else:
+            outbox.forget(stream)
+        self._around.events.add(StreamEnded(self.circuit_id, stream.number, reason))
+
+    # rekey, deadlines, end
+
+    def rekey(self, now: float) -> None:
+        """Ask every hop for fresh keys now; a hop that is still at it is left alone."""
+        self._around.now = now
+        if not self.is_open:
+            return
+        self._rekey_at = self._next_rekey()
+        for position, rekey in enumerate(self._rekeys):
+            if rekey.state is RekeyState.IDLE:
+                data = rekey.ask(DhKey(self._around.random(32)))
+                self._outboxes[position].say(MessageType.REKEY, 0, data)
+        self.port.activate()
+
+    def _next_rekey(self) -> float:
+        """Return a time between 4/5 and 5/5 of the period from now."""
+        period = self._around.parameters.circuit_rekey_s
+        share = int.from_bytes(self._around.random(2), "big") / (1 << 16)
+        return self._around.now + period * (1 - share / JITTER_PARTS)
+
+    def tick(self) -> None:
+        """Act on deadlines: build, rekey, idle; keep a circuit with quiet streams alive."""
+        around = self._around
+        parameters, now = around.parameters, around.now
+        if self.state is not OriginState.OPEN:
+            if now - self.opened_at >= parameters.circuit_build_s:
+                self.fail(EndReason.BUILD_TIMEOUT, None)
+            return
+        if now >= self._rekey_at:
+            self.rekey(now)
+        quiet = now - self._touched
+        if not self.streams and quiet >= parameters.circuit_idle_s:
+            self.fail(EndReason.IDLE, None)
+        elif self.streams and quiet >= parameters.circuit_idle_s / 2:
+            self._outboxes[-1].say(MessageType.PADDING, 0)
+            self.port.activate()
+
+    def destroyed(self) -> None:
+        """The entry sent DESTROY."""
+        if self.state is OriginState.TRUNCATED:
+            self.fail(EndReason.NEXT_DESTROYED, len(self._rekeys))
+        else:
+            self.fail(EndReason.CIRCUIT_DESTROYED, 0)
+
+    def destroy(self) -> None:
+        """End the circuit because the client wants it; no event follows."""
+        if self.state is not OriginState.CLOSED:
+            self._close()
+
+    def fail(self, reason: EndReason, hop: int | None) -> None:
+        """End the circuit with an error: every stream's first, then the circuit's own event."""
+        events = self._around.events
+        for outbox in self._outboxes:
+            for number in outbox.streams:
+                events.add(StreamEnded(self.circuit_id, number, reason))
+        events.add(CircuitFailed(self.circuit_id, reason, hop))
+        self._close()
+
+    def _close(self) -> None:
+        self.state = step(ORIGIN_TABLE, self.state, OriginInput.ENDED)
+        self._outboxes = [Outbox() for _ in self.hops]
+        self._positions.clear()
+        self._switches.clear()
+        self.renew_buffer()
+        self._around.ended(self)
+
+
+_BLAMES_NEXT: Final = frozenset(
+    {
+        EndReason.BUILD_TIMEOUT,
+        EndReason.LINK_FAILED,
+        EndReason.LINK_LOST,
+        EndReason.NEXT_DESTROYED,
+    }
+)
+"""Reasons by which a hop says that its successor failed."""

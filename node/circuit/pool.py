@@ -1,0 +1,126 @@
+"""CellPool: the memory that all queued cells of a process share.
+
+Cells are never dropped singly, and no link stops being read: when the pool is full, the circuit
+that holds the oldest queued cell is destroyed, and counted.
+
+Source: docs/spec/circuits.md, section "Flow control".
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Final, Generic, TypeVar
+
+from node.circuit.cell import CELL_BYTES
+
+PRESSED_PARTS: Final = 2
+"""Above 1 / this of the pool, windows shrink."""
+
+T = TypeVar("T")
+
+
+class CellPool(Generic[T]):
+    """Counts queued cells by batch, oldest first.
+
+    Args:
+        limit_bytes: size of the pool.
+    """
+
+    __slots__ = ("_batches", "_limit", "_next", "dropped_circuits", "used")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._batches: OrderedDict[int, T] = OrderedDict()
+        self._next = 0
+        self.used = 0
+        self.dropped_circuits = 0
+        self.set_limit(limit_bytes)
+
+    def set_limit(self, limit_bytes: int) -> None:
+        """Change the size of the pool."""
+        self._limit = max(1, limit_bytes // CELL_BYTES)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether windows should shrink."""
+        return self.used * PRESSED_PARTS > self._limit
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a circuit must go."""
+        return self.used > self._limit
+
+    def oldest(self) -> T:
+        """Return the owner of the oldest batch; the pool is not empty."""
+        return next(iter(self._batches.values()))
+
+    def enter(self, owner: T, cells: int) -> int:
+        """Count a batch and return its ticket."""
+        ticket = self._next
+        self._next = ticket + 1
+        self._batches[ticket] = owner
+        self.used += cells
+        return ticket
+
+    def leave(self, ticket: int, cells: int, *, last: bool) -> None:
+        """Count cells out of a batch; `last` if nothing of it is left."""
+        self.used -= cells
+        if last:
+            del self._batches[ticket]
+
+    def renew(self, ticket: int | None, owner: T, before: int, cells: int) -> int | None:
+        """Count a batch anew, as the youngest; return its ticket, None if it is empty."""
+        if ticket is not None:
+            self.leave(ticket, before, last=True)
+        return self.enter(owner, cells) if cells else None
+
+
+class CellQueue(Generic[T]):
+    """A first-in first-out queue of cells that draws on the pool.
+
+    Args:
+        pool: the pool.
+        owner: the circuit to destroy when its cell is the oldest of a full pool.
+    """
+
+    __slots__ = ("_batches", "_cells", "_owner", "_pool")
+
+    def __init__(self, pool: CellPool[T], owner: T) -> None:
+        self._pool = pool
+        self._owner = owner
+        self._cells: deque[bytes] = deque()
+        self._batches: deque[list[int]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def push(self, cells: Sequence[bytes]) -> None:
+        """Append a batch (at least one cell)."""
+        self._cells.extend(cells)
+        self._batches.append([self._pool.enter(self._owner, len(cells)), len(cells)])
+
+    def pop(self, count: int) -> list[bytes]:
+        """Take out up to `count` cells."""
+        cells = self._cells
+        if count >= len(cells):
+            taken = list(cells)
+            cells.clear()
+        else:
+            taken = [cells.popleft() for _ in range(count)]
+        self._leave(len(taken))
+        return taken
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self.pop(len(self._cells))
+
+    def _leave(self, count: int) -> None:
+        while count:
+            batch = self._batches[0]
+            ticket, left = batch
+            if left <= count:
+                self._batches.popleft()
+                self._pool.leave(ticket, left, last=True)
+                count -= left
+            else:
+                batch[1] = left - count
+                self._pool.leave(ticket, count, last=False)
+                count = 0

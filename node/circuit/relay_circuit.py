@@ -1,0 +1,371 @@
+"""One circuit at a relay: its state, layers and lanes.
+
+Cells pass forward as soon as their tag verifies. Backward cells wait as they came and get their
+layer when they leave, so what a failure drops never leaves a gap in the counters.
+
+Source: docs/spec/circuits.md, sections "Forward cells", "Backward cells" and "States".
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.circuit.actions import Action, DeliverData, ResumeStream
+from node.circuit.cell import CONTENT_BYTES, HEADER_BYTES, TAG_BYTES
+from node.circuit.exit import StreamEnds
+from node.circuit.flow import INITIAL_CELLS
+from node.circuit.journal import Journal
+from node.circuit.layer import (
+    DELIVER,
+    FORWARD,
+    MESSAGES_END,
+    MESSAGES_START,
+    BackwardLayer,
+    ContentKey,
+    ForwardOpener,
+)
+from node.circuit.link_ports import Port
+from node.circuit.messages import (
+    EndReason,
+    Message,
+    MessageType,
+    decode_messages,
+    encode_message,
+)
+from node.circuit.pool import CellPool, CellQueue
+from node.circuit.rekey import RELAY_INTERVAL_PARTS, HopRekey
+from node.circuit.scheduler import Lane
+from node.circuit.setup import OpenedCreate, TrafficKeys, created_body, last_body
+from node.circuit.states import RELAY_TABLE, RekeyState, RelayInput, RelayState, step
+from qnet.crypto.keys import DhKey
+from qnet.errors import RemoteProtocolError
+from qnet.parameters import NetworkParameters
+
+_BODY: Final = HEADER_BYTES + TAG_BYTES
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What all circuits of a node share.
+
+    Args:
+        random: source of secret bytes.
+        parameters: network parameters in force.
+        exits: whether the node serves connections and names.
+        pool: memory for queued cells.
+        actions: what the driver is to do.
+        told: circuits whose last words were sent and that must go.
+        watch: asks for a look at (time, circuit handle, stream).
+        now: time of the last call, in seconds.
+    """
+
+    random: Callable[[int], bytes]
+    parameters: NetworkParameters
+    exits: bool
+    pool: "CellPool[RelayCircuit]"
+    watch: Callable[[float, int, int], None]
+    actions: Journal[Action] = field(default_factory=lambda: Journal(DeliverData))
+    told: "list[RelayCircuit]" = field(default_factory=list)
+    now: float = 0.0
+
+
+class ForwardLane(Lane):
+    """Cells towards the next hop, ready as they stand."""
+
+    __slots__ = ("_circuit", "queue")
+
+    def __init__(self, circuit: "RelayCircuit") -> None:
+        super().__init__(INITIAL_CELLS)
+        self._circuit = circuit
+        self.queue = CellQueue(circuit.around.pool, circuit)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a cell may go."""
+        return self.credit > 0 and len(self.queue) > 0
+
+    def take(self, count: int) -> list[bytes]:
+        """Return up to `count` cells; the client's side gets its credit back."""
+        cells = self.queue.pop(min(count, self.credit))
+        self.credit -= len(cells)
+        self._circuit.previous.consumed(len(cells))
+        return cells
+
+
+class BackwardLane(Lane):
+    """Cells towards the client: those of the next hop and our own, layered when they leave."""
+
+    __slots__ = ("_circuit", "_own_turn", "queue")
+
+    def __init__(self, circuit: "RelayCircuit") -> None:
+        super().__init__(INITIAL_CELLS)
+        self._circuit = circuit
+        self._own_turn = False
+        self.queue = CellQueue(circuit.around.pool, circuit)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a cell may go."""
+        return self.credit > 0 and (len(self.queue) > 0 or self._circuit.has_content)
+
+    def take(self, count: int) -> list[bytes]:
+        """Return up to `count` cells; the next hop gets its credit back."""
+        count = min(count, self.credit)
+        circuit = self._circuit
+        cells: list[bytes] = []
+        while len(cells) < count and (self.queue or circuit.has_content):
+            if not circuit.has_content:
+                cells += circuit.wrap(self.queue.pop(count - len(cells)))
+            elif not self.queue or (self._own_turn and circuit.state is RelayState.OPEN):
+                cells.append(circuit.speak())
+                self._own_turn = False
+            else:
+                cells += circuit.wrap(self.queue.pop(1))
+                self._own_turn = True
+        self.credit -= len(cells)
+        circuit.renew_buffer()
+        return cells
+
+
+class RelayCircuit:
+    """A circuit at this node.
+
+    Args:
+        handle: number of the circuit in this core.
+        opened: what CREATE said.
+        around: what all circuits share.
+    """
+
+    __slots__ = (
+        "_buffer_cells",
+        "_buffer_ticket",
+        "_content",
+        "_last_rekey",
+        "_last_words",
+        "_layer",
+        "_opened",
+        "_opener",
+        "_rekey",
+        "_rekeyed",
+        "around",
+        "backward",
+        "ends",
+        "forward",
+        "handle",
+        "next",
+        "previous",
+        "routing",
+        "state",
+        "touched",
+    )
+
+    previous: "Port[RelayCircuit]"
+
+    def __init__(self, handle: int, opened: OpenedCreate, around: Surroundings) -> None:
+        self.handle = handle
+        self.around = around
+        self.routing = opened.routing
+        self.state = RelayState.CONNECTING
+        self.touched = around.now
+        self.next: Port[RelayCircuit] | None = None
+        self._opened: OpenedCreate | None = opened
+        self._rekeyed = self._last_words = b""
+        self._last_rekey = around.now
+        self._buffer_ticket: int | None = None
+        self._buffer_cells = 0
+        self.forward = ForwardLane(self)
+        self.backward = BackwardLane(self)
+        self.ends = StreamEnds(
+            handle,
+            exits=around.exits,
+            parameters=lambda: around.parameters,
+            actions=around.actions,
+            watch=self._watch,
+        )
+
+    def change(self, change: RelayInput) -> None:
+        """Step the state.
+
+        Raises:
+            RemoteProtocolError: this cannot happen now.
+        """
+        self.state = step(RELAY_TABLE, self.state, change)
+
+    def _watch(self, stream: int) -> None:
+        due = self.around.now + self.around.parameters.stream_connect_s
+        self.around.watch(due, self.handle, stream)
+
+    @property
+    def due(self) -> float:
+        """Time at which the circuit has waited too long in its state."""
+        parameters = self.around.parameters
+        is_open = self.state is RelayState.OPEN
+        limit = parameters.circuit_idle_s if is_open else parameters.circuit_build_s
+        return self.touched + limit
+
+    # setup
+
+    @property
+    def phase(self) -> int:
+        """Key phase of the setup."""
+        assert self._opened is not None  # only before `answer`
+        return self._opened.transcript.phase
+
+    def take_next_body(self) -> bytes:
+        """Return the CREATE body for the next hop."""
+        assert self._opened is not None  # only before `answer`
+        return self._opened.next_body
+
+    def answer(self, behind: bytes | None) -> bytes:
+        """Derive the keys and return the CREATED body.
+
+        Args:
+            behind: CREATED body of the next hop; None if the circuit ends here.
+        """
+        opened, self._opened = self._opened, None
+        assert opened is not None  # a circuit answers once
+        fresh = DhKey(self.around.random(32))
+        keys: TrafficKeys = opened.answer(fresh)
+        self._opener = ForwardOpener(opened.routing.cipher, keys.layer)
+        self._layer = BackwardLayer(keys.layer)
+        self._content = ContentKey(keys.layer.backward)
+        self._rekey = HopRekey(keys.root)
+        return created_body(keys, fresh.public, last_body(keys) if behind is None else behind)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether CREATED was made."""
+        return self._opened is None
+
+    # forward
+
+    def receive_forward(self, cells: Sequence[bytes]) -> None:
+        """Open RELAY cells from the client's side; pass them on or deliver them.
+
+        Raises:
+            RemoteProtocolError: a wrong tag or a broken rule; the circuit must be destroyed.
+        """
+        self.previous.window.receive(len(cells))
+        self.touched = self.around.now
+        opener, following = self._opener, self.next
+        onward: list[bytes] = []
+        for cell in cells:
+            plain = opener.open(cell)
+            if plain[0] == FORWARD and following is not None:
+                onward.append(opener.onward(plain, following.header))
+            elif plain[0] == DELIVER:
+                for message in decode_messages(plain, MESSAGES_START, MESSAGES_END, forward=True):
+                    self._handle(message)
+            else:
+                raise RemoteProtocolError("a cell for nobody")
+        if following is not None and onward:
+            self.forward.queue.push(onward)
+            following.activate()
+        if len(onward) < len(cells):
+            self.previous.consumed(len(cells) - len(onward))
+            self.speak_up()
+
+    def _handle(self, message: Message) -> None:
+        if message.kind is MessageType.REKEY:
+            self._start_rekey(message.data)
+        elif message.kind is MessageType.REKEY_SWITCH:
+            self._opener.set_keys(self._rekey.handle_switch(message.data))
+        else:
+            self.ends.handle(message, self.around.now)
+
+    def _start_rekey(self, data: bytes) -> None:
+        around = self.around
+        interval = around.parameters.circuit_rekey_s / RELAY_INTERVAL_PARTS
+        if self._rekey.generation and around.now - self._last_rekey < interval:
+            raise RemoteProtocolError("rekeys come too fast")
+        self._last_rekey = around.now
+        answer = self._rekey.handle_rekey(data, DhKey(around.random(32)))
+        self._rekeyed = encode_message(MessageType.REKEYED, 0, answer)
+
+    # backward
+
+    def receive_backward(self, port: "Port[RelayCircuit]", cells: Sequence[bytes]) -> None:
+        """Queue RELAY cells of the next hop.
+
+        Raises:
+            RemoteProtocolError: the next hop had no credit for them.
+        """
+        port.window.receive(len(cells))
+        self.touched = self.around.now
+        self.backward.queue.push(cells)
+        self.previous.activate()
+
+    def wrap(self, cells: Sequence[bytes]) -> list[bytes]:
+        """Return cells of the next hop under our layer; it gets its credit back."""
+        wrap, header = self._layer.wrap, self.previous.header
+        if self.next is not None:
+            self.next.consumed(len(cells))
+        return [wrap(cell[HEADER_BYTES:_BODY], cell[_BODY:], header) for cell in cells]
+
+    @property
+    def has_content(self) -> bool:
+        """Whether this hop has something to say itself."""
+        return bool(self._rekeyed or self._last_words or self.ends.outbox.has_content)
+
+    def speak(self) -> bytes:
+        """Return the next cell that this hop says itself."""
+        self.touched = self.around.now
+        if self._last_words:
+            cell = self._seal(self._last_words)
+            self._last_words = b""
+            self.around.told.append(self)
+        elif self._rekeyed:
+            cell = self._seal(self._rekeyed)
+            self._rekeyed = b""
+            keys = self._rekey.sent()
+            self._layer.set_keys(keys)
+            self._content.set_key(keys.backward)
+        else:
+            cell = self._seal(self.ends.outbox.next_content(CONTENT_BYTES))
+            self.resume()
+        return cell
+
+    def _seal(self, content: bytes) -> bytes:
+        left, right = self._content.seal(content)
+        return self._layer.wrap(left, right, self.previous.header)
+
+    def speak_up(self) -> None:
+        """Let the backward lane take part if there is something to say; report room."""
+        self.renew_buffer()
+        self.resume()
+        self.previous.activate()
+
+    def resume(self) -> None:
+        """Tell the driver which streams take data again."""
+        resumed = self.ends.outbox.resumed
+        if resumed:
+            for stream in resumed:
+                self.around.actions.add(ResumeStream(self.handle, stream))
+            resumed.clear()
+
+    def renew_buffer(self) -> None:
+        """Count the bytes that wait in streams into the pool."""
+        cells = self.ends.outbox.cells
+        if cells or self._buffer_cells:
+            self._buffer_ticket = self.around.pool.renew(
+                self._buffer_ticket, self, self._buffer_cells, cells
+            )
+            self._buffer_cells = cells
+
+    # end
+
+    def say_last_words(self, reason: EndReason) -> None:
+        """Tell the client why the circuit ends here, after what still waits for it."""
+        self.forward.queue.clear()
+        self.ends.abandon(reason)
+        self.renew_buffer()
+        self._rekeyed = b""
+        self._last_words = encode_message(MessageType.END, 0, bytes([reason]))
+        self.touched = self.around.now
+
+    def release(self, reason: EndReason) -> None:
+        """Give back all memory and end all streams."""
+        self.forward.queue.clear()
+        self.backward.queue.clear()
+        self.ends.abandon(reason)
+        self.renew_buffer()
