@@ -60,7 +60,7 @@ def add_credit(credit: int, grant: int) -> int:
     """Return the sum.
 
     Raises:
-        RemoteProtocolError: it exceeds 2^32 − 1.
+        RemoteProtocolError: it exceeds 2^32 - 1.
     """
     if credit + grant > MAX_CREDIT:
         raise RemoteProtocolError("credit overflows")
@@ -135,7 +135,7 @@ class ReceiveWindow:
         return due
 
     def _measure(self, now: float, *, pressed: bool) -> None:
-        """After each window's worth of traffic, set the window to twice rate × delay."""
+        """After each window's worth of traffic, set the window to twice rate times delay."""
         if self._round_consumed < self.window:
             return
         elapsed = now - self._round_start

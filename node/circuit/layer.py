@@ -1,17 +1,13 @@
-"""Layers of RELAY cells: authenticated at every hop forward, wide-block chained backward.
+"""Forward layers: what the client sends, authenticated at every hop at constant size.
 
-Forward, `body = tag 16 ‖ C 2,024`: each hop opens C to P under its own key. P[0] = 1 delivers the
+`body = tag 16 ‖ C 2,024`: each hop opens C to P under its own key. P[0] = 1 delivers the
 messages in P[1:1990]; P[0] = 0 passes on `P[1:] ‖ pad 17`. The pad is known to the client, which
 forces the tail of the next hop's ciphertext to equal it, so every tag verifies at constant size.
 
-Backward, `body = L 16 ‖ R 2,024`: each hop does `L ⊕= tag(k_m, counter, R)`, then
-`R ⊕= AES-256-CTR(k_s, IV = L)`. Any change before an honest hop turns the whole block into noise
-behind it, so two hops around it cannot recognise a mark.
-
-Before use number n × 2^16 a key steps through a hash, unless it is new (`_since`). Counters never
+Every 2^16 uses a key steps through a hash, unless it is new (`_since`). Counters never
 go back, not even at a rekey.
 
-Source: docs/spec/circuits.md, sections "Forward cells" and "Backward cells"; RFC 8439; NIST SP
+Source: docs/spec/circuits.md, section "Forward cells"; RFC 8439; NIST SP
 800-38D; the constant-size padding follows Danezis, Goldberg: Sphinx (2009).
 """
 
@@ -48,7 +44,7 @@ RATCHET_CELLS: Final = 1 << 16
 
 _RATCHET_MASK: Final = RATCHET_CELLS - 1
 _BODY: Final = HEADER_BYTES + TAG_BYTES
-_NONCE: Final = struct.Struct("<4xQ").pack
+cell_nonce: Final = struct.Struct("<4xQ").pack
 _CHACHA_NONCE: Final = struct.Struct("<I4xQ").pack
 _BLOCK: Final = 64
 _ZEROS: Final = bytes(CONTENT_BYTES)
@@ -124,7 +120,7 @@ def _chacha_nonce(counter: int, block: int) -> bytes:
 
 def _gcm_nonce(counter: int, block: int) -> bytes:
     """Start of a 64-byte block: GCM begins its data at counter block 2, of 16 bytes."""
-    return _NONCE(counter) + (2 + 4 * block).to_bytes(4, "big")
+    return cell_nonce(counter) + (2 + 4 * block).to_bytes(4, "big")
 
 
 class ForwardOpener:
@@ -160,7 +156,7 @@ class ForwardOpener:
         counter = self.counter
         if not counter & _RATCHET_MASK and counter != self._since:
             self._ratchet()
-        nonce = self._nonce = _NONCE(counter)
+        nonce = self._nonce = cell_nonce(counter)
         try:
             plain = self._aead.decrypt(nonce, cell[_BODY:] + cell[HEADER_BYTES:_BODY], None)
         except InvalidTag:
@@ -212,7 +208,7 @@ class ForwardSealer:
         counter = self.counter
         if not counter & _RATCHET_MASK and counter != self._since:
             self._ratchet()
-        pad = blake3(_NONCE(counter), key=self._pad).digest(PAD_BYTES)
+        pad = blake3(cell_nonce(counter), key=self._pad).digest(PAD_BYTES)
         return self.unmask(tail) + pad if tail else pad
 
     def unmask(self, tail: bytes) -> bytes:
@@ -226,7 +222,7 @@ class ForwardSealer:
 
     def seal(self, plain: bytes) -> bytes:
         """Return ciphertext ‖ tag of P and step the counter."""
-        sealed = self._aead.encrypt(_NONCE(self.counter), plain, None)
+        sealed = self._aead.encrypt(cell_nonce(self.counter), plain, None)
         self.counter += 1
         return sealed
 
@@ -292,149 +288,3 @@ def build_forward(
     for sealer in reversed(sealers[:-1]):
         sealed = sealer.seal(b"\x00" + sealed[CONTENT_BYTES:] + sealed[: CONTENT_BYTES - PAD_BYTES])
     return header + sealed[CONTENT_BYTES:] + sealed[:CONTENT_BYTES]
-
-
-class BackwardLayer:
-    """A hop's layer on backward bodies, and its inverse at the client.
-
-    Args:
-        keys: the hop's keys.
-        counter: number of the next body.
-    """
-
-    __slots__ = ("_context", "_key_mac", "_key_stream", "_mac", "_since", "counter")
-
-    def __init__(self, keys: LayerKeys, counter: int = 0) -> None:
-        self.counter = counter
-        self.set_keys(keys)
-
-    def set_keys(self, keys: LayerKeys) -> None:
-        """Go on under fresh keys."""
-        self._set(keys.mac, keys.stream)
-
-    def _set(self, mac: bytes, stream: bytes) -> None:
-        self._since = self.counter
-        self._key_mac = mac
-        self._key_stream = stream
-        self._mac = ChaCha20Poly1305(mac)
-        self._context: CipherContext = Cipher(AES(stream), CTR(bytes(16))).encryptor()
-
-    def wrap(self, left: bytes, right: bytes, header: bytes) -> bytes:
-        """Return the cell whose body is (L, R) under one more layer, and step the counter."""
-        counter = self.counter
-        if not counter & _RATCHET_MASK and counter != self._since:
-            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
-        tag = self._mac.encrypt(_NONCE(counter), b"", right)
-        self.counter = counter + 1
-        left = _xor16(left, tag)
-        self._context.reset_nonce(left)
-        return header + left + self._context.update(right)
-
-    def peel(self, left: bytes, right: bytes) -> tuple[bytes, bytes]:
-        """Undo the layer of body `counter`; the counter stays until `step`."""
-        if not self.counter & _RATCHET_MASK and self.counter != self._since:
-            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
-        self._context.reset_nonce(left)
-        right = self._context.update(right)
-        return _xor16(left, self._mac.encrypt(_NONCE(self.counter), b"", right)), right
-
-    def step(self) -> None:
-        """Count a peeled body that was accepted."""
-        self.counter += 1
-
-
-def _xor16(left: bytes, right: bytes) -> bytes:
-    return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(16, "big")
-
-
-class ContentKey:
-    """k_b: seals what a hop says itself; the client holds the other end.
-
-    Args:
-        key: 32 bytes.
-        counter: number of the next content.
-    """
-
-    __slots__ = ("_aead", "_key", "_since", "counter")
-
-    def __init__(self, key: bytes, counter: int = 0) -> None:
-        self.counter = counter
-        self.set_key(key)
-
-    def set_key(self, key: bytes) -> None:
-        """Go on under a fresh key."""
-        self._since = self.counter
-        self._key = key
-        self._aead = ChaCha20Poly1305(key)
-
-    def seal(self, content: bytes) -> tuple[bytes, bytes]:
-        """Return (L, R) of at most 2,024 bytes of content and step the counter."""
-        padded = content + _ZEROS[: CONTENT_BYTES - len(content)]
-        sealed = self._aead.encrypt(self._next_nonce(), padded, None)
-        self.counter += 1
-        return sealed[CONTENT_BYTES:], sealed[:CONTENT_BYTES]
-
-    def open(self, left: bytes, right: bytes) -> bytes | None:
-        """Return the content (2,024 bytes) and step the counter; None if it is not from here."""
-        try:
-            content = self._aead.decrypt(self._next_nonce(), right + left, None)
-        except InvalidTag:
-            return None
-        self.counter += 1
-        return content
-
-    def _next_nonce(self) -> bytes:
-        counter = self.counter
-        if not counter & _RATCHET_MASK and counter != self._since:
-            self.set_key(ratchet(self._key))
-        return _NONCE(counter)
-
-
-class BackwardOpener:
-    """The client's side of backward cells: peels from the entry on, trying each hop's key.
-
-    Args:
-        layers: layer and content key of every hop, entry first.
-    """
-
-    __slots__ = ("_expected", "_layers")
-
-    def __init__(self, layers: Sequence[tuple[BackwardLayer, ContentKey]]) -> None:
-        self._layers = list(layers)
-        self._expected = len(self._layers)
-
-    def set_keys(self, position: int, keys: LayerKeys) -> None:
-        """Go on under fresh keys of one hop."""
-        layer, content = self._layers[position]
-        layer.set_keys(keys)
-        content.set_key(keys.backward)
-
-    def open(self, cell: bytes) -> tuple[int, bytes]:
-        """Return (position of the hop that spoke, its content of 2,024 bytes).
-
-        The hop that spoke last is tried first: the tags make the answer the same, only sooner.
-
-        Raises:
-            CryptoError: no hop said this; the circuit must be destroyed.
-        """
-        bodies = [(cell[HEADER_BYTES:_BODY], cell[_BODY:])]
-        found = self._try(bodies, self._expected)
-        if found is not None:
-            return self._expected - 1, found
-        for depth in range(1, len(self._layers) + 1):
-            if depth == self._expected:
-                continue
-            found = self._try(bodies, depth)
-            if found is not None:
-                self._expected = depth
-                return depth - 1, found
-        raise CryptoError
-
-    def _try(self, bodies: list[tuple[bytes, bytes]], depth: int) -> bytes | None:
-        while len(bodies) <= depth:
-            bodies.append(self._layers[len(bodies) - 1][0].peel(*bodies[-1]))
-        content = self._layers[depth - 1][1].open(*bodies[depth])
-        if content is not None:
-            for layer, _ in self._layers[:depth]:
-                layer.step()
-        return content

@@ -231,7 +231,7 @@ def decode_host(data: bytes) -> str:
     """Return the name.
 
     Raises:
-        DecodeError: it is not printable ASCII of 1–253 bytes.
+        DecodeError: it is not printable ASCII of 1 to 253 bytes.
     """
     if not _is_host(data):
         raise DecodeError("not a host name")
@@ -243,7 +243,7 @@ def _is_host(data: bytes) -> bool:
 
 
 def encode_answers(answers: tuple[Answer, ...]) -> bytes:
-    """Data of RESOLVED: `count u8 ‖ count × (length u8 ‖ address ‖ ttl_s u32)`; at most 16."""
+    """Data of RESOLVED: `count u8`, then `length u8 ‖ address ‖ ttl_s u32` each; at most 16."""
     kept = answers[:MAX_ANSWERS]
     writer = Writer().u8(len(kept))
     for answer in kept:

@@ -13,7 +13,7 @@ from node.circuit.link_ports import Agenda, LinkPorts, Port, Side
 from node.circuit.messages import EndReason
 from node.circuit.origin_circuit import OriginCircuit, OriginSurroundings
 from node.circuit.pool import CellPool
-from node.circuit.setup import HopInfo
+from node.circuit.setup import HopInfo, build_create
 from qnet.errors import DecodeError, RemoteProtocolError
 from qnet.parameters import NetworkParameters
 
@@ -23,7 +23,9 @@ _LINK: Final = 0
 
 
 class OriginLink:
-    """All circuits of a client over one link to its entry. One wake-up of the driver:
+    """All circuits of a client over one link to its entry.
+
+    One wake-up of the driver:
 
     ```
     events = link.handle_cells(cells, now)  # or handle_credit, tick, link_closed
@@ -71,12 +73,12 @@ class OriginLink:
         """
         around = self._around
         around.now = now
-        circuit = OriginCircuit(hops, around)
-        body = circuit.create_body(phase)
-        circuit.circuit_id = self._link.ids.take()
+        body, pending = build_create(hops, phase, around.random)
+        circuit_id = self._link.ids.take()
+        circuit = OriginCircuit(circuit_id, hops, pending, around)
         circuit.port = Port(
             self._link,
-            circuit.circuit_id,
+            circuit_id,
             Side.NEXT,
             circuit,
             circuit.lane,
@@ -84,7 +86,7 @@ class OriginLink:
             now,
         )
         self._link.add(circuit.port)
-        self._link.push_control(encode_header(circuit.circuit_id, Command.CREATE, phase) + body)
+        self._link.push_control(encode_header(circuit_id, Command.CREATE, phase) + body)
         return circuit
 
     def circuit(self, circuit_id: int) -> OriginCircuit | None:
@@ -126,10 +128,9 @@ class OriginLink:
             if port is not None:
                 port.circuit.destroyed()
         elif port is not None and command in {Command.CREATED, Command.CREATE}:
+            body = cell[HEADER_BYTES:] if command is Command.CREATED else b""
             try:
-                if command is Command.CREATE:
-                    raise RemoteProtocolError("an entry does not open circuits to a client")
-                port.circuit.handle_created(cell[HEADER_BYTES:])
+                port.circuit.handle_created(body)
             except RemoteProtocolError:
                 port.circuit.fail(EndReason.PROTOCOL, None)
 

@@ -10,62 +10,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from node.circuit.actions import (
-    CircuitBuilt,
-    CircuitFailed,
-    Event,
-    HopRekeyed,
-    NameResolved,
-    StreamConnected,
-    StreamData,
-    StreamEnded,
-    StreamWritable,
-)
+from node.circuit.actions import CircuitBuilt, CircuitFailed, Event, HopRekeyed
+from node.circuit.backward import BackwardLayer, BackwardOpener, ContentKey
 from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
 from node.circuit.flow import INITIAL_CELLS
 from node.circuit.journal import Journal
-from node.circuit.layer import (
-    BackwardLayer,
-    BackwardOpener,
-    ContentKey,
-    Filler,
-    ForwardSealer,
-    build_forward,
-    messages_room,
-)
+from node.circuit.layer import Filler, ForwardSealer, build_forward, messages_room
 from node.circuit.link_ports import Port
 from node.circuit.messages import (
     EndReason,
     Message,
     MessageType,
-    decode_address,
-    decode_answers,
     decode_end,
     decode_messages,
     encode_begin,
     encode_host,
     encode_message,
 )
+from node.circuit.origin_streams import StreamStarts, new_events
 from node.circuit.pool import CellPool
 from node.circuit.rekey import JITTER_PARTS, ClientRekey
 from node.circuit.scheduler import Lane
-from node.circuit.setup import HopInfo, PendingHop, build_create, open_created
-from node.circuit.states import (
-    ORIGIN_TABLE,
-    OriginInput,
-    OriginState,
-    RekeyState,
-    StreamInput,
-    StreamState,
-    step,
-)
-from node.circuit.streams import Outbox, Stream, StreamKind
+from node.circuit.setup import HopInfo, PendingHop, open_created
+from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, RekeyState, step
 from qnet.crypto.keys import DhKey
 from qnet.errors import LocalProtocolError, RemoteProtocolError
 from qnet.parameters import NetworkParameters
-
-MAX_STREAM: Final = (1 << 16) - 1
-_PADDING: Final = encode_message(MessageType.PADDING, 0, b"")
 
 
 @dataclass(slots=True)
@@ -85,7 +55,7 @@ class OriginSurroundings:
     parameters: NetworkParameters
     pool: "CellPool[OriginCircuit]"
     ended: "Callable[[OriginCircuit], None]"
-    events: Journal[Event] = field(default_factory=lambda: Journal(StreamData))
+    events: Journal[Event] = field(default_factory=new_events)
     now: float = 0.0
 
 
@@ -130,17 +100,14 @@ class OriginCircuit:
         "_buffer_cells",
         "_buffer_ticket",
         "_filler",
-        "_last_stream",
         "_opener",
-        "_outboxes",
         "_pending",
-        "_positions",
         "_rekey_at",
         "_rekeys",
         "_sealers",
+        "_starts",
         "_switches",
         "_touched",
-        "_turn",
         "circuit_id",
         "hops",
         "lane",
@@ -149,22 +116,26 @@ class OriginCircuit:
         "state",
     )
 
-    circuit_id: int
     port: "Port[OriginCircuit]"
 
-    def __init__(self, hops: Sequence[HopInfo], around: OriginSurroundings) -> None:
+    def __init__(
+        self,
+        circuit_id: int,
+        hops: Sequence[HopInfo],
+        pending: list[PendingHop],
+        around: OriginSurroundings,
+    ) -> None:
+        self.circuit_id = circuit_id
         self.hops = tuple(hops)
         self.state = OriginState.BUILDING
         self.opened_at = self._touched = around.now
         self._around = around
         self._filler = Filler(around.random)
-        self._pending: list[PendingHop] = []
+        self._pending = pending
         self._sealers: list[ForwardSealer] = []
         self._rekeys: list[ClientRekey] = []
-        self._outboxes = [Outbox() for _ in hops]
+        self._starts = StreamStarts(circuit_id, len(hops), around.events)
         self._switches: deque[int] = deque()
-        self._positions: dict[int, int] = {}
-        self._last_stream = self._turn = 0
         self._buffer_ticket: int | None = None
         self._buffer_cells = 0
         self._rekey_at = self._next_rekey()
@@ -178,7 +149,7 @@ class OriginCircuit:
     @property
     def streams(self) -> int:
         """Open streams."""
-        return sum(len(outbox.streams) for outbox in self._outboxes)
+        return len(self._starts)
 
     @property
     def generations(self) -> tuple[int, ...]:
@@ -186,16 +157,6 @@ class OriginCircuit:
         return tuple(rekey.generation for rekey in self._rekeys)
 
     # setup
-
-    def create_body(self, phase: int) -> bytes:
-        """Return the body of CREATE; called once.
-
-        Raises:
-            LocalProtocolError: no hop, too many, or a hop twice.
-            CryptoError: an onion key of the consensus is not valid.
-        """
-        body, self._pending = build_create(self.hops, phase, self._around.random)
-        return body
 
     def handle_created(self, body: bytes) -> None:
         """Take CREATED.
@@ -236,7 +197,7 @@ class OriginCircuit:
             LocalProtocolError: the circuit is closed, out of stream numbers, or the host is odd.
         """
         data = encode_begin(host, port)
-        return self._open(MessageType.BEGIN, StreamKind.TCP, data, hop)
+        return self._open(MessageType.BEGIN, data, hop)
 
     def begin_directory(self, *, hop: int = -1) -> int:
         """Open a stream for directory data at a hop; it counts as connected at once.
@@ -244,7 +205,7 @@ class OriginCircuit:
         Raises:
             LocalProtocolError: the circuit is closed or out of stream numbers.
         """
-        return self._open(MessageType.BEGIN_DIR, StreamKind.DIRECTORY, b"", hop)
+        return self._open(MessageType.BEGIN_DIR, b"", hop)
 
     def resolve(self, host: str, *, hop: int = -1) -> int:
         """Ask for the addresses of a name; NameResolved or StreamEnded follows.
@@ -252,33 +213,17 @@ class OriginCircuit:
         Raises:
             LocalProtocolError: the circuit is closed, out of stream numbers, or the host is odd.
         """
-        return self._open(MessageType.RESOLVE, StreamKind.NAME, encode_host(host), hop)
+        return self._open(MessageType.RESOLVE, encode_host(host), hop)
 
-    def _open(self, message: MessageType, kind: StreamKind, data: bytes, hop: int) -> int:
+    def _open(self, message: MessageType, data: bytes, hop: int) -> int:
         if not self.is_open:
             raise LocalProtocolError("the circuit is not open")
-        if self._last_stream == MAX_STREAM:
-            raise LocalProtocolError("the circuit has used all its stream numbers")
+        around = self._around
+        window_bytes = around.parameters.stream_window_cells * CELL_BYTES
         position = range(len(self.hops))[hop]
-        self._last_stream = number = self._last_stream + 1
-        window = self._around.parameters.stream_window_cells * CELL_BYTES
-        outbox = self._outboxes[position]
-        outbox.streams[number] = Stream(number, kind, window, self._around.now)
-        outbox.say(message, number, data)
-        self._positions[number] = position
+        number = self._starts.open(message, data, position, window_bytes, around.now)
         self.port.activate()
         return number
-
-    def _find(self, number: int) -> tuple[Outbox, Stream] | None:
-        position = self._positions.get(number)
-        if position is None:
-            return None
-        outbox = self._outboxes[position]
-        stream = outbox.streams.get(number)
-        if stream is None:
-            del self._positions[number]
-            return None
-        return outbox, stream
 
     def send(self, stream: int, data: bytes) -> int:
         """Queue data (64 KiB at a time is good).
@@ -286,54 +231,39 @@ class OriginCircuit:
         Returns:
             Bytes taken. If fewer than given, keep the rest and wait for StreamWritable.
         """
-        found = self._find(stream)
-        if found is None:
-            return 0
-        accepted = found[0].write(found[1], data)
+        accepted = self._starts.send(stream, data)
         self.renew_buffer()
         self.port.activate()
         return accepted
 
     def end(self, stream: int, reason: EndReason = EndReason.DONE) -> None:
         """End our direction (DONE, after queued data), or drop the stream (any other reason)."""
-        found = self._find(stream)
-        if found is not None and (reason is not EndReason.DONE or found[1].may_send):
-            found[0].end(found[1], reason)
-            self._find(stream)
-            self.port.activate()
+        self._starts.end(stream, reason)
+        self.renew_buffer()
+        self.port.activate()
 
     def consumed(self, stream: int, count: int) -> None:
         """The application took `count` bytes of StreamData: credit goes back."""
-        found = self._find(stream)
-        if found is not None:
-            around = self._around
-            found[0].consumed(found[1], count, around.now, pressed=around.pool.is_pressed)
-            self.port.activate()
+        around = self._around
+        self._starts.consumed(stream, count, around.now, pressed=around.pool.is_pressed)
+        self.port.activate()
 
     # cells out
 
     @property
     def has_content(self) -> bool:
         """Whether `build_cell` has something to say."""
-        return bool(self._switches) or (
-            self.is_open and any(outbox.has_content for outbox in self._outboxes)
-        )
+        return bool(self._switches) or (self.is_open and self._starts.has_content)
 
     def build_cell(self) -> bytes:
         """Return the next cell; there must be content."""
         self._touched = self._around.now
         if self._switches:
             return self._switch(self._switches.popleft())
-        count = len(self._outboxes)
-        position = next(
-            candidate % count
-            for candidate in range(self._turn, self._turn + count)
-            if self._outboxes[candidate % count].has_content
-        )
-        self._turn = position + 1
-        outbox = self._outboxes[position]
+        position = self._starts.next_outbox()
+        outbox = self._starts.outboxes[position]
         cell = self._seal(position, outbox.next_content(messages_room(position)))
-        self._report(outbox)
+        self._starts.report(outbox)
         return cell
 
     def _seal(self, position: int, messages: bytes) -> bytes:
@@ -349,14 +279,9 @@ class OriginCircuit:
         self._around.events.add(HopRekeyed(self.circuit_id, position, rekey.generation))
         return cell
 
-    def _report(self, outbox: Outbox) -> None:
-        for number in outbox.resumed:
-            self._around.events.add(StreamWritable(self.circuit_id, number))
-        outbox.resumed.clear()
-
     def renew_buffer(self) -> None:
         """Count the bytes that wait in streams into the pool."""
-        cells = sum(outbox.cells for outbox in self._outboxes)
+        cells = self._starts.buffered_cells
         if cells or self._buffer_cells:
             self._buffer_ticket = self._around.pool.renew(
                 self._buffer_ticket, self, self._buffer_cells, cells
@@ -392,46 +317,8 @@ class OriginCircuit:
         elif kind is MessageType.REKEYED:
             self._opener.set_keys(position, self._rekeys[position].handle_rekeyed(data))
             self._switches.append(position)
-        elif number:
-            stream = self._outboxes[position].streams.get(number)
-            if stream is not None:
-                self._handle_stream(self._outboxes[position], stream, kind, data)
-
-    def _handle_stream(
-        self, outbox: Outbox, stream: Stream, kind: MessageType, data: bytes
-    ) -> None:
-        events, circuit_id, number = self._around.events, self.circuit_id, stream.number
-        if kind is MessageType.DATA:
-            if not stream.is_connected:
-                raise RemoteProtocolError("DATA before CONNECTED")
-            stream.hear(data)
-            events.deliver(circuit_id, number, data)
-        elif kind is MessageType.CREDIT:
-            outbox.grant(stream, data)
-            self._report(outbox)
-        elif kind is MessageType.END:
-            self._end(outbox, stream, decode_end(data))
-        elif kind is MessageType.CONNECTED:
-            if stream.is_connected or stream.kind is not StreamKind.TCP:
-                raise RemoteProtocolError("CONNECTED was not expected")
-            stream.is_connected = True
-            events.add(StreamConnected(circuit_id, number, decode_address(data)))
         else:
-            if stream.kind is not StreamKind.NAME:
-                raise RemoteProtocolError("RESOLVED was not expected")
-            outbox.forget(stream)
-            events.add(NameResolved(circuit_id, number, decode_answers(data)))
-
-    def _end(self, outbox: Outbox, stream: Stream, reason: EndReason) -> None:
-        if reason is EndReason.DONE:
-            if not stream.is_connected:
-                raise RemoteProtocolError("DONE before CONNECTED")
-            stream.change(StreamInput.HEAR_DONE)
-            if stream.state is StreamState.CLOSED:
-                outbox.forget(stream)
-        else:
-            outbox.forget(stream)
-        self._around.events.add(StreamEnded(self.circuit_id, stream.number, reason))
+            self._starts.handle(position, message)
 
     # rekey, deadlines, end
 
@@ -444,7 +331,7 @@ class OriginCircuit:
         for position, rekey in enumerate(self._rekeys):
             if rekey.state is RekeyState.IDLE:
                 data = rekey.ask(DhKey(self._around.random(32)))
-                self._outboxes[position].say(MessageType.REKEY, 0, data)
+                self._starts.outboxes[position].say(MessageType.REKEY, 0, data)
         self.port.activate()
 
     def _next_rekey(self) -> float:
@@ -467,7 +354,7 @@ class OriginCircuit:
         if not self.streams and quiet >= parameters.circuit_idle_s:
             self.fail(EndReason.IDLE, None)
         elif self.streams and quiet >= parameters.circuit_idle_s / 2:
-            self._outboxes[-1].say(MessageType.PADDING, 0)
+            self._starts.outboxes[-1].say(MessageType.PADDING, 0)
             self.port.activate()
 
     def destroyed(self) -> None:
@@ -484,17 +371,13 @@ class OriginCircuit:
 
     def fail(self, reason: EndReason, hop: int | None) -> None:
         """End the circuit with an error: every stream's first, then the circuit's own event."""
-        events = self._around.events
-        for outbox in self._outboxes:
-            for number in outbox.streams:
-                events.add(StreamEnded(self.circuit_id, number, reason))
-        events.add(CircuitFailed(self.circuit_id, reason, hop))
+        self._starts.abandon(reason)
+        self._around.events.add(CircuitFailed(self.circuit_id, reason, hop))
         self._close()
 
     def _close(self) -> None:
         self.state = step(ORIGIN_TABLE, self.state, OriginInput.ENDED)
-        self._outboxes = [Outbox() for _ in self.hops]
-        self._positions.clear()
+        self._starts.abandon(None)
         self._switches.clear()
         self.renew_buffer()
         self._around.ended(self)

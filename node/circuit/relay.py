@@ -8,6 +8,7 @@ Source: docs/spec/circuits.md.
 
 import heapq
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from node.circuit.actions import Action, CloseLink, ConnectNext
@@ -28,7 +29,9 @@ _WHOLE_CIRCUIT: Final = 0
 
 
 class RelayCore:
-    """All circuits of a node. One wake-up of the driver:
+    """All circuits of a node.
+
+    One wake-up of the driver:
 
     ```
     actions = core.handle_cells(link_id, cells, now)  # or handle_credit, link_closed, tick …
@@ -187,14 +190,13 @@ class RelayCore:
 
     def _handle_run(self, port: Port[RelayCircuit], cells: Sequence[bytes]) -> None:
         circuit = port.circuit
+        if circuit.state is RelayState.DRAINING:
+            return
         try:
-            if circuit.state is RelayState.OPEN:
-                if port.side is Side.PREVIOUS:
-                    circuit.receive_forward(cells)
-                else:
-                    circuit.receive_backward(port, cells)
-            elif circuit.state is not RelayState.DRAINING:
-                raise RemoteProtocolError("RELAY before the circuit is open")
+            if port.side is Side.PREVIOUS:
+                circuit.receive_forward(cells)
+            else:
+                circuit.receive_backward(port, cells)
         except UnsupportedMessageError:
             self._fail(circuit, EndReason.UNSUPPORTED)
         except RemoteProtocolError:
@@ -220,11 +222,11 @@ class RelayCore:
     ) -> None:
         if link.ids.is_ours(circuit_id) or link.is_used(circuit_id):
             raise RemoteProtocolError("a circuit id that may not be used")
-        try:
-            if link.is_full:
-                raise RemoteProtocolError("too many circuits on the link")
-            opened = open_create(body, phase, self._node_id, self._phase_keys)
-        except RemoteProtocolError:
+        opened = None
+        if not link.is_full:
+            with suppress(RemoteProtocolError):
+                opened = open_create(body, phase, self._node_id, self._phase_keys)
+        if opened is None:
             self.setups_refused += 1
             link.destroy(circuit_id)
             return

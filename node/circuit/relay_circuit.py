@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from node.circuit.actions import Action, DeliverData, ResumeStream
+from node.circuit.backward import BackwardLayer, ContentKey
 from node.circuit.cell import CONTENT_BYTES, HEADER_BYTES, TAG_BYTES
 from node.circuit.exit import StreamEnds
 from node.circuit.flow import INITIAL_CELLS
@@ -20,8 +21,6 @@ from node.circuit.layer import (
     FORWARD,
     MESSAGES_END,
     MESSAGES_START,
-    BackwardLayer,
-    ContentKey,
     ForwardOpener,
 )
 from node.circuit.link_ports import Port
@@ -36,7 +35,7 @@ from node.circuit.pool import CellPool, CellQueue
 from node.circuit.rekey import RELAY_INTERVAL_PARTS, HopRekey
 from node.circuit.scheduler import Lane
 from node.circuit.setup import OpenedCreate, TrafficKeys, created_body, last_body
-from node.circuit.states import RELAY_TABLE, RekeyState, RelayInput, RelayState, step
+from node.circuit.states import RELAY_TABLE, RelayInput, RelayState, step
 from qnet.crypto.keys import DhKey
 from qnet.errors import RemoteProtocolError
 from qnet.parameters import NetworkParameters
@@ -245,6 +244,8 @@ class RelayCircuit:
         Raises:
             RemoteProtocolError: a wrong tag or a broken rule; the circuit must be destroyed.
         """
+        if self.state is not RelayState.OPEN:
+            raise RemoteProtocolError("RELAY before the circuit is open")
         self.previous.window.receive(len(cells))
         self.touched = self.around.now
         opener, following = self._opener, self.next
@@ -288,8 +289,10 @@ class RelayCircuit:
         """Queue RELAY cells of the next hop.
 
         Raises:
-            RemoteProtocolError: the next hop had no credit for them.
+            RemoteProtocolError: too early, or without credit.
         """
+        if self.state is not RelayState.OPEN:
+            raise RemoteProtocolError("RELAY before CREATED")
         port.window.receive(len(cells))
         self.touched = self.around.now
         self.backward.queue.push(cells)

@@ -64,7 +64,7 @@ class Routing:
         return self.next_index == 0
 
     def encode(self) -> bytes:
-        """Return 160 bytes: `flags ‖ cipher ‖ next u32 ‖ node id 32 ‖ 0 × 18 ‖ OPEN 104`."""
+        """Return 160 bytes: `flags ‖ cipher ‖ next u32 ‖ node id 32 ‖ 18 zeros ‖ OPEN 104`."""
         writer = Writer().u8(_LAST if self.is_last else 0).u8(self.cipher)
         writer.u32(self.next_index).take(self.next_node_id)
         return writer.take(bytes(_RESERVED_BYTES + OPEN_BYTES)).bytes()

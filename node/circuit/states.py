@@ -8,9 +8,8 @@ from typing import Final, TypeVar
 
 from qnet.errors import RemoteProtocolError
 
-
-S = TypeVar("S", bound=Enum)
-I = TypeVar("I", bound=Enum)
+State = TypeVar("State", bound=Enum)
+Change = TypeVar("Change", bound=Enum)
 
 
 class RelayState(Enum):
@@ -133,7 +132,7 @@ REKEY_TABLE: Final = {
 }
 
 
-def step(table: dict[tuple[S, I], S], state: S, change: I) -> S:
+def step(table: dict[tuple[State, Change], State], state: State, change: Change) -> State:
     """Return the state that follows.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Keys of a node that circuits need."""

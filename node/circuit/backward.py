@@ -1,0 +1,170 @@
+"""Backward layers: what a hop sends towards the client, wide-block chained.
+
+`body = L 16 ‖ R 2,024`: each hop does `L ⊕= tag(k_m, counter, R)`, then
+`R ⊕= AES-256-CTR(k_s, IV = L)`. Any change before an honest hop turns the whole block into noise
+behind it, so two hops around it cannot recognise a mark. The hop that speaks seals its content with
+k_b first; only the client can open that.
+
+Source: docs/spec/circuits.md, section "Backward cells"; RFC 8439; NIST SP 800-38A.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
+from node.circuit.cell import CONTENT_BYTES, HEADER_BYTES, TAG_BYTES
+from node.circuit.layer import RATCHET_CELLS, LayerKeys, cell_nonce, ratchet
+from qnet.errors import CryptoError
+
+_RATCHET_MASK: Final = RATCHET_CELLS - 1
+_BODY: Final = HEADER_BYTES + TAG_BYTES
+_ZEROS: Final = bytes(CONTENT_BYTES)
+_int: Final = int.from_bytes
+
+
+class BackwardLayer:
+    """A hop's layer on backward bodies, and its inverse at the client.
+
+    Args:
+        keys: the hop's keys.
+        counter: number of the next body.
+    """
+
+    __slots__ = ("_context", "_key_mac", "_key_stream", "_mac", "_since", "counter")
+
+    def __init__(self, keys: LayerKeys, counter: int = 0) -> None:
+        self.counter = counter
+        self.set_keys(keys)
+
+    def set_keys(self, keys: LayerKeys) -> None:
+        """Go on under fresh keys."""
+        self._set(keys.mac, keys.stream)
+
+    def _set(self, mac: bytes, stream: bytes) -> None:
+        self._since = self.counter
+        self._key_mac = mac
+        self._key_stream = stream
+        self._mac = ChaCha20Poly1305(mac)
+        self._context: CipherContext = Cipher(AES(stream), CTR(bytes(16))).encryptor()
+
+    def wrap(self, left: bytes, right: bytes, header: bytes) -> bytes:
+        """Return the cell whose body is (L, R) under one more layer, and step the counter."""
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
+        tag = self._mac.encrypt(cell_nonce(counter), b"", right)
+        self.counter = counter + 1
+        left = (_int(left, "big") ^ _int(tag, "big")).to_bytes(TAG_BYTES, "big")
+        self._context.reset_nonce(left)
+        return header + left + self._context.update(right)
+
+    def peel(self, left: bytes, right: bytes) -> tuple[bytes, bytes]:
+        """Undo the layer of body `counter`; the counter stays until `step`."""
+        if not self.counter & _RATCHET_MASK and self.counter != self._since:
+            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
+        self._context.reset_nonce(left)
+        right = self._context.update(right)
+        tag = self._mac.encrypt(cell_nonce(self.counter), b"", right)
+        return (_int(left, "big") ^ _int(tag, "big")).to_bytes(TAG_BYTES, "big"), right
+
+    def step(self) -> None:
+        """Count a peeled body that was accepted."""
+        self.counter += 1
+
+
+class ContentKey:
+    """k_b: seals what a hop says itself; the client holds the other end.
+
+    Args:
+        key: 32 bytes.
+        counter: number of the next content.
+    """
+
+    __slots__ = ("_aead", "_key", "_since", "counter")
+
+    def __init__(self, key: bytes, counter: int = 0) -> None:
+        self.counter = counter
+        self.set_key(key)
+
+    def set_key(self, key: bytes) -> None:
+        """Go on under a fresh key."""
+        self._since = self.counter
+        self._key = key
+        self._aead = ChaCha20Poly1305(key)
+
+    def seal(self, content: bytes) -> tuple[bytes, bytes]:
+        """Return (L, R) of at most 2,024 bytes of content and step the counter."""
+        padded = content + _ZEROS[: CONTENT_BYTES - len(content)]
+        sealed = self._aead.encrypt(self._next_nonce(), padded, None)
+        self.counter += 1
+        return sealed[CONTENT_BYTES:], sealed[:CONTENT_BYTES]
+
+    def open(self, left: bytes, right: bytes) -> bytes | None:
+        """Return the content (2,024 bytes) and step the counter; None if it is not from here."""
+        try:
+            content = self._aead.decrypt(self._next_nonce(), right + left, None)
+        except InvalidTag:
+            return None
+        self.counter += 1
+        return content
+
+    def _next_nonce(self) -> bytes:
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self.set_key(ratchet(self._key))
+        return cell_nonce(counter)
+
+
+class BackwardOpener:
+    """The client's side of backward cells: peels from the entry on, trying each hop's key.
+
+    Args:
+        layers: layer and content key of every hop, entry first.
+    """
+
+    __slots__ = ("_expected", "_layers")
+
+    def __init__(self, layers: Sequence[tuple[BackwardLayer, ContentKey]]) -> None:
+        self._layers = list(layers)
+        self._expected = len(self._layers)
+
+    def set_keys(self, position: int, keys: LayerKeys) -> None:
+        """Go on under fresh keys of one hop."""
+        layer, content = self._layers[position]
+        layer.set_keys(keys)
+        content.set_key(keys.backward)
+
+    def open(self, cell: bytes) -> tuple[int, bytes]:
+        """Return (position of the hop that spoke, its content of 2,024 bytes).
+
+        The hop that spoke last is tried first: the tags make the answer the same, only sooner.
+
+        Raises:
+            CryptoError: no hop said this; the circuit must be destroyed.
+        """
+        bodies = [(cell[HEADER_BYTES:_BODY], cell[_BODY:])]
+        found = self._try(bodies, self._expected)
+        if found is not None:
+            return self._expected - 1, found
+        for depth in range(1, len(self._layers) + 1):
+            if depth == self._expected:
+                continue
+            found = self._try(bodies, depth)
+            if found is not None:
+                self._expected = depth
+                return depth - 1, found
+        raise CryptoError
+
+    def _try(self, bodies: list[tuple[bytes, bytes]], depth: int) -> bytes | None:
+        while len(bodies) <= depth:
+            bodies.append(self._layers[len(bodies) - 1][0].peel(*bodies[-1]))
+        content = self._layers[depth - 1][1].open(*bodies[depth])
+        if content is not None:
+            for layer, _ in self._layers[:depth]:
+                layer.step()
+        return content
