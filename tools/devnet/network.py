@@ -32,6 +32,7 @@ class Network:
         self.progress = progress
         self.accounts: dict[str, OpenAccount] = {}
         self.passphrase = ""
+        self.seeds: list[str] = []
         started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.state = State(config=config, started_at=started)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from governance.registration import load_node_keys, registration
@@ -14,10 +15,11 @@ from qnet.chain.staking import NodeState
 from qnet.chain.staking import Role as RegistryRole
 from qnet.units import WEI_PER_QNET
 from qnet.wallet.keystore import LIGHT
+from tools.devnet.config import NODE_PORT
 from tools.devnet.errors import StageError
 from tools.devnet.network import Network
 from tools.devnet.state import NodeRecord
-from tools.devnet.topology import NodePlan
+from tools.devnet.topology import NodePlan, Role
 
 LEAST_BOND_QNET = 4000
 BOND_STEP_QNET = 500
@@ -48,7 +50,11 @@ async def register_operators(network: Network) -> None:
 
 def _make_home(network: Network, node: NodePlan) -> NodeRecord:
     home = network.config.home / node.name
-    create_keys(home, network.passphrase, sni=node.sni, now=int(time.time()), cost=LIGHT)
+    keys = create_keys(home, network.passphrase, sni=node.sni, now=int(time.time()), cost=LIGHT)
+    if node.role is Role.ENTRY:
+        public = keys.identity.public
+        address = keys.service.seed_address(public, node.host, NODE_PORT, node.sni)
+        network.seeds.append(address.format())
     return NodeRecord(
         name=node.name,
         number=node.number,
@@ -82,13 +88,4 @@ async def _register(
     entered = await contracts.registry.node(index)
     if entered.state is not NodeState.ACTIVE or not entered.has_slot:
         raise StageError(f"{node.name} is {entered.state.name.lower()} after bonding")
-    return NodeRecord(
-        name=record.name,
-        number=record.number,
-        role=record.role,
-        host=record.host,
-        home=record.home,
-        operator=record.operator,
-        node_id=keys.node_id.hex(),
-        index=index,
-    )
+    return replace(record, node_id=keys.node_id.hex(), index=index)

@@ -4,6 +4,7 @@ from tools.devnet.chain import start_chain
 from tools.devnet.config import DevnetConfig, check_ports, claim_home
 from tools.devnet.network import Network
 from tools.devnet.operators import register_operators
+from tools.devnet.programs import start_auditors, start_client, start_committee, start_nodes
 from tools.devnet.progress import Progress
 from tools.devnet.state import State, locked, save
 from tools.devnet.topology import plan
@@ -41,6 +42,14 @@ async def bring_up(config: DevnetConfig, progress: Progress, *, until: str = "cl
 
 
 async def _run_stage(network: Network, stage: str) -> None:
-    if stage == "chain":
-        await start_chain(network)
-        await register_operators(network)
+    match stage:
+        case "chain":
+            await start_chain(network)
+            await register_operators(network)
+        case "committee":
+            await start_committee(network)
+        case "nodes":
+            await start_nodes(network)
+            await start_auditors(network)
+        case "client":
+            await start_client(network)

@@ -181,23 +181,23 @@ def _credits(
     weight: Mapping[int, int],
     total: Mapping[int, int],
 ) -> dict[int, int]:
-    """Credited cells per node (QN-REW-023 to 028)."""
-    volume = max(memory.n_hat, facts.parameters["traffic_floor_cells"])
-    sums = dict.fromkeys(nodes, 0)
-    for (a, b), matched in match(facts.counts).items():
+    """Credited cells per node (QN-REW-023 to 027)."""
+    matched = dict.fromkeys(nodes, 0)
+    for (a, b), cells in match(facts.counts).items():
         if a not in nodes or b not in nodes or nodes[a].owner == nodes[b].owner:
             continue
-        if {nodes[a].role, nodes[b].role} not in ({ENTRY, RELAY}, {RELAY, EXIT}):
-            continue
-        both = total[nodes[a].role] * total[nodes[b].role]
-        share = Fraction(facts.parameters["link_clip_ppm"], PPM) * volume * weight[a] * weight[b]
-        credit = min(matched, floor(share / both) if both else 0)
-        sums[a] += credit
-        sums[b] += credit
-    return {
-        i: floor(Fraction(cells, 2)) if nodes[i].role == RELAY else cells
-        for i, cells in sums.items()
-    }
+        if {nodes[a].role, nodes[b].role} in ({ENTRY, RELAY}, {RELAY, EXIT}):
+            matched[a] += cells
+            matched[b] += cells
+    volume = max(memory.n_hat, facts.parameters["traffic_floor_cells"])
+    clip = Fraction(facts.parameters["link_clip_ppm"], PPM)
+    credited = {}
+    for i, node in nodes.items():
+        passed = floor(Fraction(matched[i], 2)) if node.role == RELAY else matched[i]
+        group = total[node.role]
+        most = floor(clip * volume * weight[i] / group) if group else 0
+        credited[i] = min(passed, most)
+    return credited
 
 
 def match(counts: Iterable[Count]) -> dict[tuple[int, int], int]:
@@ -209,7 +209,7 @@ def match(counts: Iterable[Count]) -> dict[tuple[int, int], int]:
     for (_, source, target), told in sides.items():
         if len(told[0]) == len(told[1]) == 1:
             (sent,), (received,) = told[0], told[1]
-            if max(sent, received) <= 1 << 40 and buckets_between(sent, received) <= 1:
+            if buckets_between(sent, received) <= 1:
                 pairs[min(source, target), max(source, target)] += min(sent, received)
     return dict(pairs)
 

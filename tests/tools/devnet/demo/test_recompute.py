@@ -1,0 +1,99 @@
+"""The demo's own reckoning against the committee's, on generated epochs."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.domain.report import recompute as committee_recompute
+from qnet.messages.receipt import Side
+from tests.ledger.domain.material import (
+    CHAIN_ID,
+    ORACLE,
+    QNET,
+    both_sides,
+    epoch_data,
+    reveal,
+    signed,
+    small_network,
+    view,
+)
+from tools.devnet.demo.evidence import Verifier, read_evidence, report_signers
+from tools.devnet.demo.journal import CheckFailedError
+from tools.devnet.demo.recompute import Memory, bucket_number, buckets_between, recompute
+
+CONTRACTS = SimpleNamespace(
+    client=SimpleNamespace(chain_id=CHAIN_ID), oracle=SimpleNamespace(address=ORACLE)
+)
+ROLES = [node.role for node in small_network()]
+links = st.lists(
+    st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(0, 40_000), st.booleans()).filter(
+        lambda link: link[0] != link[1]
+    ),
+    max_size=8,
+)
+probes = st.dictionaries(
+    st.integers(1, 6), st.tuples(st.just(4), st.integers(0, 4)), min_size=1, max_size=6
+)
+reveals = st.dictionaries(st.tuples(st.integers(0, 5), st.integers(0, 3)), probes, max_size=10)
+bonds = st.lists(st.integers(0, 15_000 * QNET), min_size=6, max_size=6)
+
+
+def build(epoch, bond_list, link_list, reveal_map, before):
+    nodes = tuple(
+        view(index, role, bond)
+        for index, (role, bond) in enumerate(zip(ROLES, bond_list, strict=True), start=1)
+    )
+    receipts = []
+    for a, b, cells, complete in link_list:
+        one = [signed(epoch, 1, a, b, Side.SENDER, cells)]
+        receipts += both_sides(epoch, 1, a, b, cells) if complete else one
+    shown = [reveal(epoch, slot, who, found) for (slot, who), found in reveal_map.items()]
+    return epoch_data(receipts, shown, epoch=epoch, before=before, nodes=nodes)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(bonds, links, reveals), min_size=2, max_size=3))
+def test_every_wei_agrees_over_several_epochs(epochs):
+    before, memory = None, Memory()
+    for number, (bond_list, link_list, reveal_map) in enumerate(epochs, start=3):
+        blob = build(number, bond_list, link_list, reveal_map, before).encode()
+        theirs = committee_recompute(blob)
+        evidence, _ = read_evidence(blob, CONTRACTS)
+        ours = recompute(evidence.facts, memory)
+        assert {leaf.node: leaf.reward_wei for leaf in theirs.leaves} == {
+            index: outcome.reward for index, outcome in ours.items()
+        }
+        assert memory.n_hat == theirs.after.n_hat_cells
+        before = theirs.after
+
+
+def test_forged_receipts_count_for_nothing():
+    good = both_sides(3, 1, 1, 2, 900)
+    forged = [
+        signed(3, 1, 2, 3, Side.SENDER, 900),
+        type(good[0])(signed(3, 1, 2, 3, Side.RECEIVER, 900).receipt, good[0].signature),
+    ]
+    blob = epoch_data([*good, *forged], []).encode()
+    evidence, _ = read_evidence(blob, CONTRACTS)
+    assert (evidence.receipts, evidence.both) == (3, 1)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_bucket_numbers_rise_with_counts(a, b):
+    assert (bucket_number(a) <= bucket_number(b)) or a > b
+    assert buckets_between(a, a) == 0
+
+
+def test_report_signatures_are_recovered_independently():
+    from tests.ledger.domain.material import DOMAIN, MEMBERS, SIGNERS
+
+    result = committee_recompute(epoch_data([], []).encode())
+    digest = result.report.digest(DOMAIN)
+    joined = b"".join(MEMBERS[index].sign(digest) for index in (0, 2, 3))
+    document = {"report": result.report.to_json(), "bitmap": 0b1101, "signatures": joined.hex()}
+    verifier = Verifier(CHAIN_ID, ORACLE)
+    assert report_signers(document, SIGNERS, verifier) == {0, 2, 3}
+    with pytest.raises(CheckFailedError):
+        report_signers({**document, "bitmap": 0b0111}, SIGNERS, verifier)

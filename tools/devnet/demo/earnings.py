@@ -1,0 +1,207 @@
+"""Step: two epochs close, are reported, recomputed, settled and claimed."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from qnet.chain.contracts import Contracts
+from qnet.chain.reporting import ReportStatus
+from qnet.units import format_qnet
+from tools.devnet.demo.context import Demo
+from tools.devnet.demo.evidence import (
+    MAX_BLOB_BYTES,
+    Verifier,
+    check_against_chain,
+    read_evidence,
+    report_signers,
+)
+from tools.devnet.demo.journal import CheckFailedError
+from tools.devnet.demo.recompute import Memory, recompute
+from tools.devnet.processes import check_alive
+from tools.devnet.state import NodeRecord
+
+EPOCHS = 2
+PATIENCE_S = 180
+POLL_S = 1.0
+CLAIMS_AT_ONCE = 2
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the recomputation says so far.
+
+    Attributes:
+        memory: carried from epoch to epoch.
+        earned: wei per registry index, by epoch.
+        catching_up: held while epochs that became final meanwhile are added.
+    """
+
+    memory: Memory = field(default_factory=Memory)
+    earned: dict[int, dict[int, int]] = field(default_factory=dict)
+    catching_up: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def total(self, index: int, epoch: int) -> int:
+        """Wei a node has earned up to and including an epoch."""
+        return sum(wei.get(index, 0) for e, wei in self.earned.items() if e <= epoch)
+
+
+async def show_earnings(demo: Demo) -> None:
+    """Check two epochs from receipts to claimed tokens."""
+    journal = demo.journal
+    async with demo.contracts() as contracts:
+        with journal.step("epochs"):
+            final = await _await_final(demo, contracts)
+            journal.verified(f"{len(final)} epochs closed, reported and final", f"{final}")
+        ledger = Ledger()
+        with journal.step("evidence"):
+            for epoch in final:
+                await _check_epoch(demo, contracts, ledger, epoch, tell=True)
+        with journal.step("claims"):
+            await _claim_everything(demo, contracts, ledger)
+
+
+async def _await_final(demo: Demo, contracts: Contracts) -> list[int]:
+    """Wait until two epochs with rewards are final.
+
+    Raises:
+        CheckFailedError: they are not within three minutes.
+        ProcessDiedError: a program died meanwhile.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        check_alive(demo.state.processes)
+        final = await _final_epochs(contracts)
+        if len(final) >= EPOCHS:
+            return final
+        await asyncio.sleep(POLL_S)
+    epoch = await contracts.oracle.next_epoch()
+    raise CheckFailedError(
+        f"fewer than {EPOCHS} epochs are final after {PATIENCE_S} s",
+        why=f"the next epoch to report is {epoch}; see qnet devnet logs ledger-0",
+    )
+
+
+async def _final_epochs(contracts: Contracts) -> list[int]:
+    """Final epochs from the first on; skipped ones are left out."""
+    reported = await contracts.oracle.next_epoch()
+    found = [(e, (await contracts.oracle.report(e)).status) for e in range(reported)]
+    return [epoch for epoch, status in found if status is ReportStatus.FINAL]
+
+
+async def _check_epoch(
+    demo: Demo, contracts: Contracts, ledger: Ledger, epoch: int, *, tell: bool
+) -> None:
+    """Verify an epoch's evidence and recompute its rewards."""
+    url = demo.state.members[epoch % len(demo.state.members)].url
+    blob = await _get(f"{url}/v1/epochs/{epoch}/data")
+    evidence, value = await asyncio.to_thread(read_evidence, blob, contracts)
+    await check_against_chain(epoch, blob, evidence, value, contracts)
+    outcomes = recompute(evidence.facts, ledger.memory)
+    ledger.earned[epoch] = {index: outcome.reward for index, outcome in outcomes.items()}
+    total = sum(ledger.earned[epoch].values())
+    oracle = (await contracts.oracle.report(epoch)).report
+    if total != oracle.total_reward_wei:
+        raise CheckFailedError(
+            f"epoch {epoch}: recomputed total differs from the report",
+            why=f"recomputed {total}, reported {oracle.total_reward_wei}",
+        )
+    if tell:
+        await _tell_epoch(demo, contracts, epoch, url)
+        demo.journal.require(
+            evidence.both > 0,
+            f"epoch {epoch}: receipts signed by both neighbours",
+            f"{evidence.receipts} receipts, {evidence.both} links, {evidence.probes} probes",
+        )
+        demo.journal.verified(
+            f"epoch {epoch}: rewards recomputed from the published data",
+            f"{format_qnet(total)} QNET",
+        )
+
+
+async def _tell_epoch(demo: Demo, contracts: Contracts, epoch: int, url: str) -> None:
+    """Check the quorum's signatures over the report."""
+    document: Any = await _get_json(f"{url}/v1/epochs/{epoch}/report")
+    members = [member.signer for member in await contracts.committee.members()]
+    verifier = Verifier(contracts.client.chain_id, contracts.oracle.address)
+    signers = await asyncio.to_thread(report_signers, document, members, verifier)
+    quorum = await contracts.committee.quorum()
+    demo.journal.require(
+        len(signers) >= quorum,
+        f"epoch {epoch}: report signed by a quorum",
+        f"members {sorted(signers)}, {quorum} needed",
+    )
+
+
+async def _claim_everything(demo: Demo, contracts: Contracts, ledger: Ledger) -> None:
+    """Let every operator settle and claim; compare each amount with the recomputation."""
+    gate = asyncio.Semaphore(CLAIMS_AT_ONCE)
+
+    async def claim(node: NodeRecord) -> int:
+        async with gate:
+            return await _claim(demo, contracts, ledger, node)
+
+    nodes = demo.state.nodes
+    paid = await asyncio.gather(*(claim(node) for node in nodes))
+    demo.journal.require(
+        all(amount > 0 for amount in paid),
+        "every operator was paid",
+        f"{len(paid)} operators, {format_qnet(sum(paid))} QNET",
+    )
+    demo.journal.verified(
+        "each claimed amount equals the recomputation to the last wei", f"{sum(paid)} wei"
+    )
+    vault = await contracts.vault.total_paid()
+    demo.journal.require(
+        vault == sum(paid), "the vault paid out exactly what was claimed", f"{vault} wei"
+    )
+
+
+async def _claim(demo: Demo, contracts: Contracts, ledger: Ledger, node: NodeRecord) -> int:
+    """One operator's `qnet stake claim`, checked by its token balance."""
+    owner = bytes.fromhex(demo.state.account(node.operator).address[2:])
+    before = await contracts.token.balance_of(owner)
+    words = ("stake", "claim", "--node", node.index, *demo.signed_by(node.operator))
+    told = await asyncio.to_thread(demo.qnet, *words)
+    paid = await contracts.token.balance_of(owner) - before
+    epoch = int(told[-1]["epoch"])
+    await _catch_up(demo, contracts, ledger, epoch)
+    due = ledger.total(node.index, epoch)
+    if paid != due or paid != int(told[-1]["wei"]):
+        raise CheckFailedError(
+            f"{node.operator} was paid another amount than recomputed",
+            why=f"paid {paid} wei, recomputed {due} wei up to epoch {epoch}",
+        )
+    demo.journal.console.print(
+        f"          {node.name} ({node.role}) {format_qnet(paid)} QNET,"
+        f" settle {told[0]['tx'][:14]}… claim {told[-1]['tx'][:14]}…",
+        highlight=False,
+    )
+    return paid
+
+
+async def _catch_up(demo: Demo, contracts: Contracts, ledger: Ledger, epoch: int) -> None:
+    """Recompute epochs that became final while others claimed."""
+    async with ledger.catching_up:
+        for missing in range(max(ledger.earned) + 1, epoch + 1):
+            if (await contracts.oracle.report(missing)).status is ReportStatus.FINAL:
+                await _check_epoch(demo, contracts, ledger, missing, tell=False)
+
+
+async def _get(url: str) -> bytes:
+    timeout = aiohttp.ClientTimeout(total=20)
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+        body = await response.read()
+        if response.status != 200 or len(body) > MAX_BLOB_BYTES:
+            raise CheckFailedError(f"{url} answered {response.status}")
+        return body
+
+
+async def _get_json(url: str) -> Any:
+    timeout = aiohttp.ClientTimeout(total=20)
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+        if response.status != 200:
+            raise CheckFailedError(f"{url} answered {response.status}")
+        return await response.json(content_type=None)

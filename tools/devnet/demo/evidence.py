@@ -1,0 +1,231 @@
+"""The published evidence of an epoch, read and checked without the committee's code.
+
+Signatures are checked with `eth_account`'s own EIP-712 encoder, amounts and bonds against the
+chain; nothing here imports `ledger` or `qnet.messages`.
+
+Source: docs/spec/rewards.md (QN-REW-072), docs/spec/receipts.md, docs/spec/ledger-api.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+
+from qnet import cbor
+from qnet.chain.contracts import Contracts
+from qnet.codec import Reader
+from qnet.crypto.keys import keccak256
+from qnet.parameters import NetworkParameters
+from tools.devnet.demo.journal import CheckFailedError
+from tools.devnet.demo.recompute import Count, Facts, NodeFact, Probe
+
+MAX_BLOB_BYTES = 16 << 20
+SIGNATURE_BYTES = 65
+RESULT_BYTES = 113
+
+RECEIPT_FIELDS = (
+    ("epoch", "uint32"),
+    ("slot", "uint16"),
+    ("nodeFrom", "uint32"),
+    ("nodeTo", "uint32"),
+    ("side", "uint8"),
+    ("packets", "uint64"),
+    ("sampleRoot", "bytes32"),
+)
+REPORT_FIELDS = (
+    ("epoch", "uint32"),
+    ("paramsHash", "bytes32"),
+    ("nodesRoot", "bytes32"),
+    ("evidenceRoot", "bytes32"),
+    ("auditRoot", "bytes32"),
+    ("totalReward", "uint128"),
+    ("nodeCount", "uint32"),
+    ("dataHash", "bytes32"),
+    ("prevReportHash", "bytes32"),
+)
+RESULT_FIELDS = (
+    ("epoch", "uint32"),
+    ("slot", "uint16"),
+    ("auditor", "uint32"),
+    ("target", "uint32"),
+    ("sent", "uint32"),
+    ("returned", "uint32"),
+    ("p50Ms", "uint32"),
+    ("probeRoot", "bytes32"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Recovers who signed a message of the oracle's domain.
+
+    Attributes:
+        chain_id: EVM chain id.
+        oracle: address of the ReportOracle, 20 bytes.
+    """
+
+    chain_id: int
+    oracle: bytes
+
+    def signer(
+        self,
+        kind: str,
+        fields: Sequence[tuple[str, str]],
+        values: Sequence[object],
+        signature: bytes,
+    ) -> bytes:
+        """Address (20 bytes) whose key made a 65-byte signature over a typed message."""
+        domain = {
+            "name": "QNet",
+            "version": "1",
+            "chainId": self.chain_id,
+            "verifyingContract": "0x" + self.oracle.hex(),
+        }
+        types = {kind: [{"name": name, "type": type_} for name, type_ in fields]}
+        message = dict(zip((name for name, _ in fields), values, strict=True))
+        signable = encode_typed_data(domain, types, message)
+        recovered: str = Account.recover_message(signable, signature=signature)
+        return bytes.fromhex(recovered[2:])
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One epoch's facts, with how much of it was signed by whom.
+
+    Attributes:
+        facts: input of the recomputation.
+        receipts: receipts whose signature is their node's.
+        both: (slot, from, to) tuples signed by both neighbours.
+        probes: audit results whose signature is their member's.
+    """
+
+    facts: Facts
+    receipts: int
+    both: int
+    probes: int
+
+
+def read_evidence(blob: bytes, contracts: Contracts) -> tuple[Evidence, Mapping[str, Any]]:
+    """Read a data blob and check every signature in it.
+
+    Returns:
+        The evidence and the decoded map.
+    """
+    verifier = Verifier(contracts.client.chain_id, contracts.oracle.address)
+    value: Any = cbor.loads(blob, max_bytes=MAX_BLOB_BYTES)
+    nodes = tuple(_node(row) for row in value["nodes"])
+    keys = {row[0]: row[5] for row in value["nodes"]}
+    counts = [count for raw in value["receipts"] for count in _count(raw, keys, verifier)]
+    members = [bytes(member) for member in value["members"]]
+    probes = [p for raw in value["audits"] for p in _probes(raw, members, verifier)]
+    facts = Facts(
+        parameters={name: _integer(word) for name, word in value["params"].items()},
+        budget=_integer(value["budget"]),
+        nodes=nodes,
+        members=members,
+        beacons=[bytes(beacon) for beacon in value["beacons"]],
+        counts=counts,
+        probes=probes,
+    )
+    sides: dict[tuple[int, int, int], set[int]] = {}
+    for count in counts:
+        sides.setdefault((count.slot, count.source, count.target), set()).add(count.side)
+    both = sum(found == {0, 1} for found in sides.values())
+    return Evidence(facts, len(counts), both, len(probes)), value
+
+
+def _integer(word: object) -> int:
+    return int.from_bytes(word, "big") if isinstance(word, bytes) else int(str(word))
+
+
+def _node(row: Sequence[Any]) -> NodeFact:
+    index, owner, role, state, slot, _, start, end = row
+    return NodeFact(index, bytes(owner), role, state, slot, _integer(start), _integer(end))
+
+
+def _count(raw: bytes, keys: Mapping[int, bytes], verifier: Verifier) -> list[Count]:
+    """A receipt of 120 bytes, if its signature is its node's; else nothing."""
+    reader = Reader(raw)
+    epoch, slot, source, target = reader.u32(), reader.u16(), reader.u32(), reader.u32()
+    side, cells, root, signature = reader.u8(), reader.u64(), reader.take(32), reader.rest()
+    values = (epoch, slot, source, target, side, cells, root)
+    signer = verifier.signer("LinkReceipt", RECEIPT_FIELDS, values, signature)
+    if signer != keys.get(target if side else source):
+        return []
+    return [Count(slot, source, target, side, cells)]
+
+
+def _probes(raw: bytes, members: Sequence[bytes], verifier: Verifier) -> list[Probe]:
+    """The signed results of one reveal."""
+    reader = Reader(raw)
+    _, epoch, slot, auditor = reader.u8(), reader.u32(), reader.u16(), reader.u32()
+    _, results, _ = reader.take(32), reader.u32(), reader.u32()
+    found: list[Probe] = []
+    for _ in range(results):
+        target, sent, returned, p50 = reader.u32(), reader.u32(), reader.u32(), reader.u32()
+        root, signature = reader.take(32), reader.take(SIGNATURE_BYTES)
+        values = (epoch, slot, auditor, target, sent, returned, p50, root)
+        if verifier.signer("AuditResult", RESULT_FIELDS, values, signature) == members[auditor]:
+            found.append(Probe(slot, auditor, target, sent, returned))
+    return found
+
+
+async def check_against_chain(
+    epoch: int, blob: bytes, evidence: Evidence, value: Mapping[str, Any], contracts: Contracts
+) -> None:
+    """Check what the blob says about the chain by asking the chain.
+
+    Raises:
+        CheckFailedError: hash, parameters, budget, or a node's role or bond differ.
+    """
+    report = (await contracts.oracle.report(epoch)).report
+    if keccak256(blob) != report.data_hash:
+        raise CheckFailedError(f"epoch {epoch}: the data's hash is not the one on the chain")
+    info = await contracts.epochs.info(epoch)
+    parameters = NetworkParameters.from_map(dict(evidence.facts.parameters))
+    if not parameters.hash() == info.params_hash == report.params_hash == value["params_hash"]:
+        raise CheckFailedError(f"epoch {epoch}: the parameters are not those on the chain")
+    if evidence.facts.budget != info.budget_wei:
+        raise CheckFailedError(f"epoch {epoch}: the budget is not the one on the chain")
+    start, end = (await contracts.epochs.clock()).epoch_bounds(epoch)
+    for node in evidence.facts.nodes:
+        entered = await contracts.registry.node(node.index)
+        bonds = [await contracts.hub.bond_at(node.index, moment) for moment in (start, end)]
+        told = (node.owner, node.role, node.slot, [node.bond_start, node.bond_end])
+        if told != (entered.owner, int(entered.role), entered.has_slot, bonds):
+            raise CheckFailedError(f"epoch {epoch}: node {node.index} differs from the chain")
+
+
+def report_signers(
+    document: Mapping[str, Any], members: Sequence[bytes], verifier: Verifier
+) -> set[int]:
+    """Members whose signatures over a report are valid.
+
+    Args:
+        document: a member's answer: report, bitmap and concatenated signatures.
+        members: signing addresses in member order.
+        verifier: of the oracle's domain.
+
+    Raises:
+        CheckFailedError: a signature is somebody else's.
+    """
+    told = document["report"]
+    names = (
+        "epoch", "params_hash", "nodes_root", "evidence_root", "audit_root",
+        "total_reward_wei", "node_count", "data_hash", "previous_hash",
+    )  # fmt: skip
+    values = [_json_value(told[name]) for name in names]
+    bitmap = int(str(document["bitmap"]), 0)
+    joined = bytes.fromhex(str(document["signatures"]).removeprefix("0x"))
+    chosen = [index for index in range(len(members)) if bitmap >> index & 1]
+    for place, index in enumerate(chosen):
+        signature = joined[place * SIGNATURE_BYTES : (place + 1) * SIGNATURE_BYTES]
+        if verifier.signer("EpochReport", REPORT_FIELDS, values, signature) != members[index]:
+            raise CheckFailedError(f"member {index} did not sign the report it is named on")
+    return set(chosen)
+
+
+def _json_value(text: str) -> int | bytes:
+    return bytes.fromhex(text[2:]) if text.startswith("0x") else int(text)

@@ -1,0 +1,141 @@
+"""The folders of the network's programs: their configuration files, written once."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from node.config import Bundle
+from qnet.chain.contracts import Contracts
+from qnet.files import write_atomic
+from tools.devnet.config import DevnetConfig
+from tools.devnet.network import Network
+from tools.devnet.topology import MemberPlan, NodePlan, Role
+
+EXIT_POLICY = "open"
+TOKEN_BYTES = 32
+
+
+def toml(sections: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Write sections of texts, numbers, truths and lists of texts as TOML.
+
+    JSON's forms of these are TOML's too.
+    """
+    lines: list[str] = []
+    for name, values in sections.items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {_value(value)}" for key, value in values.items()]
+        lines.append("")
+    return "\n".join(lines).encode()
+
+
+def _value(value: Any) -> str:
+    plain = str(value) if isinstance(value, Path) else value
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def chain_section(config: DevnetConfig) -> dict[str, Any]:
+    """Where the contracts are."""
+    return {"rpc": config.rpc, "deployment": config.deployment}
+
+
+def write_node(network: Network, node: NodePlan) -> Path:
+    """Write `node.toml` into the home that holds the node's keys."""
+    config = network.config
+    home = config.home / node.name
+    sections: dict[str, dict[str, Any]] = {
+        "node": {
+            "role": node.role.name.lower(),
+            "listen": node.listen,
+            "sni": node.sni,
+            "family": node.operator,
+        },
+        "chain": chain_section(config),
+        "ledger": {"members": member_urls(network)},
+        "keys": {"passphrase_file": config.passphrase_file},
+    }
+    if node.role is Role.EXIT:
+        sections["exit"] = {
+            "policy": EXIT_POLICY,
+            "dns": f"127.0.0.1:{config.dns_port}",
+            "allow_private": True,
+        }
+    write_atomic(home / "node.toml", toml(sections))
+    return home
+
+
+def write_member(network: Network, member: MemberPlan) -> Path:
+    """Write a committee member's home: `ledger.toml` and the token it shares with its auditor."""
+    config = network.config
+    home = config.home / member.name
+    home.mkdir(mode=0o700)
+    accounts = {account.name: account.keystore for account in network.state.accounts}
+    sections: dict[str, dict[str, Any]] = {
+        "member": {
+            "index": member.index,
+            "listen": member.url.removeprefix("http://"),
+            "peers": member_urls(network),
+        },
+        "chain": chain_section(config),
+        "beacon": {"seed_file": config.beacon_seed},
+        "keys": {
+            "signer": accounts[member.signer],
+            "owner": accounts[member.owner],
+            "passphrase_file": config.passphrase_file,
+        },
+        "audit": {"token_file": token_file(network, member)},
+    }
+    write_atomic(home / "ledger.toml", toml(sections))
+    write_atomic(token_file(network, member), secrets.token_hex(TOKEN_BYTES).encode() + b"\n")
+    return home
+
+
+def token_file(network: Network, member: MemberPlan) -> Path:
+    """File with the token that a member's auditor shows to it."""
+    return network.config.home / member.name / "audit.token"
+
+
+def member_urls(network: Network) -> list[str]:
+    """HTTP addresses of all members, in member order."""
+    return [member.url for member in network.topology.members]
+
+
+async def write_bundle(network: Network, contracts: Contracts, seeds: Sequence[str]) -> Path:
+    """Write `network.json`: all a client must know to trust the network."""
+    members = await contracts.committee.members()
+    bundle = Bundle(
+        chain_id=contracts.client.chain_id,
+        committee=contracts.committee.address,
+        oracle=contracts.oracle.address,
+        registry=contracts.registry.address,
+        signers=tuple(member.signer for member in members),
+        quorum=await contracts.committee.quorum(),
+        seeds=tuple(seeds),
+        profile="devnet",
+        genesis_s=contracts.deployment.genesis_s,
+    )
+    path = network.config.network
+    write_atomic(path, json.dumps(bundle.to_json(), indent=1).encode() + b"\n", mode=0o644)
+    return path
+
+
+def write_client(network: Network) -> Path:
+    """Write the client's home."""
+    config = network.config
+    home = config.home / "client"
+    home.mkdir(mode=0o700)
+    sections: dict[str, dict[str, Any]] = {
+        "network": {"bundle": config.network},
+        "socks": {"listen": f"127.0.0.1:{config.socks_port}"},
+    }
+    write_atomic(home / "client.toml", toml(sections))
+    return home
+
+
+def write_hosts(network: Network) -> Path:
+    """Write the names of the nodes for the name server."""
+    path = network.config.home / "hosts.json"
+    hosts = {node.sni: node.host for node in network.topology.nodes}
+    write_atomic(path, json.dumps(hosts, indent=1).encode() + b"\n")
+    return path
