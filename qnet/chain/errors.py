@@ -103,13 +103,13 @@ class NonceSpentError(ChainUnrecoverableError):
 class WrongChainError(ChainUnrecoverableError):
     """The node serves another chain than the one configured."""
 
-    code = "Q0920"
+    code = "Q0930"
 
 
 class ChainRestartedError(ChainUnrecoverableError):
     """The chain began anew or went back: what was read from it before no longer exists."""
 
-    code = "Q0921"
+    code = "Q0931"
 
 
 class FinalityBrokenError(ChainUnrecoverableError):
@@ -120,7 +120,7 @@ class FinalityBrokenError(ChainUnrecoverableError):
         common: newest remembered block that still stands; None if there is none.
     """
 
-    code = "Q0923"
+    code = "Q0933"
 
     def __init__(self, block_number: int, common: BlockMark | None) -> None:
         super().__init__(
@@ -135,7 +135,7 @@ class FinalityBrokenError(ChainUnrecoverableError):
 class DeploymentMismatchError(ChainUnrecoverableError):
     """The contracts on the chain are not those of the manifest."""
 
-    code = "Q0922"
+    code = "Q0932"
 
 
 class AnvilMissingError(ConfigError):
