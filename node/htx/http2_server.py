@@ -51,7 +51,6 @@ class Http2Server:
         self._admit = admit
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._h2.local_settings = Settings(client=False, initial_values=dict(_SETTINGS))
-        self._h2.max_inbound_frame_size = MAX_FRAME_BYTES
         self._buffer = b""
         self._greeted = False
         self._acknowledged = False
@@ -90,7 +89,9 @@ class Http2Server:
         else:
             size = FRAME_HEADER_BYTES + int.from_bytes(self._buffer[:3], "big")
             if size > FRAME_HEADER_BYTES + MAX_FRAME_BYTES:
-                size = len(self._buffer)  # the engine refuses it by its header
+                self._h2.close_connection(ErrorCodes.FRAME_SIZE_ERROR)
+                self.closed = True
+                return b""
         if len(self._buffer) < size:
             return b""
         self._greeted = True
