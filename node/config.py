@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -154,6 +154,7 @@ class Bundle:
         seeds: `htx://` lines of nodes to start from.
         profile: Parameters before the first consensus is known.
         genesis_s: Start of epoch 0, unix seconds; 0 where there is no chain.
+        overrides: Values that differ from the profile's.
     """
 
     chain_id: int
@@ -165,6 +166,7 @@ class Bundle:
     seeds: tuple[str, ...]
     profile: Profile
     genesis_s: int = 0
+    overrides: dict[str, int] = field(default_factory=dict)
 
     def parameters(self) -> NetworkParameters:
         """Parameters of the profile.
@@ -173,6 +175,8 @@ class Bundle:
             ConfigError: A devnet profile on another chain than the devnet's.
         """
         parameters = NetworkParameters.profile(self.profile)
+        for name, value in self.overrides.items():
+            parameters = parameters.with_value(name, value)
         parameters.check_chain(self.chain_id)
         return parameters
 
@@ -189,6 +193,7 @@ class Bundle:
             "seeds": list(self.seeds),
             "profile": self.profile,
             "genesis_s": self.genesis_s,
+            "parameters": dict(self.overrides),
         }
 
 
@@ -210,8 +215,9 @@ def load_bundle(path: Path) -> Bundle:
             seeds=tuple(str(seed) for seed in content["seeds"]),
             profile="devnet" if content["profile"] == "devnet" else "main",
             genesis_s=int(content.get("genesis_s", 0)),
+            overrides={str(k): int(v) for k, v in content.get("parameters", {}).items()},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NodeConfigError(f"network bundle {path} is malformed", why=str(error)) from error
     if not 1 <= bundle.quorum <= len(bundle.signers):
         raise NodeConfigError(f"network bundle {path} has an impossible quorum")

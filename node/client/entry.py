@@ -7,7 +7,8 @@ circuits and streams they belong to, and one pass per turn of the event loop sen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,7 +26,9 @@ from node.circuit.actions import (
     StreamWritable,
 )
 from node.circuit.messages import Answer, EndReason
-from node.circuit.origin import HopInfo, OriginCircuit, OriginLink
+from node.circuit.origin import OriginLink
+from node.circuit.origin_circuit import OriginCircuit
+from node.circuit.setup import HopInfo
 from node.errors import CircuitError, Stage
 from node.htx.events import CloseReason
 from node.htx.record import RecordType
@@ -65,6 +68,7 @@ class Circuit:
         built: Set to the build time in seconds, or to the cause of the failure.
         closed: Whether it is gone.
         failure: Cause of its end, for people.
+        failed_reason: The same as the protocol says it; None while it stands.
         failed_hop: Position of the hop that failed, 0 for the entry; None when unknown.
         rekeys: Hops that got fresh keys so far.
         streams: Sinks by stream number.
@@ -77,6 +81,7 @@ class Circuit:
     built: asyncio.Future[float]
     closed: bool = False
     failure: str = ""
+    failed_reason: EndReason | None = None
     failed_hop: int | None = None
     rekeys: int = 0
     bytes_received: int = 0
@@ -141,7 +146,8 @@ class Circuit:
         """The circuit is gone: tell streams, waiters and the owner."""
         if self.closed:
             return
-        self.closed, self.failure, self.failed_hop = True, cause, hop
+        self.closed, self.failure = True, cause
+        self.failed_reason, self.failed_hop = reason, hop
         self.entry.circuits.pop(self.origin.circuit_id, None)
         if not self.built.done():
             self.built.set_exception(CircuitError(Stage.CIRCUIT, "circuit not built", why=cause))
@@ -164,7 +170,6 @@ class EntryLink:
         origin: The circuits' protocol core.
         name: The entry, for messages to people.
         now: Clock in seconds.
-        on_record: Gets directory data.
         on_closed: Called once when the link is gone.
     """
 
@@ -174,7 +179,6 @@ class EntryLink:
         origin: OriginLink,
         name: str,
         now: Callable[[], float],
-        on_record: Callable[[RecordType, bytes], None] = lambda _kind, _content: None,
         on_closed: Callable[[EntryLink, str], None] = lambda _link, _cause: None,
     ) -> None:
         self.name = name
@@ -182,7 +186,7 @@ class EntryLink:
         self.circuits: dict[int, Circuit] = {}
         self.link: Link | None = None
         self._origin = origin
-        self._on_record = on_record
+        self._readers: list[Callable[[RecordType, bytes], None]] = []
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._awake = False
@@ -217,6 +221,15 @@ class EntryLink:
             self.link.send_record(kind, content)
             self.link.flush()
 
+    @contextmanager
+    def reading(self, reader: Callable[[RecordType, bytes], None]) -> Iterator[None]:
+        """Give directory records to `reader` for as long as the context lasts."""
+        self._readers.append(reader)
+        try:
+            yield
+        finally:
+            self._readers.remove(reader)
+
     def close(self) -> None:
         """Close the link; its circuits end."""
         if self.link is not None and not self.link.is_closed:
@@ -241,7 +254,8 @@ class EntryLink:
             self._dispatch(self._origin.handle_credit(content, self.now()))
             self.wake()
         else:
-            self._on_record(kind, content)
+            for reader in self._readers:
+                reader(kind, content)
 
     def link_writable(self, link: Link) -> None:
         """The link took what was queued."""

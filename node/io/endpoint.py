@@ -105,20 +105,21 @@ async def dial(
         async with asyncio.timeout(limit_s):
             await loop.create_connection(factory, address.host, address.port)
             await made[-1].settled
-    except TimeoutError as error:
-        _give_up(made)
-        raise LinkError(CloseReason.TIMEOUT, f"no link within {limit_s:g} s") from error
-    except OSError as error:
-        _give_up(made)
-        raise LinkError(CloseReason.LOST, "cannot connect", why=str(error)) from error
-    except BaseException:
-        _give_up(made)
+    except BaseException as error:
+        await _give_up(made)
+        if isinstance(error, TimeoutError):
+            raise LinkError(CloseReason.TIMEOUT, f"no link within {limit_s:g} s") from error
+        if isinstance(error, OSError):
+            raise LinkError(CloseReason.LOST, "cannot connect", why=str(error)) from error
         raise
     return made[-1]
 
 
-def _give_up(made: list[_DialledLink]) -> None:
+async def _give_up(made: list[_DialledLink]) -> None:
     for link in made:
-        link.close(CloseReason.TIMEOUT)
-        if link.settled.done() and not link.settled.cancelled():
-            link.settled.exception()  # told by the error that `dial` raises
+        link.abandon(CloseReason.TIMEOUT)
+        link.settled.cancel()
+        if not link.settled.cancelled():
+            link.settled.exception()  # `dial` raises it, or another error in its place
+        if link.is_connected:
+            await link.wait_gone()

@@ -78,6 +78,7 @@ class Link(asyncio.Protocol):
         self._reason: CloseReason | None = None
         self._announced = False
         self._flush_due = False
+        self._gone = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
 
@@ -93,6 +94,11 @@ class Link(asyncio.Protocol):
     def is_closed(self) -> bool:
         """Whether the link ended."""
         return self._reason is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a socket."""
+        return self._transport is not None and not self._gone.done()
 
     @property
     def stats(self) -> LinkStats:
@@ -141,6 +147,10 @@ class Link(asyncio.Protocol):
             self.flush()
         self._end(reason)
 
+    async def wait_gone(self) -> None:
+        """Wait until the socket is closed, which may be after `link_closed`."""
+        await asyncio.shield(self._gone)
+
     # for asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -165,6 +175,8 @@ class Link(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """The socket is gone."""
         self._end(CloseReason.LOST)
+        if not self._gone.done():
+            self._gone.set_result(None)
 
     def pause_writing(self) -> None:
         """The transport's buffer is long."""
@@ -283,6 +295,12 @@ class Link(asyncio.Protocol):
         if self._announced:
             self._handler.link_closed(self, reason)
         self._ended(reason)
+
+    def abandon(self, reason: CloseReason) -> None:
+        """End the link without another word."""
+        self._end(reason)
+        if self._transport is not None:
+            self._transport.abort()
 
     def _hang_up(self, transport: asyncio.Transport, reason: CloseReason) -> None:
         if reason is CloseReason.SLOW_READER:

@@ -26,6 +26,7 @@ class Pipe(asyncio.Protocol):
         "_early",
         "_ended_by_peer",
         "_ended_by_stream",
+        "_is_lost",
         "_pending",
         "_transport",
         "_unconsumed",
@@ -34,6 +35,7 @@ class Pipe(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.is_wanted = True
+        self._is_lost = False
         self._transport: asyncio.Transport | None = None
         self._early: list[bytes] = []
         self._pending = b""
@@ -102,12 +104,13 @@ class Pipe(asyncio.Protocol):
             self._consumed(held)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is over; without an orderly end that is a reset."""
-        self._transport = None
+        """The connection is over; a direction that was still open ends in a reset."""
+        del exc
+        self._transport, self._is_lost = None, True
         if self.is_wanted and self._ended_by_peer and self._pending:
             return  # the rest leaves when the stream has credit
-        if self.is_wanted and not self._ended_by_peer:
-            self._ended(EndReason.RESET if exc is not None else EndReason.DONE)
+        if self.is_wanted and not (self._ended_by_peer and self._ended_by_stream):
+            self._ended(EndReason.RESET)
         self.is_wanted = False
         self._gone()
 
@@ -115,11 +118,14 @@ class Pipe(asyncio.Protocol):
 
     def write(self, chunks: list[bytes] | tuple[bytes, ...]) -> None:
         """Send the stream's data on; credit goes back when the connection takes it."""
+        count = sum(map(len, chunks))
+        if self._is_lost:
+            self._consumed(count)
+            return
         if self._transport is None:
             self._early.extend(chunks)
             return
         self._transport.writelines(chunks)
-        count = sum(map(len, chunks))
         if self._unconsumed is None:
             self._consumed(count)
         else:

@@ -21,6 +21,8 @@ from qnet.parameters import NetworkParameters
 MAX_LINKS: Final = 100_000
 MAX_VISITORS: Final = 4096
 BACKLOG: Final = 1024
+CLOSE_S: Final = 2.0
+"""What is queued may take this long to leave when the server closes."""
 
 
 @dataclass(slots=True)
@@ -119,8 +121,16 @@ class LinkServer:
         """Stop to accept and close all links."""
         if self._server is not None:
             self._server.close()
-        for link in list(self.links):
+        leaving = [link for link in self.links if link.is_connected]
+        for link in leaving:
             link.close(CloseReason.SHUTDOWN)
+        if leaving:
+            gone = [asyncio.ensure_future(link.wait_gone()) for link in leaving]
+            _, late = await asyncio.wait(gone, timeout=CLOSE_S)
+            for link in leaving:
+                link.abandon(CloseReason.SHUTDOWN)
+            if late:
+                await asyncio.wait(late)
         if self._server is not None:
             await self._server.wait_closed()
 

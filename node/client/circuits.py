@@ -1,0 +1,344 @@
+"""The client's circuits: built ahead, shared by isolation key, replaced when they age or break.
+
+A circuit is unbound until a stream uses it; then it belongs to that stream's isolation key. A few
+unbound ones are kept ready. A circuit that ends says why; `events` keeps the last ends for people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import structlog
+
+from node.circuit.messages import EndReason
+from node.circuit.setup import HopInfo
+from node.client.entries import Entries
+from node.client.entry import Circuit
+from node.client.isolation import IsolationKey
+from node.directory.path import Path, Wishes, select_path
+from node.errors import CircuitError, ExitPolicyError, Stage, StageError
+from node.exit.policy import ExitPolicy, Refusal, parse_address
+from node.view import NetworkView
+from qnet.epochs import phase_at
+from qnet.errors import QnetError
+from qnet.messages.consensus import ConsensusNode
+
+READY_CIRCUITS = 2
+"""Unbound circuits kept open."""
+
+BUILD_TRIES = 4
+AVOID_S = 60.0
+"""A node that broke a circuit is avoided for this long."""
+
+BUILD_PATIENCE_S = 3.0
+"""A circuit that is not built by then is given up for another one."""
+
+KEPT_EVENTS = 32
+READY_PORT = 443
+
+_log = structlog.get_logger(__name__)
+
+_NEXT_HOP_REASONS = frozenset(
+    {EndReason.LINK_FAILED, EndReason.LINK_LOST, EndReason.BUILD_TIMEOUT, EndReason.NEXT_DESTROYED}
+)
+
+
+@dataclass(slots=True, eq=False)
+class PathCircuit:
+    """A circuit and the path it takes.
+
+    Attributes:
+        circuit: The circuit.
+        path: Its nodes.
+        built_s: Seconds it took to build.
+        opened_at: Monotonic time.
+        key: Whose streams it carries; None while unbound.
+        is_private: Built for one purpose (probes, measurements), never shared.
+    """
+
+    circuit: Circuit
+    path: Path
+    built_s: float
+    opened_at: float
+    key: IsolationKey | None = None
+    is_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitEvent:
+    """Something worth telling about a circuit.
+
+    Attributes:
+        at: Unix time.
+        path: Registry indexes, entry first.
+        what: `built`, `failed` or `closed`.
+        cause: Why, in words.
+        rebuilt_s: For a loss: seconds until a replacement stood; None while there is none.
+    """
+
+    at: float
+    path: tuple[int, ...]
+    what: str
+    cause: str = ""
+    rebuilt_s: float | None = None
+
+
+@dataclass(slots=True)
+class Circuits:
+    """All circuits of one client.
+
+    Attributes:
+        view: The network.
+        entries: Guards and links.
+        now: Monotonic clock in seconds.
+        wall: Unix clock in seconds.
+        ready: Unbound circuits kept.
+    """
+
+    view: NetworkView
+    entries: Entries
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    ready: int = READY_CIRCUITS
+    open: list[PathCircuit] = field(default_factory=list)
+    events: deque[CircuitEvent] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
+    built: int = 0
+    failed: int = 0
+    problem: str = ""
+    _avoid: dict[int, float] = field(default_factory=dict)
+    _lost_at: float | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _stands: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def circuit_for(self, key: IsolationKey, host: str, port: int) -> PathCircuit:
+        """An open circuit for a stream: the key's own, an unbound one, or a new one.
+
+        Raises:
+            StageError: None could be built; names the stage and the cause.
+        """
+        for bound in (key, None):
+            for candidate in self.open:
+                if candidate.key == bound and self._fits(candidate, host, port):
+                    candidate.key = key
+                    self._changed.set()
+                    return candidate
+        made = await self.build(Wishes(host=host, port=port))
+        made.key = key
+        return made
+
+    async def build(self, wishes: Wishes, *, is_private: bool = False) -> PathCircuit:
+        """Build a circuit, choosing another path when one fails.
+
+        Raises:
+            StageError: Every try failed; the last cause.
+        """
+        failure: QnetError | None = None
+        for _ in range(BUILD_TRIES):
+            try:
+                made = await self._try(wishes)
+            except CircuitError as error:
+                failure = error
+            else:
+                made.is_private = is_private
+                if not is_private:
+                    self.open.append(made)
+                    self._stands.set()
+                return made
+        assert failure is not None
+        raise failure
+
+    async def keep_ready(self) -> None:
+        """Keep unbound circuits open and retire old ones, for ever."""
+        while True:
+            self._changed.clear()
+            self._retire()
+            unbound = [c for c in self.open if c.key is None and self._is_young(c)]
+            if len(unbound) < self.ready:
+                try:
+                    await self.build(Wishes(port=self._ready_port()))
+                except QnetError as error:
+                    self.problem = f"{error.message}: {error.why}"
+                    _log.info("no circuit", cause=self.problem)
+                    await asyncio.sleep(0.5)
+                continue
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def first(self, timeout_s: float) -> None:
+        """Wait until a circuit stands.
+
+        Raises:
+            CircuitError: None stood in time; the last cause.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._stands.wait()
+        except TimeoutError as error:
+            cause = self.events[-1].cause if self.events else self.problem
+            raise CircuitError(Stage.CIRCUIT, "no circuit could be built", why=cause) from error
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Open circuits for status."""
+        return [
+            {
+                "path": [node.index for node in entry.path.nodes],
+                "roles": [node.role.name.lower() for node in entry.path.nodes],
+                "state": "ready" if entry.key is None else "in use",
+                "age_s": round(self.now() - entry.opened_at, 1),
+                "built_ms": round(entry.built_s * 1000, 1),
+                "streams": len(entry.circuit.streams),
+                "rekeys": entry.circuit.rekeys,
+                "bytes_received": entry.circuit.bytes_received,
+                "bytes_sent": entry.circuit.bytes_sent,
+            }
+            for entry in self.open
+        ]
+
+    # inside
+
+    async def _try(self, wishes: Wishes) -> PathCircuit:
+        path = self.choose(wishes)
+        started = self.now()
+        link = await self.entries.link_to(path.entry)
+        circuit = link.open_circuit(_hops(path), path.phase)
+        try:
+            async with asyncio.timeout(BUILD_PATIENCE_S):
+                built_s = await circuit.built
+        except CircuitError as error:
+            self._blame(path, circuit)
+            self._note_failure(path, error.why)
+            raise
+        except TimeoutError as error:
+            cause = f"not built within {BUILD_PATIENCE_S:g} s"
+            circuit.destroy(cause)
+            self._avoid[path.middle.index] = self._avoid[path.exit.index] = self.now() + AVOID_S
+            self._note_failure(path, cause)
+            raise CircuitError(Stage.CIRCUIT, "circuit not built", why=cause) from error
+        made = PathCircuit(circuit, path, built_s, started)
+        circuit.on_closed = lambda closed: self._closed(made, closed)
+        self.built += 1
+        self.entries.record(path.entry.node_id, built=True)
+        self._note_recovery()
+        return made
+
+    def choose(self, wishes: Wishes) -> Path:
+        """Draw a path now.
+
+        Raises:
+            StageError: No consensus, or nothing fits.
+        """
+        consensus = self.view.for_circuits()
+        phase = phase_at(self.wall(), consensus.parameters.key_phase_s)
+        guards = self.entries.guards(consensus)
+        now = self.now()
+        self._avoid = {index: until for index, until in self._avoid.items() if until > now}
+        avoided = frozenset(self._avoid) - frozenset(wishes.pinned.values())
+        for excluded in (wishes.excluded | avoided, wishes.excluded):
+            try:
+                return select_path(
+                    consensus,
+                    Wishes(wishes.host, wishes.port, wishes.pinned, excluded, wishes.damping_ppm),
+                    guards=[node.index for node in guards],
+                    phase=phase,
+                    random=secrets.token_bytes,
+                    exit_allows=exit_allows,
+                )
+            except StageError:
+                if excluded == wishes.excluded:
+                    raise
+        raise StageError(Stage.PATH, "no path")
+
+    def _fits(self, candidate: PathCircuit, host: str, port: int) -> bool:
+        parameters = self.view.parameters
+        return (
+            candidate.circuit.is_open
+            and self._is_young(candidate)
+            and len(candidate.circuit.streams) < parameters.streams_per_circuit_max
+            and exit_allows(candidate.path.exit, host, port)
+        )
+
+    def _is_young(self, candidate: PathCircuit) -> bool:
+        return self.now() - candidate.opened_at < self.view.parameters.circuit_max_age_s
+
+    def _retire(self) -> None:
+        for candidate in list(self.open):
+            if not self._is_young(candidate) and not candidate.circuit.streams:
+                candidate.circuit.destroy("aged")
+
+    def _closed(self, made: PathCircuit, circuit: Circuit) -> None:
+        if made in self.open:
+            self.open.remove(made)
+        if circuit.failure not in {"aged", "no longer needed"}:
+            self._blame(made.path, circuit)
+            self._note_failure(made.path, circuit.failure)
+            if self._lost_at is None:
+                self._lost_at = self.now()
+        self._changed.set()
+
+    def _blame(self, path: Path, circuit: Circuit) -> None:
+        """Avoid the node that probably broke the circuit."""
+        hop = circuit.failed_hop
+        if hop is None:
+            return
+        if circuit.failed_reason in _NEXT_HOP_REASONS and hop + 1 < len(path.nodes):
+            hop += 1
+        if circuit.entry.is_open:
+            self._avoid[path.nodes[hop].index] = self.now() + AVOID_S
+        if hop == 0:
+            self.entries.record(path.entry.node_id, built=False)
+
+    def _note_failure(self, path: Path, cause: str) -> None:
+        self.failed += 1
+        indexes = tuple(node.index for node in path.nodes)
+        self.events.append(CircuitEvent(self.wall(), indexes, "failed", cause))
+        _log.info("circuit failed", cause=cause)
+
+    def _note_recovery(self) -> None:
+        if self._lost_at is not None:
+            took, self._lost_at = self.now() - self._lost_at, None
+            if self.events:
+                last = self.events[-1]
+                self.events[-1] = CircuitEvent(last.at, last.path, last.what, last.cause, took)
+
+    def _ready_port(self) -> int:
+        """A port that spare circuits should reach: the web's, or any an exit offers."""
+        nodes = self.view.for_circuits().nodes
+        offers = any(node.policy and exit_allows(node, "", READY_PORT) for node in nodes)
+        return READY_PORT if offers else 0
+
+
+def exit_allows(node: ConsensusNode, host: str, port: int) -> bool:
+    """Whether an exit's published policy admits a destination, as far as a client can tell."""
+    policy = _policy(node.policy)
+    address = parse_address(host) if host else None
+    if address is not None:
+        return policy.refusal(address, port) is not Refusal.POLICY
+    return policy.may_reach(port) if port else policy.is_exit
+
+
+@lru_cache(maxsize=1024)
+def _policy(text: str) -> ExitPolicy:
+    """A published policy; one that cannot be read admits nothing."""
+    try:
+        return ExitPolicy.parse(text, allow_private=True)
+    except ExitPolicyError:
+        return ExitPolicy(())
+
+
+def _hops(path: Path) -> list[HopInfo]:
+    hops = []
+    for node in path.nodes:
+        key = node.phase_key(path.phase)
+        if key is None:
+            raise CircuitError(Stage.PATH, f"node {node.index} has no key for this phase")
+        hops.append(HopInfo(node.index, node.node_id, key))
+    return hops

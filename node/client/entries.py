@@ -1,0 +1,153 @@
+"""The client's guards and its links to them.
+
+Guards are chosen by `node.directory.guard` and kept in `state/guards.json`. An entry that cannot be
+reached is set aside for a while; when no guard is left, another one is added rather than waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import structlog
+
+from node.circuit.origin import OriginLink
+from node.client.entry import EntryLink
+from node.directory.guard import GuardState, maintain_guards, usable_guards
+from node.errors import CircuitError, LinkError, Stage
+from node.htx.events import Role
+from node.io.endpoint import dial
+from node.view import NetworkView, address_of
+from qnet.errors import DecodeError
+from qnet.files import write_atomic
+from qnet.messages.consensus import Consensus, ConsensusNode
+
+SET_ASIDE_S = 30.0
+"""An entry that could not be reached is not tried again for this long."""
+
+DIAL_TIMEOUT_S = 4.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Entries:
+    """Guards and links of one client.
+
+    Attributes:
+        view: The network.
+        path: Where the guards are kept; None keeps them in memory only.
+        now: Monotonic clock in seconds.
+        wall: Unix clock in seconds.
+        links: Open links by node id.
+    """
+
+    view: NetworkView
+    path: Path | None
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    state: GuardState = field(default_factory=GuardState)
+    links: dict[bytes, EntryLink] = field(default_factory=dict)
+    _aside: dict[bytes, tuple[float, str]] = field(default_factory=dict)
+    _dialling: dict[bytes, asyncio.Lock] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Read the guards of earlier runs; a damaged file is replaced."""
+        if self.path is None or not self.path.exists():
+            return
+        try:
+            self.state = GuardState.from_json(json.loads(self.path.read_bytes()))
+        except (ValueError, DecodeError) as error:
+            _log.warning("guard file is damaged; choosing new guards", cause=str(error))
+
+    def guards(self, consensus: Consensus) -> tuple[ConsensusNode, ...]:
+        """Entries to use now: the primary guards that can be reached, or one more."""
+        self._change(
+            maintain_guards(self.state, consensus, now=self.wall(), random=secrets.token_bytes)
+        )
+        reachable = self._reachable(consensus)
+        usable = usable_guards(self.state, reachable)
+        if not usable:
+            self._change(
+                maintain_guards(self.state, reachable, now=self.wall(), random=secrets.token_bytes)
+            )
+            usable = usable_guards(self.state, reachable)
+        return usable
+
+    def record(self, node_id: bytes, *, built: bool) -> None:
+        """Note how a circuit through a guard went."""
+        self._change(self.state.record(node_id, built=built))
+
+    async def link_to(self, node: ConsensusNode) -> EntryLink:
+        """The link to an entry, dialled if there is none.
+
+        Raises:
+            CircuitError: It cannot be reached.
+        """
+        lock = self._dialling.setdefault(node.node_id, asyncio.Lock())
+        async with lock:
+            found = self.links.get(node.node_id)
+            if found is not None and found.is_open:
+                return found
+            return await self._dial(node)
+
+    def tick(self) -> None:
+        """Deadlines of all links; call about once a second."""
+        for link in list(self.links.values()):
+            link.tick()
+
+    def close(self) -> None:
+        """Close every link."""
+        for link in list(self.links.values()):
+            link.close()
+
+    async def _dial(self, node: ConsensusNode) -> EntryLink:
+        parameters = self.view.parameters
+        entry = EntryLink(
+            origin=OriginLink(random=secrets.token_bytes, parameters=parameters),
+            name=f"node {node.index}",
+            now=self.now,
+            on_closed=lambda _link, cause: self._lost(node, cause),
+        )
+        try:
+            await dial(
+                address_of(node),
+                identity=None,
+                handler=entry,
+                parameters=parameters,
+                role=Role.ENTRY,
+                timeout_s=DIAL_TIMEOUT_S,
+            )
+        except LinkError as error:
+            cause = f"entry node {node.index}: {error.message}"
+            self._aside[node.node_id] = (self.now() + SET_ASIDE_S, cause)
+            _log.info("entry cannot be reached", node=node.index, cause=error.message)
+            raise CircuitError(
+                Stage.LINK, f"no link to entry node {node.index}", why=cause
+            ) from error
+        self.links[node.node_id] = entry
+        self._aside.pop(node.node_id, None)
+        return entry
+
+    def _lost(self, node: ConsensusNode, cause: str) -> None:
+        self.links.pop(node.node_id, None)
+        self._aside[node.node_id] = (self.now() + 1.0, cause)
+
+    def _reachable(self, consensus: Consensus) -> Consensus:
+        now = self.now()
+        self._aside = {key: value for key, value in self._aside.items() if value[0] > now}
+        return replace(
+            consensus,
+            nodes=tuple(node for node in consensus.nodes if node.node_id not in self._aside),
+        )
+
+    def _change(self, state: GuardState) -> None:
+        if state == self.state:
+            return
+        self.state = state
+        if self.path is not None:
+            write_atomic(self.path, json.dumps(state.to_json()).encode())

@@ -1,0 +1,180 @@
+"""A running client: consensus, guards, circuits and the SOCKS port, put together.
+
+Stages on the way up: consensus (cache or seeds), path and circuit, then the port opens. Each
+failure names its stage and cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from node.client.bootstrap import Bootstrap
+from node.client.circuits import Circuits, PathCircuit
+from node.client.entries import Entries
+from node.client.isolation import IsolationKey
+from node.client.streams import StreamCounts, stream_factory
+from node.config import Bundle, Endpoint
+from node.htx.address import HtxAddress
+from node.view import NetworkView
+from qnet.errors import QnetError
+from qnet.messages.consensus import CommitteeTrust
+
+TICK_S = 1.0
+BOOTSTRAP_S = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Session:
+    """One client.
+
+    Args:
+        bundle: Whom to trust and where to start.
+        state: Folder for guards and consensus; None keeps nothing.
+        ready: Unbound circuits kept open.
+        refuses_raw_addresses: Refuse requests whose name the application resolved itself.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        state: Path | None,
+        *,
+        ready: int = 2,
+        refuses_raw_addresses: bool = False,
+    ) -> None:
+        clock = time.monotonic
+        trust = CommitteeTrust(bundle.chain_id, bundle.committee, bundle.signers, bundle.quorum)
+        self.view = NetworkView(trust, bundle.parameters(), now=time.time)
+        self.entries = Entries(
+            self.view, state / "guards.json" if state else None, clock, time.time
+        )
+        self.circuits = Circuits(self.view, self.entries, clock, time.time, ready)
+        self.bootstrap = Bootstrap(
+            self.view,
+            self.entries,
+            [HtxAddress.parse(seed) for seed in bundle.seeds],
+            state / "consensus.bin" if state else None,
+            clock,
+            time.time,
+        )
+        self.counts = StreamCounts()
+        self.refuses_raw_addresses = refuses_raw_addresses
+        self.started_at = time.time()
+        self.first_circuit_s: float | None = None
+        self.last_error: dict[str, str] = {}
+        self.listening: list[str] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+
+    # life
+
+    async def start(self, group: asyncio.TaskGroup, *, timeout_s: float = BOOTSTRAP_S) -> None:
+        """Get a consensus and a first circuit.
+
+        Raises:
+            StageError: The stage that failed and why.
+        """
+        self._group = group
+        self.entries.load()
+        await self.bootstrap.start(timeout_s)
+        self._loops = [
+            group.create_task(loop())
+            for loop in (self.bootstrap.follow, self.circuits.keep_ready, self._tick)
+        ]
+        await self.circuits.first(timeout_s)
+        self.first_circuit_s = time.time() - self.started_at
+
+    async def listen(self, endpoint: Endpoint) -> asyncio.Server:
+        """Open the SOCKS port."""
+        name = f"{endpoint.host}:{endpoint.port}"
+        server = await asyncio.get_running_loop().create_server(
+            stream_factory(self, self.counts, name), endpoint.host, endpoint.port
+        )
+        port = server.sockets[0].getsockname()[1]
+        self.listening.append(f"{endpoint.host}:{port}")
+        return server
+
+    async def stop(self) -> None:
+        """End every stream, circuit, link and loop."""
+        for stream in list(self.counts.active):
+            stream.abort()
+        self.entries.close()
+        for task in (*self._loops, *self._tasks):
+            task.cancel()
+        await asyncio.sleep(0)
+
+    # StreamHost
+
+    @property
+    def connect_timeout_s(self) -> float:
+        """How long an exit may take to connect."""
+        return float(self.view.parameters.stream_connect_s)
+
+    async def circuit_for(self, key: IsolationKey, host: str, port: int) -> PathCircuit:
+        """An open circuit for a destination."""
+        return await self.circuits.circuit_for(key, host, port)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the session's task group."""
+        assert self._group is not None
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stream_failed(self, error: QnetError) -> None:
+        """Remember a failure for status."""
+        self.last_error = {"code": error.code, "message": error.message, "why": error.why}
+        _log.info("stream failed", cause=error.why)
+
+    # status
+
+    def status(self) -> dict[str, Any]:
+        """Everything `qnet client status` shows."""
+        held = self.view.held
+        parameters = self.view.parameters
+        users = held.consensus.users if held else 0
+        return {
+            "state": "up" if self.circuits.open else "no circuit",
+            "uptime_s": int(time.time() - self.started_at),
+            "socks": self.listening,
+            "consensus": None
+            if held is None
+            else {"valid_after": self.view.valid_after, "nodes": len(held.consensus.nodes)},
+            "problem": self.bootstrap.problem,
+            "users": users,
+            "anonymity": "ok"
+            if users >= parameters.anonymity_set_min_users
+            else f"small: {users} active users, below {parameters.anonymity_set_min_users}",
+            "guards": [guard.node_id.hex()[:16] for guard in self.entries.state.guards],
+            "circuits": {
+                "open": len(self.circuits.open),
+                "built": self.circuits.built,
+                "failed": self.circuits.failed,
+            },
+            "first_circuit_s": self.first_circuit_s,
+            "streams": {
+                "active": len(self.counts.active),
+                "opened": self.counts.opened,
+                "connected": self.counts.connected,
+                "failed": self.counts.failed,
+                "raw_addresses": self.counts.raw_addresses,
+            },
+            "parameters_hash": parameters.hash().hex(),
+            "streams_per_circuit_max": parameters.streams_per_circuit_max,
+            "last_error": self.last_error,
+            "events": [asdict(event) for event in self.circuits.events],
+        }
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.entries.tick()

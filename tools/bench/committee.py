@@ -1,0 +1,202 @@
+"""A committee for one machine: real keys and signatures, one process, no chain.
+
+It takes descriptors, and signs a consensus for every period with a quorum of throw-away keys, over
+the same HTTP interface as `qnet ledger run`. Benches and tests of the network path use it, so that
+nodes and clients run exactly the code they run anywhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from node.config import Bundle
+from qnet import cbor
+from qnet.crypto.keys import ReceiptKey
+from qnet.epochs import consensus_period, consensus_phases
+from qnet.errors import DecodeError, QnetError
+from qnet.messages.consensus import (
+    Consensus,
+    ConsensusNode,
+    SignedConsensus,
+    join_signatures,
+    sign_consensus,
+)
+from qnet.messages.descriptor import Descriptor, decode_descriptor
+from qnet.parameters import DEVNET_CHAIN_ID, NetworkParameters
+
+COMMITTEE = bytes.fromhex("c0" * 20)
+ORACLE = bytes.fromhex("0a" * 20)
+REGISTRY = bytes.fromhex("4e" * 20)
+MEMBERS = 4
+QUORUM = 3
+WEIGHT = 1_000
+MAX_BODY_BYTES = 4 * 2**20
+
+
+@dataclass(slots=True)
+class LocalCommittee:
+    """Members in one process.
+
+    Attributes:
+        overrides: Parameters that differ from the devnet profile.
+        keys: Members' signing keys.
+        descriptors: By registry index and first key phase, which names the period.
+        signed: Consensuses by period.
+        receipts: Encoded receipts received.
+        url: Where the HTTP interface listens.
+    """
+
+    overrides: dict[str, int] = field(default_factory=dict)
+    keys: list[ReceiptKey] = field(
+        default_factory=lambda: [ReceiptKey.generate() for _ in range(MEMBERS)]
+    )
+    descriptors: dict[tuple[int, int], Descriptor] = field(default_factory=dict)
+    signed: dict[int, SignedConsensus] = field(default_factory=dict)
+    receipts: set[bytes] = field(default_factory=set)
+    url: str = ""
+    genesis_s: int = field(default_factory=lambda: int(time.time()))
+    _signed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def parameters(self) -> NetworkParameters:
+        """Parameters of the network."""
+        return self.bundle(()).parameters()
+
+    def bundle(self, seeds: Sequence[str]) -> Bundle:
+        """What clients and nodes trust."""
+        return Bundle(
+            chain_id=DEVNET_CHAIN_ID,
+            committee=COMMITTEE,
+            oracle=ORACLE,
+            registry=REGISTRY,
+            signers=tuple(key.address for key in self.keys),
+            quorum=QUORUM,
+            seeds=tuple(seeds),
+            profile="devnet",
+            genesis_s=self.genesis_s,
+            overrides=self.overrides,
+        )
+
+    @property
+    def latest(self) -> SignedConsensus | None:
+        """The newest consensus."""
+        return self.signed[max(self.signed)] if self.signed else None
+
+    def sign(self, now: float) -> SignedConsensus:
+        """Sign the consensus of the period that holds `now`."""
+        parameters = self.parameters
+        period = consensus_period(now, parameters.consensus_interval_s)
+        first, _ = consensus_phases(period, parameters.consensus_interval_s, parameters.key_phase_s)
+        listed = [d for (_, phase), d in sorted(self.descriptors.items()) if phase == first]
+        self.descriptors = {k: d for k, d in self.descriptors.items() if k[1] >= first}
+        consensus = Consensus(
+            chain_id=DEVNET_CHAIN_ID,
+            committee=COMMITTEE,
+            valid_after=period,
+            interval_s=parameters.consensus_interval_s,
+            epoch=0,
+            parameters=parameters,
+            min_version="0.1.0",
+            users=0,
+            nodes=tuple(_listed(descriptor) for descriptor in listed),
+        )
+        parts = {i: sign_consensus(consensus, self.keys[i]) for i in range(QUORUM)}
+        signed = SignedConsensus(consensus, *join_signatures(parts))
+        self.signed[period] = signed
+        return signed
+
+    async def wait_for(self, nodes: int) -> SignedConsensus:
+        """The first consensus that lists so many nodes."""
+        while self.latest is None or len(self.latest.consensus.nodes) < nodes:
+            self._signed.clear()
+            await self._signed.wait()
+        return self.latest
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Answer HTTP and sign for every period while the context lasts."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.add_routes(
+            [
+                web.post("/v1/descriptors", self._take_descriptor),
+                web.get("/v1/consensus/latest", self._give_latest),
+                web.post("/v1/receipts", self._take_receipts),
+            ]
+        )
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        signing = asyncio.get_running_loop().create_task(self._sign_periods())
+        try:
+            yield
+        finally:
+            signing.cancel()
+            await runner.cleanup()
+
+    async def _sign_periods(self) -> None:
+        interval = self.parameters.consensus_interval_s
+        while True:
+            now = time.time()
+            await asyncio.sleep(consensus_period(now, interval) + interval - now)
+            if self.descriptors:
+                await asyncio.to_thread(self.sign, time.time())
+                self._signed.set()
+
+    async def _take_descriptor(self, request: web.Request) -> web.Response:
+        try:
+            signed = await asyncio.to_thread(decode_descriptor, await request.read())
+        except QnetError as error:
+            return web.Response(status=400, text=error.message)
+        descriptor = signed.descriptor
+        self.descriptors[descriptor.index, descriptor.first_phase] = descriptor
+        return web.Response(status=202)
+
+    async def _give_latest(self, _request: web.Request) -> web.Response:
+        if self.latest is None:
+            return web.Response(status=404)
+        return web.Response(body=self.latest.encode())
+
+    async def _take_receipts(self, request: web.Request) -> web.Response:
+        try:
+            bodies = cbor.loads(await request.read(), max_bytes=MAX_BODY_BYTES, max_depth=2)
+        except DecodeError as error:
+            return web.Response(status=400, text=error.message)
+        if not isinstance(bodies, list):
+            return web.Response(status=400, text="not a list")
+        codes = [int(body in self.receipts) for body in bodies]
+        self.receipts.update(body for body in bodies if isinstance(body, bytes))
+        return web.Response(body=cbor.dumps(codes))
+
+
+def _listed(descriptor: Descriptor) -> ConsensusNode:
+    ticket = descriptor.tickets[0]
+    return ConsensusNode(
+        index=descriptor.index,
+        node_id=descriptor.node_id,
+        role=descriptor.role,
+        host=descriptor.host,
+        port=descriptor.port,
+        sni=descriptor.sni,
+        spki_hash=descriptor.spki_hash,
+        link_key=descriptor.link_key,
+        ticket_id=ticket.key_id,
+        ticket_key=ticket.public,
+        first_phase=descriptor.first_phase,
+        phase_keys=descriptor.phase_keys,
+        weight=WEIGHT,
+        owner=descriptor.owner,
+        family=descriptor.family,
+        policy=descriptor.policy,
+        receipt_address=descriptor.receipt_address,
+        identity=descriptor.identity,
+        bandwidth_kbps=descriptor.bandwidth_kbps,
+        ciphers=descriptor.ciphers,
+        flags=0,
+    )

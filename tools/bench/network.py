@@ -1,0 +1,185 @@
+"""A small network on loopback: a local committee and nodes as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from node.config import Bundle
+from node.setup import NodePlan, init_node
+from qnet.errors import NetworkError
+from tools.bench.committee import LocalCommittee
+
+START_S = 30.0
+STOP_S = 10.0
+FAST_CALENDAR = {"consensus_interval_s": 10, "key_phase_s": 5, "descriptor_lead_s": 1}
+"""A first consensus within ten seconds."""
+
+LINE_BYTES = 2**16
+
+
+@dataclass(slots=True)
+class LocalNode:
+    """One node of the network.
+
+    Attributes:
+        index: Registry index.
+        role: entry, relay or exit.
+        home: Its folder.
+        listen: Address and port.
+        seed: Its `htx://` line.
+        process: The running process, None while stopped.
+        ready: What it said when it was ready.
+    """
+
+    index: int
+    role: str
+    home: Path
+    listen: str
+    seed: str
+    process: asyncio.subprocess.Process | None = None
+    ready: dict[str, Any] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        """Start the process and wait until it listens.
+
+        Raises:
+            NetworkError: It did not; carries its last words.
+        """
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "node",
+            "--home",
+            str(self.home),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES,
+        )
+        assert self.process.stdout is not None
+        async with asyncio.timeout(START_S):
+            line = (await self.process.stdout.readline()).decode()
+        if not line.startswith("READY "):
+            _, errors = await self.process.communicate()
+            raise NetworkError(f"node {self.index} did not start", why=errors.decode()[-400:])
+        self.ready = json.loads(line.removeprefix("READY "))
+
+    async def stop(self, *, number: int = signal.SIGTERM) -> None:
+        """End the process."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.communicate()
+
+
+@dataclass(slots=True)
+class LocalNetwork:
+    """The running network.
+
+    Attributes:
+        home: Folder of everything.
+        committee: Signs consensuses.
+        nodes: All nodes.
+    """
+
+    home: Path
+    committee: LocalCommittee
+    nodes: list[LocalNode]
+
+    def bundle(self) -> Bundle:
+        """What a client needs."""
+        return self.committee.bundle([node.seed for node in self.nodes if node.role == "entry"])
+
+
+@asynccontextmanager
+async def local_network(
+    roles: Sequence[str],
+    *,
+    home: Path | None = None,
+    overrides: dict[str, int] | None = None,
+    policy: str = "open",
+    dns: str = "",
+) -> AsyncIterator[LocalNetwork]:
+    """Run a network until the context ends.
+
+    Args:
+        roles: One node for each.
+        home: Folder for everything; a temporary one by default.
+        overrides: Parameters that differ from the devnet profile.
+        policy: Exit policy of the exits.
+        dns: DNS server of the exits.
+    """
+    with tempfile.TemporaryDirectory(prefix="qnet-") as scratch:
+        folder = home or Path(scratch)
+        committee = LocalCommittee(FAST_CALENDAR | (overrides or {}))
+        async with committee.serve():
+            nodes = make_homes(folder, committee, roles, policy=policy, dns=dns)
+            network = LocalNetwork(folder, committee, nodes)
+            try:
+                await asyncio.gather(*(node.start() for node in nodes))
+                async with asyncio.timeout(START_S):
+                    await committee.wait_for(len(nodes))
+                yield network
+            finally:
+                await asyncio.gather(*(node.stop() for node in nodes))
+
+
+def make_homes(
+    folder: Path,
+    committee: LocalCommittee,
+    roles: Sequence[str],
+    *,
+    policy: str,
+    dns: str = "",
+) -> list[LocalNode]:
+    """Make the homes of all nodes; node i listens on 127.(10+i).0.1, a network of its own."""
+    bundle_path = folder / "network.json"
+    bundle_path.write_text(json.dumps(committee.bundle(()).to_json()))
+    passphrase = folder / "passphrase"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text(secrets.token_hex(16))
+    nodes = []
+    for index, role in enumerate(roles, start=1):
+        host = f"127.{10 + index}.0.1"
+        plan = NodePlan(
+            role=role,
+            listen=f"{host}:{free_port(host)}",
+            sni=f"node{index}.example",
+            passphrase_file=passphrase,
+            bundle=bundle_path,
+            index=index,
+            owner="0x" + secrets.token_hex(20),
+            members=(committee.url,),
+            policy=policy,
+            dns=dns,
+            allow_private=True,
+            light_kdf=True,
+        )
+        home = folder / f"node{index}"
+        facts = init_node(home, plan, now=committee.genesis_s)
+        nodes.append(LocalNode(index, role, home, plan.listen, facts["seed"]))
+    return nodes
+
+
+def free_port(host: str) -> int:
+    """A TCP port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
