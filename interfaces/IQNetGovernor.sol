@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {IParameters} from "./IParameters.sol";
+import {IRewardVault} from "./IRewardVault.sol";
 import {IStakedVotes} from "./IStakedVotes.sol";
 
 /// @title What the governor adds to OpenZeppelin's
@@ -18,7 +19,7 @@ interface IQNetGovernor {
     /// @notice Votes of bonded tokens.
     function hub() external view returns (IStakedVotes);
     /// @notice Pool whose tokens count for no quorum.
-    function vault() external view returns (address);
+    function vault() external view returns (IRewardVault);
     /// @notice Source of delays, threshold and quorum.
     function parameters() external view returns (IParameters);
     /// @notice Last proposal of an account; 0 if there was none.

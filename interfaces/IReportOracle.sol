@@ -110,6 +110,7 @@ interface IReportOracle is IOwned {
     function markSkipped(uint32 epoch) external;
 
     /// @notice The latest report of an epoch, its hash, when it came, and its status.
+    /// @dev `prevReportHash` of a disabled report is left empty: its predecessor may have been reported anew.
     function report(uint32 epoch)
         external
         view

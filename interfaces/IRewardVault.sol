@@ -6,8 +6,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 /// @title The pool rewards are paid from
 /// @notice Holds tokens sent to it; promises an amount to each epoch, keeps of it what the final report earned,
 /// and pays no more than that. No owner, no other way out.
-/// @dev It delegates its votes to itself, so that the governor can read its past balance and leave it out of quorums.
-/// It has no function to vote with.
+/// @dev Its tokens vote nowhere; the governor leaves them out of quorums by `balanceAt`.
 interface IRewardVault {
     /// @notice An epoch was promised an amount.
     event EpochFunded(uint32 indexed epoch, uint256 amount, uint256 totalFunded);
@@ -26,6 +25,8 @@ interface IRewardVault {
     error ExceedsFunded(uint32 epoch, uint256 earned, uint256 funded);
     /// @notice More was asked for than is earned and unpaid.
     error Overdraw(uint256 requested, uint256 available);
+    /// @notice The moment asked for is not over yet.
+    error FutureLookup(uint256 timepoint, uint48 clock);
     /// @notice A link to another contract was left empty at construction.
     error EmptyLink();
 
@@ -43,6 +44,9 @@ interface IRewardVault {
     function totalPaid() external view returns (uint256);
     /// @notice Balance that is neither promised nor earned.
     function unpromised() external view returns (uint256);
+
+    /// @notice Balance when the last epoch before a past moment was started, in wei; 0 before the first.
+    function balanceAt(uint256 timepoint) external view returns (uint256);
 
     /// @notice Promise an amount to an epoch, cut down to what is unpromised. Only Epochs.
     /// @return granted The amount promised.

@@ -15,6 +15,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IParameters} from "../../interfaces/IParameters.sol";
 import {IQNetGovernor} from "../../interfaces/IQNetGovernor.sol";
+import {IRewardVault} from "../../interfaces/IRewardVault.sol";
 import {IStakedVotes} from "../../interfaces/IStakedVotes.sol";
 import {ParameterKeys} from "../libraries/ParameterKeys.sol";
 
@@ -34,7 +35,7 @@ contract QNetGovernor is
     /// @inheritdoc IQNetGovernor
     IStakedVotes public immutable override hub;
     /// @inheritdoc IQNetGovernor
-    address public immutable override vault;
+    IRewardVault public immutable override vault;
     /// @inheritdoc IQNetGovernor
     IParameters public immutable override parameters;
 
@@ -44,7 +45,7 @@ contract QNetGovernor is
     constructor(
         IVotes token_,
         IStakedVotes hub_,
-        address vault_,
+        IRewardVault vault_,
         TimelockController timelock_,
         IParameters parameters_
     ) Governor("QNet") GovernorVotes(token_) GovernorTimelockControl(timelock_) GovernorPreventLateQuorum(0) {
@@ -81,7 +82,7 @@ contract QNetGovernor is
 
     /// @notice Votes for and abstaining that a proposal needs: a share of the supply outside the vault.
     function quorum(uint256 timepoint) public view override returns (uint256) {
-        uint256 base = token().getPastTotalSupply(timepoint) - token().getPastVotes(vault, timepoint);
+        uint256 base = token().getPastTotalSupply(timepoint) - vault.balanceAt(timepoint);
         return Math.mulDiv(base, quorumNumerator(timepoint), PPM);
     }
 

@@ -5,6 +5,7 @@ import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.s
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ICommittee} from "../../interfaces/ICommittee.sol";
 import {IEpochs} from "../../interfaces/IEpochs.sol";
 import {IParameters} from "../../interfaces/IParameters.sol";
@@ -15,14 +16,19 @@ import {ParameterKeys} from "../libraries/ParameterKeys.sol";
 /// @title Implementation of IReportOracle
 /// @dev Documented in IReportOracle.
 contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, EIP712 {
-    /// @dev Parameter hash and predecessor stand in Epochs and in the predecessor's entry; both are kept here all the
-    /// same, so that a disabled report stays readable as it was signed.
+    /// @dev What stands elsewhere is not stored again: the epoch is the key, its parameter hash is in Epochs, the hash
+    /// of the predecessor in the predecessor's entry.
     struct Entry {
-        EpochReport data;
         bytes32 hash;
-        uint64 submittedAt;
-        uint64 disabledAt;
+        bytes32 nodesRoot;
+        bytes32 evidenceRoot;
+        bytes32 auditRoot;
+        bytes32 dataHash;
+        uint96 totalReward;
+        uint32 nodeCount;
         uint32 previousPlusOne;
+        uint40 submittedAt;
+        uint40 disabledAt;
         Status status;
     }
 
@@ -72,10 +78,15 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         _checkBody(r);
 
         bytes32 digest = reportDigest(r);
-        entry.data = r;
         entry.hash = digest;
-        entry.submittedAt = uint64(block.timestamp);
+        entry.nodesRoot = r.nodesRoot;
+        entry.evidenceRoot = r.evidenceRoot;
+        entry.auditRoot = r.auditRoot;
+        entry.dataHash = r.dataHash;
+        entry.totalReward = SafeCast.toUint96(r.totalReward);
+        entry.nodeCount = r.nodeCount;
         entry.previousPlusOne = store.lastPlusOne;
+        entry.submittedAt = uint40(block.timestamp);
         entry.status = Status.Submitted;
         store.next = r.epoch + 1;
         store.lastPlusOne = r.epoch + 1;
@@ -98,7 +109,7 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         entry.status = Status.Final;
         --store.unfinished;
         emit ReportFinalized(epoch, entry.hash);
-        epochs.closeEpoch(epoch, entry.data.totalReward);
+        epochs.closeEpoch(epoch, entry.totalReward);
     }
 
     /// @inheritdoc IReportOracle
@@ -110,7 +121,7 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         while (cursor > epoch) {
             Entry storage entry = store.entries[cursor - 1];
             entry.status = Status.Disabled;
-            entry.disabledAt = uint64(block.timestamp);
+            entry.disabledAt = uint40(block.timestamp);
             --store.unfinished;
             emit ReportDisabled(cursor - 1, entry.hash);
             cursor = entry.previousPlusOne;
@@ -139,8 +150,21 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         override
         returns (EpochReport memory r, bytes32 hash, uint64 submittedAt, Status status)
     {
-        Entry storage entry = _store().entries[epoch];
-        return (entry.data, entry.hash, entry.submittedAt, entry.status);
+        Store storage store = _store();
+        Entry storage entry = store.entries[epoch];
+        status = entry.status;
+        if (status == Status.None) return (r, bytes32(0), 0, status);
+        r.epoch = epoch;
+        (r.paramsHash,,,,) = epochs.epochInfo(epoch);
+        r.nodesRoot = entry.nodesRoot;
+        r.evidenceRoot = entry.evidenceRoot;
+        r.auditRoot = entry.auditRoot;
+        r.totalReward = entry.totalReward;
+        r.nodeCount = entry.nodeCount;
+        r.dataHash = entry.dataHash;
+        uint32 previous = entry.previousPlusOne;
+        if (previous != 0 && status != Status.Disabled) r.prevReportHash = store.entries[previous - 1].hash;
+        return (r, entry.hash, entry.submittedAt, status);
     }
 
     /// @inheritdoc IReportOracle
@@ -150,7 +174,7 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
 
     /// @inheritdoc IReportOracle
     function nodesRoot(uint32 epoch) external view override returns (bytes32) {
-        return _store().entries[epoch].data.nodesRoot;
+        return _store().entries[epoch].nodesRoot;
     }
 
     /// @inheritdoc IReportOracle

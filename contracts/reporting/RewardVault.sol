@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IVotes} from "@openzeppelin/contracts/governance/utils/IVotes.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
+import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 import {IRewardVault} from "../../interfaces/IRewardVault.sol";
 
 /// @title Implementation of IRewardVault
 /// @dev Documented in IRewardVault.
 contract RewardVault is IRewardVault, ReentrancyGuardTransient {
+    using Checkpoints for Checkpoints.Trace208;
     using SafeERC20 for IERC20;
 
     enum Promise {
@@ -36,13 +39,13 @@ contract RewardVault is IRewardVault, ReentrancyGuardTransient {
     mapping(uint32 epoch => uint256) public override fundedOf;
 
     mapping(uint32 epoch => Promise) private _promises;
+    Checkpoints.Trace208 private _balances;
 
     constructor(IERC20 token_, address epochs_, address hub_) {
         if (epochs_ == address(0) || hub_ == address(0)) revert EmptyLink();
         token = token_;
         epochs = epochs_;
         hub = hub_;
-        IVotes(address(token_)).delegate(address(this));
     }
 
     modifier onlyFrom(address expected) {
@@ -57,6 +60,7 @@ contract RewardVault is IRewardVault, ReentrancyGuardTransient {
         _promises[epoch] = Promise.Open;
         fundedOf[epoch] = granted;
         totalFunded += granted;
+        _balances.push(Time.timestamp(), SafeCast.toUint208(token.balanceOf(address(this))));
         emit EpochFunded(epoch, granted, totalFunded);
     }
 
@@ -79,6 +83,13 @@ contract RewardVault is IRewardVault, ReentrancyGuardTransient {
         totalPaid += amount;
         emit RewardPulled(to, amount, totalPaid);
         token.safeTransfer(to, amount);
+    }
+
+    /// @inheritdoc IRewardVault
+    function balanceAt(uint256 timepoint) external view override returns (uint256) {
+        uint48 clock = Time.timestamp();
+        if (timepoint >= clock) revert FutureLookup(timepoint, clock);
+        return _balances.upperLookupRecent(uint48(timepoint));
     }
 
     /// @inheritdoc IRewardVault

@@ -26,13 +26,14 @@ contract StakeHub is IStakeHub, Initializable, UUPSUpgradeable, Owned, StakedVot
     using Checkpoints for Checkpoints.Trace208;
     using SafeERC20 for IERC20;
 
+    /// @dev Sums in wei stay far below 2^112, as the whole supply does; larger ones are refused.
     struct Stake {
         Checkpoints.Trace208 bond;
-        uint256 settledOperator;
-        uint256 settledPool;
-        uint256 owed;
-        uint256 pooled;
+        uint112 settledOperator;
+        uint112 settledPool;
         uint32 settledThrough;
+        uint128 owed;
+        uint128 pooled;
     }
 
     struct Ticket {
@@ -153,11 +154,11 @@ contract StakeHub is IStakeHub, Initializable, UUPSUpgradeable, Owned, StakedVot
         uint256 forPool = _increase(index, stake.settledPool, leaf.cumPool);
         uint256 amount = forOperator + forPool;
         if (amount == 0) revert NothingToSettle(index, leaf.epoch);
-        stake.settledOperator = leaf.cumOperator;
-        stake.settledPool = leaf.cumPool;
-        stake.owed += forOperator;
-        stake.pooled += forPool;
+        stake.settledOperator = SafeCast.toUint112(leaf.cumOperator);
+        stake.settledPool = SafeCast.toUint112(leaf.cumPool);
         stake.settledThrough = leaf.epoch + 1;
+        stake.owed += uint128(forOperator);
+        stake.pooled += uint128(forPool);
         emit NodeSettled(index, leaf.epoch, amount, leaf.cumOperator);
         vault.pull(address(this), amount);
     }

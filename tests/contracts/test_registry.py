@@ -79,7 +79,9 @@ def test_proof_cannot_be_replayed(world, operator):
 def test_proof_for_another_node_or_registry_is_refused(world, operator):
     key = Account.create()
     with refused("BadProof"):
-        register_call(world, operator, "relay", key, world.key_proof(operator, bytes32("other"), key))
+        register_call(
+            world, operator, "relay", key, world.key_proof(operator, bytes32("other"), key)
+        )
     other_contract = world.sign(
         key,
         world.oracle,

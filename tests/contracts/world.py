@@ -206,7 +206,11 @@ class World:
 
     def key_proof(self, owner, node_id, key, deadline=NEVER):
         return self.sign(
-            key, self.registry, "KeyProof", KEY_PROOF, (owner.address, node_id, key.address, deadline)
+            key,
+            self.registry,
+            "KeyProof",
+            KEY_PROOF,
+            (owner.address, node_id, key.address, deadline),
         )
 
     def register(self, owner, name, role=RELAY, key=None):

@@ -1,0 +1,72 @@
+"""Proxies are set up once and upgraded by the timelock alone."""
+
+import pytest
+from brownie import Contract, accounts, web3
+from world import QNET, deployment, refused
+
+IMPLEMENTATION_SLOT = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382BBC
+
+
+def implementation_of(contract):
+    word = web3.eth.get_storage_at(contract.address, IMPLEMENTATION_SLOT)
+    return web3.to_checksum_address(bytes(word)[-20:])
+
+
+@pytest.fixture(params=["registry", "hub", "oracle"])
+def proxy(request, world):
+    return getattr(world, request.param)
+
+
+def test_nobody_initialises_again(world, proxy):
+    arguments = [accounts[9]] if proxy == world.registry else []
+    with refused("InvalidInitialization"):
+        proxy.initialize(*arguments, {"from": accounts[9]})
+    naked = Contract.from_abi("implementation", implementation_of(proxy), proxy.abi)
+    with refused("InvalidInitialization"):
+        naked.initialize(*arguments, {"from": accounts[9]})
+
+
+def test_only_the_timelock_upgrades(world, proxy):
+    target = implementation_of(world.hub)
+    with refused("NotOwner"):
+        proxy.upgradeToAndCall(target, b"", {"from": accounts[9]})
+
+
+def test_upgrade_keeps_state(world):
+    operator = world.operators[0]
+    index = world.bonded_node(operator, "relay")
+    compiled = deployment.artifact("StakeHub")
+    factory = web3.eth.contract(abi=compiled["abi"], bytecode=compiled["bytecode"])
+    links = [
+        world.timelock.address,
+        world.token.address,
+        world.parameters.address,
+        world.epochs.address,
+        world.registry.address,
+        world.oracle.address,
+        world.vault.address,
+    ]
+    data = factory.constructor(*links).data_in_transaction
+    fresh = accounts[9].transfer(data=data, silent=True).contract_address
+    with world.as_timelock() as timelock:
+        world.hub.upgradeToAndCall(fresh, b"", {"from": timelock})
+    assert implementation_of(world.hub) == fresh
+    assert world.hub.bondOf(index) == 100_000 * QNET == world.hub.getVotes(operator)
+
+
+def test_upgrade_to_something_else_is_refused(world):
+    with world.as_timelock() as timelock, refused("ERC1967InvalidImplementation"):
+        world.hub.upgradeToAndCall(world.token, b"", {"from": timelock})
+
+
+def test_every_link_leads_where_it_should(world):
+    assert world.epochs.registry() == world.registry == world.hub.registry()
+    assert world.epochs.oracle() == world.oracle == world.hub.oracle()
+    assert world.epochs.vault() == world.vault == world.hub.vault() == world.governor.vault()
+    assert world.registry.hub() == world.hub == world.vault.hub() == world.governor.hub()
+    assert world.vault.epochs() == world.epochs == world.oracle.epochs()
+    assert world.oracle.committee() == world.committee
+    assert world.governor.timelock() == world.timelock == world.registry.slasher()
+    owned = ["parameters", "epochs", "committee", "registry", "hub", "oracle", "versions"]
+    for name in owned:
+        assert getattr(world, name).owner() == world.timelock
