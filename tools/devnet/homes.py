@@ -11,9 +11,8 @@ from qnet.chain.contracts import Contracts
 from qnet.files import write_atomic
 from tools.devnet.config import DevnetConfig
 from tools.devnet.network import Network
-from tools.devnet.topology import MemberPlan, NodePlan, Role
+from tools.devnet.topology import MemberPlan
 
-EXIT_POLICY = "open"
 TOKEN_BYTES = 32
 
 
@@ -38,31 +37,6 @@ def _value(value: Any) -> str:
 def chain_section(config: DevnetConfig) -> dict[str, Any]:
     """Where the contracts are."""
     return {"rpc": config.rpc, "deployment": config.deployment}
-
-
-def write_node(network: Network, node: NodePlan) -> Path:
-    """Write `node.toml` into the home that holds the node's keys."""
-    config = network.config
-    home = config.home / node.name
-    sections: dict[str, dict[str, Any]] = {
-        "node": {
-            "role": node.role.name.lower(),
-            "listen": node.listen,
-            "sni": node.sni,
-            "family": node.operator,
-        },
-        "chain": chain_section(config),
-        "ledger": {"members": member_urls(network)},
-        "keys": {"passphrase_file": config.passphrase_file},
-    }
-    if node.role is Role.EXIT:
-        sections["exit"] = {
-            "policy": EXIT_POLICY,
-            "dns": f"127.0.0.1:{config.dns_port}",
-            "allow_private": True,
-        }
-    write_atomic(home / "node.toml", toml(sections))
-    return home
 
 
 def write_member(network: Network, member: MemberPlan) -> Path:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from governance.registration import load_node_keys, registration
-from node.keys import create_keys
+from node.setup import NodePlan as Answers
+from node.setup import init_node
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
 from qnet.chain.deployment import Deployment
@@ -14,13 +15,12 @@ from qnet.chain.sender import KeySigner, Sender
 from qnet.chain.staking import NodeState
 from qnet.chain.staking import Role as RegistryRole
 from qnet.units import WEI_PER_QNET
-from qnet.wallet.keystore import LIGHT
-from tools.devnet.config import NODE_PORT
 from tools.devnet.errors import StageError
 from tools.devnet.network import Network
 from tools.devnet.state import NodeRecord
 from tools.devnet.topology import NodePlan, Role
 
+EXIT_POLICY = "open"
 LEAST_BOND_QNET = 4000
 BOND_STEP_QNET = 500
 MOST_BOND_QNET = 12_000
@@ -49,12 +49,27 @@ async def register_operators(network: Network) -> None:
 
 
 def _make_home(network: Network, node: NodePlan) -> NodeRecord:
-    home = network.config.home / node.name
-    keys = create_keys(home, network.passphrase, sni=node.sni, now=int(time.time()), cost=LIGHT)
+    """Make a node's keys and `node.toml`, as `qnet node init` does."""
+    config = network.config
+    home = config.home / node.name
+    is_exit = node.role is Role.EXIT
+    answers = Answers(
+        role=node.role.name.lower(),
+        listen=node.listen,
+        sni=node.sni,
+        passphrase_file=config.passphrase_file,
+        family=node.operator,
+        rpc=config.rpc,
+        deployment=config.deployment,
+        members=tuple(member.url for member in network.topology.members),
+        policy=EXIT_POLICY if is_exit else "",
+        dns=f"127.0.0.1:{config.dns_port}" if is_exit else "",
+        allow_private=is_exit,
+        light_kdf=True,
+    )
+    made = init_node(home, answers, now=int(time.time()))
     if node.role is Role.ENTRY:
-        public = keys.identity.public
-        address = keys.service.seed_address(public, node.host, NODE_PORT, node.sni)
-        network.seeds.append(address.format())
+        network.seeds.append(made["seed"])
     return NodeRecord(
         name=node.name,
         number=node.number,

@@ -67,14 +67,10 @@ async def start_nodes(network: Network) -> None:
         async with ChainClient.connect(network.config.rpc) as client:
             contracts = await Contracts.open(client, Deployment.load(network.config.deployment))
             await homes.write_bundle(network, contracts, network.seeds)
-        specs = [
-            network.qnet(
-                node.name,
-                *("node", "run", "--home", str(homes.write_node(network, node))),
-                ready_timeout_s=NODE_READY_S,
-            )
-            for node in network.topology.nodes
-        ]
+        specs = []
+        for node in network.state.nodes:
+            words = ("node", "run", "--home", node.home)
+            specs.append(network.qnet(node.name, *words, ready_timeout_s=NODE_READY_S))
         _start_together(network, specs)
     with network.progress.stage("consensus"):
         consensus = await await_consensus(network)
@@ -155,7 +151,8 @@ async def start_client(network: Network) -> None:
     """Start `qnet client up`."""
     with network.progress.stage("client"):
         home: Path = homes.write_client(network)
-        words = ("client", "up", "--home", str(home))
+        options = ("--foreground", "--timeout", str(CLIENT_READY_S))
+        words = ("client", "up", "--home", str(home), *options)
         network.start(network.qnet("client", *words, ready_timeout_s=CLIENT_READY_S))
         network.progress.note(f"socks5h://127.0.0.1:{network.config.socks_port}")
     network.record(stage="client")

@@ -12,8 +12,12 @@ from qnet.errors import QnetError
 from tools.devnet.config import DevnetConfig, free_home, state_root
 from tools.devnet.demo.bonds import show_bonds
 from tools.devnet.demo.context import Demo
+from tools.devnet.demo.earnings import show_earnings
+from tools.devnet.demo.files import keep_traffic_flowing, show_transfer, web_site
 from tools.devnet.demo.journal import Journal
+from tools.devnet.demo.streams import show_obedience
 from tools.devnet.demo.vote import change_a_parameter
+from tools.devnet.demo.watch import show_keys, watching
 from tools.devnet.processes import stop_all
 from tools.devnet.progress import Progress
 from tools.devnet.state import load
@@ -31,7 +35,18 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
         )
     demo = Demo(state, journal)
     await show_bonds(demo)
-    await change_a_parameter(demo)
+    if until == "chain":
+        await change_a_parameter(demo)
+        return
+    async with watching(demo) as watch, web_site(demo) as site:
+        await show_transfer(demo, site, watch)
+        async with asyncio.TaskGroup() as group:
+            traffic = group.create_task(keep_traffic_flowing(demo, site))
+            await change_a_parameter(demo)
+            await show_obedience(demo)
+            await show_keys(demo, watch)
+            traffic.cancel()
+        await show_earnings(demo)
 
 
 @click.command()

@@ -26,10 +26,12 @@ class Demo:
     Attributes:
         state: the network it runs on.
         journal: what was verified so far.
+        first_traffic_s: unix time of the first download.
     """
 
     state: State
     journal: Journal
+    first_traffic_s: float = 0.0
 
     @property
     def config(self) -> DevnetConfig:
