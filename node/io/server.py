@@ -82,6 +82,7 @@ class LinkServer:
         self._max_links = max_links
         self._max_visitors = max_visitors
         self._server: asyncio.Server | None = None
+        self._closing = False
         self.replace_keys(keys)
 
     def replace_keys(self, keys: ServerKeys) -> None:
@@ -107,7 +108,7 @@ class LinkServer:
     def admit_connection(self, link: "AcceptedLink") -> bool:
         """Count a new connection; False drops it."""
         self.stats.accepted += 1
-        if len(self.links) >= self._max_links:
+        if len(self.links) >= self._max_links or self._closing:
             self.stats.refused_links += 1
             return False
         if self.visitors >= self._max_visitors:
@@ -119,6 +120,7 @@ class LinkServer:
 
     async def close(self) -> None:
         """Stop to accept and close all links."""
+        self._closing = True
         if self._server is not None:
             self._server.close()
         leaving = [link for link in self.links if link.is_connected]
@@ -143,17 +145,15 @@ class AcceptedLink(Link):
         self._server = server
         self._keys = server.keys
         self._gate = server.gate
-        self._counted = False
         self._visiting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Drop the connection at once if there are too many."""
         if not self._server.admit_connection(self):
-            self._transport = None
             self._end(CloseReason.RESOURCES)
             transport.close()
             return
-        self._counted = self._visiting = True
+        self._visiting = True
         super().connection_made(transport)
 
     def _make_core(self) -> LinkCore:
@@ -181,10 +181,13 @@ class AcceptedLink(Link):
             self._visiting = False
             self._server.visitors -= 1
 
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The socket is gone, and only now does it no longer count."""
+        super().connection_lost(_exc)
+        self._server.links.discard(self)
+
     def _ended(self, _reason: CloseReason) -> None:
         self._stop_visiting()
-        if self._counted:
-            self._server.links.discard(self)
 
 
 async def serve(

@@ -56,6 +56,26 @@ def test_a_bare_hello():
     assert decode_client_hello(data).ja4() == "t12i010000_" + "0f2cb44170f4_" + "0" * 12
 
 
+def extended(extensions):
+    body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00"
+    body += len(extensions).to_bytes(2, "big") + extensions
+    handshake = b"\x01" + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x01" + len(handshake).to_bytes(2, "big") + handshake
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        b"\x00\x10\x00\x03\x00\x01\x00",  # an empty ALPN name
+        b"\x00\x0d\x00\x03\x00\x01\x04",  # half a signature algorithm
+        b"\x00\x10\x00\x04\x00\x01\x00\x00",  # bytes behind the list
+    ],
+)
+def test_malformed_extensions_are_refused(extension):
+    with pytest.raises(DecodeError):
+        decode_client_hello(extended(extension))
+
+
 @given(st.binary(max_size=300))
 def test_never_crashes_on_garbage(data):
     for start in (b"", b"\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03"):

@@ -243,6 +243,14 @@ def test_garbage_in_place_of_http_never_opens(data):
     assert events[0].reason is CloseReason.NOT_ADMITTED
 
 
+def test_a_visitor_who_breaks_http_is_answered_and_hung_up_on():
+    pair = Pair()
+    pair.server.data_to_send(pair.now)
+    events = pair.server.receive(b"\x00" * 24 + bytes(9), pair.now)
+    assert [event.reason for event in events] == [CloseReason.DONE]
+    assert pair.server.stage is LinkStage.CLOSED
+
+
 def test_close_is_told_to_the_peer():
     pair = Pair().pump()
     pair.client.send_cells(cells(1))

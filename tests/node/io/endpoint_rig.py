@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import secrets
+from typing import ClassVar
 
 from node.htx.address import HtxAddress
 from node.htx.keys import ServerKeys
@@ -45,7 +46,10 @@ def address_of(keys, port, **changes):
 class Recorder:
     """A handler that keeps everything and wakes whoever waits for it."""
 
+    everyone: ClassVar[list] = []
+
     def __init__(self):
+        self.everyone.append(self)
         self.links = []
         self.cells = []
         self.records = []
@@ -94,3 +98,19 @@ async def start_server(handler=None, keys=None, parameters=PARAMETERS, **options
         **options,
     )
     return server, keys, handler
+
+
+async def close_all():
+    """Close every link of every recorder and wait until the sockets are gone."""
+    for recorder in Recorder.everyone:
+        for link in recorder.links:
+            link.close()
+            await link.wait_gone()
+    Recorder.everyone.clear()
+
+
+async def condition(check, seconds=10):
+    """Wait for what no handler is told about."""
+    async with asyncio.timeout(seconds):
+        while not check():  # noqa: ASYNC110 -- there is no event for it
+            await asyncio.sleep(0.005)

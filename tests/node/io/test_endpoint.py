@@ -1,28 +1,314 @@
 """Links over real sockets on loopback."""
 
+import asyncio
 import secrets
 
-from node.htx.events import CloseReason
+import pytest
+import uvloop
+
+from node.errors import LinkError
+from node.htx.clienthello import decode_client_hello
+from node.htx.events import CLIENT, CloseReason, Role
+from node.htx.keys import LocalIdentity
 from node.htx.record import CELL_BYTES, RecordType
 from node.io.endpoint import dial
-from tests.node.io.endpoint_rig import PARAMETERS, Recorder, address_of, start_server
+from node.io.tls import default_template
+from qnet.crypto.kdf import node_id_of
+from qnet.crypto.keys import DhKey
+from qnet.errors import LocalProtocolError
+from tests.node.io.endpoint_rig import (
+    PARAMETERS,
+    Recorder,
+    address_of,
+    close_all,
+    condition,
+    fresh_keys,
+    start_server,
+)
 
 
-async def test_cells_and_records_both_ways():
+@pytest.fixture(autouse=True)
+async def no_leftovers():
+    yield
+    await close_all()
+
+
+def cells(count):
+    return [secrets.token_bytes(CELL_BYTES) for _ in range(count)]
+
+
+async def connect(server, keys, handler=None, **options):
+    changes = options.pop("changes", {})
+    options = {"identity": None, "parameters": PARAMETERS} | options
+    address = address_of(keys, server.port, **changes)
+    return await dial(address, handler=handler or Recorder(), **options)
+
+
+async def exchange():
     server, keys, accepted = await start_server()
     dialled = Recorder()
-    link = await dial(
-        address_of(keys, server.port), identity=None, handler=dialled, parameters=PARAMETERS
-    )
-    up = [secrets.token_bytes(CELL_BYTES) for _ in range(300)]
+    link = await connect(server, keys, dialled)
+    assert dialled.links == [link]
+    assert link.outgoing
+    assert link.peer.node_id == node_id_of(bytes(32))
+    up = cells(300)
     link.send_cells(up)
+    assert link.queued_bytes >= 300 * CELL_BYTES
     link.send_record(RecordType.CREDIT, b"12345678")
     await accepted.until(lambda: accepted.records)
     assert accepted.cells == up
     assert accepted.records == [(RecordType.CREDIT, b"12345678")]
-    accepted.links[0].send_cells(up[:5])
+    (peer,) = accepted.links
+    assert peer.peer == CLIENT
+    assert not peer.outgoing
+    peer.send_cells(up[:5])
     await dialled.until(lambda: len(dialled.cells) == 5)
+    assert (link.stats.cells_sent, link.stats.cells_received) == (300, 5)
+    link.close()
     link.close()
     await accepted.until(lambda: accepted.closed)
-    assert accepted.closed == [CloseReason.DONE]
+    assert accepted.closed == dialled.closed == [CloseReason.DONE]
+    assert link.is_closed
+    with pytest.raises(LocalProtocolError):
+        link.send_cells(up)
+    link.flush()
+    await server.close()
+    await close_all()
+    assert not server.links
+    assert server.visitors == 0
+
+
+async def test_cells_and_records_both_ways():
+    await exchange()
+
+
+def test_the_same_on_uvloop():
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(exchange())
+
+
+async def test_a_node_dials_with_its_link_key():
+    identity = LocalIdentity(Role.EXIT, secrets.token_bytes(32), DhKey(secrets.token_bytes(32)))
+    known = {identity.node_id: [identity.link_key.public]}
+    server, keys, accepted = await start_server(link_keys_of=lambda node: known.get(node, ()))
+    await connect(server, keys, identity=identity, role=Role.ENTRY)
+    await accepted.until(lambda: accepted.links)
+    assert accepted.links[0].peer.node_id == identity.node_id
+    known.clear()
+    await rejected(server, keys, identity=identity, after_opening=True)
+    await server.close()
+
+
+async def rejected(server, keys, *, after_opening=False, **options):
+    """Dial and expect that no link comes about; return the reason the dialler saw."""
+    handler = Recorder()
+    before = server.stats.opened
+    reason = None
+    try:
+        await connect(server, keys, handler, **options)
+    except LinkError as error:
+        reason = error.reason
+        assert not handler.links
+    else:
+        # XK's third message carries who we are: its refusal comes after we are open
+        assert after_opening
+        await handler.until(lambda: handler.closed)
+    assert server.stats.opened == before
+    return reason
+
+
+async def test_wrong_keys_open_nothing():
+    server, keys, accepted = await start_server()
+    other = DhKey(secrets.token_bytes(32)).public
+    assert await rejected(server, keys, changes={"spki": bytes(32)}) is CloseReason.PIN
+    for changes in ({"ticket_key": other}, {"ticket_id": bytes(8)}):
+        assert await rejected(server, keys, changes=changes) is CloseReason.NOT_ADMITTED
+    assert await rejected(server, keys, changes={"link_key": other}) is CloseReason.LOST
+    assert not accepted.links
+    await connect(server, keys)
+    await server.close()
+
+
+async def test_a_wrong_certificate_key_gets_no_ticket():
+    seen = bytearray()
+
+    async def watch(reader, writer):
+        # pass everything on to a node with another certificate, and keep what the client sent
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+        async def copy(source, sink, keep):
+            while data := await source.read(65_536):
+                if keep:
+                    seen.extend(data)
+                sink.write(data)
+            sink.close()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(copy(reader, up_writer, keep=True))
+            group.create_task(copy(up_reader, writer, keep=False))
+
+    server, _, _ = await start_server()
+    relay = await asyncio.start_server(watch, "127.0.0.1", 0)
+    port = relay.sockets[0].getsockname()[1]
+    keys = fresh_keys()
+    with pytest.raises(LinkError) as caught:
+        await dial(address_of(keys, port), identity=None, handler=Recorder(), parameters=PARAMETERS)
+    assert caught.value.reason is CloseReason.PIN
+    hello = 5 + int.from_bytes(seen[3:5], "big")
+    assert len(seen) - hello < 200  # change cipher spec, Finished, close_notify: no request
+    relay.close()
+    await server.close()
+    await relay.wait_closed()
+
+
+async def test_the_hello_on_the_wire_is_the_templates():
+    hellos = []
+
+    async def catch(reader, writer):
+        data = await reader.readexactly(5)
+        hellos.append(data + await reader.readexactly(int.from_bytes(data[3:5], "big")))
+        writer.close()
+
+    listener = await asyncio.start_server(catch, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    keys = fresh_keys()
+    for _ in range(5):
+        with pytest.raises(LinkError):
+            await dial(
+                address_of(keys, port), identity=None, handler=Recorder(), parameters=PARAMETERS
+            )
+    decoded = [decode_client_hello(hello) for hello in hellos]
+    assert {hello.ja4() for hello in decoded} == {default_template().ja4}
+    assert all(hello.has_server_name for hello in decoded)
+    assert {hello.alpn for hello in decoded} == {(b"h2", b"http/1.1")}
+    listener.close()
+    await listener.wait_closed()
+
+
+async def test_dialling_has_a_deadline():
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    keys = fresh_keys()
+    with pytest.raises(LinkError) as caught:
+        await dial(
+            address_of(keys, port),
+            identity=None,
+            handler=Recorder(),
+            parameters=PARAMETERS,
+            timeout_s=0.2,
+        )
+    assert caught.value.reason is CloseReason.TIMEOUT
+    listener.close()
+    await listener.wait_closed()
+    with pytest.raises(LinkError) as caught:
+        await dial(address_of(keys, port), identity=None, handler=Recorder(), parameters=PARAMETERS)
+    assert caught.value.reason is CloseReason.LOST
+
+
+async def test_a_cancelled_dial_leaves_nothing():
+    server, keys, _ = await start_server()
+    task = asyncio.create_task(connect(server, keys))
+    await condition(lambda: server.stats.accepted)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await server.close()
+
+
+async def test_a_lost_connection_is_told():
+    server, keys, accepted = await start_server()
+    handler = Recorder()
+    link = await connect(server, keys, handler)
+    await accepted.until(lambda: accepted.links)
+    link._transport.abort()
+    await accepted.until(lambda: accepted.closed)
+    await handler.until(lambda: handler.closed)
+    assert accepted.closed == handler.closed == [CloseReason.LOST]
+    await server.close()
+
+
+async def test_links_replace_their_keys_during_traffic():
+    parameters = PARAMETERS.with_value("link_rekey_records", 1 << 10)
+    server, keys, accepted = await start_server(parameters=parameters)
+    handler = Recorder()
+    link = await connect(server, keys, handler, parameters=parameters)
+    await accepted.until(lambda: accepted.links)
+    peer = accepted.links[0]
+    batch = cells(70)
+    for _ in range(150):
+        link.send_cells(batch)
+        peer.send_cells(batch)
+        await asyncio.sleep(0)
+    await accepted.until(lambda: len(accepted.cells) == 150 * 70)
+    await handler.until(lambda: len(handler.cells) == 150 * 70)
+    assert accepted.cells == handler.cells == batch * 150
+    assert link.stats.rekeys == peer.stats.rekeys >= 1
+    await server.close()
+
+
+async def test_cover_follows_traffic():
+    parameters = PARAMETERS.with_value("cover_min_ms", 10).with_value("cover_max_ms", 20)
+    server, keys, accepted = await start_server(parameters=parameters)
+    link = await connect(server, keys, parameters=parameters)
+    link.send_cells(cells(1))
+    await condition(lambda: accepted.links and accepted.links[0].stats.records_received == 2)
+    assert link.stats.padding_sent == 1
+    await server.close()
+
+
+async def test_a_slow_reader_is_dropped_at_the_cap():
+    parameters = PARAMETERS.with_value("link_queue_bytes", 1 << 20)
+    server, keys, accepted = await start_server()
+    handler = Recorder()
+    link = await connect(server, keys, handler, parameters=parameters)
+    await accepted.until(lambda: accepted.links)
+    accepted.links[0]._transport.pause_reading()
+    batch = cells(70)
+    while not link.is_closed:
+        assert link.queued_bytes < 32 << 20
+        link.send_cells(batch)
+        link.flush()
+    assert handler.closed == [CloseReason.SLOW_READER]
+    assert not link.is_writable
+    await server.close()
+
+
+async def test_writability_comes_back():
+    server, keys, accepted = await start_server()
+    handler = Recorder()
+    link = await connect(server, keys, handler)
+    await accepted.until(lambda: accepted.links)
+    accepted.links[0]._transport.pause_reading()
+    batch = cells(70)
+    while link.is_writable:
+        link.send_cells(batch)
+        link.flush()
+    accepted.links[0]._transport.resume_reading()
+    await handler.until(lambda: handler.writable)
+    assert link.is_writable
+    await server.close()
+
+
+async def test_an_altered_byte_under_tls_ends_the_link():
+    server, keys, accepted = await start_server()
+    link = await connect(server, keys)
+    await accepted.until(lambda: accepted.links)
+    link._tls.write(b"\x00\x00\xfc\x06" + bytes(252))
+    link._transport.write(link._tls.output())
+    await accepted.until(lambda: accepted.closed)
+    assert accepted.closed == [CloseReason.CRYPTO]
+    await server.close()
+
+
+async def test_broken_tls_ends_the_link():
+    server, keys, accepted = await start_server()
+    link = await connect(server, keys)
+    await accepted.until(lambda: accepted.links)
+    link._transport.write(b"\x17\x03\x03\x00\x20" + bytes(32))
+    await accepted.until(lambda: accepted.closed)
+    assert accepted.closed == [CloseReason.LOST]
     await server.close()
