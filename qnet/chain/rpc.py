@@ -57,22 +57,34 @@ class BoundedProvider(AsyncJSONBaseProvider):
         Raises:
             ChainUnreachableError: no answer in time, too long, or not JSON-RPC.
         """
-        if self._session is None:
-            raise ChainUnreachableError("the chain client is closed")
         body = self.encode_rpc_request(method, params)
-        headers = {"Content-Type": "application/json"}
         try:
-            async with self._session.post(self.url, data=body, headers=headers) as response:
-                answer = await self._read(response)
+            status, answer = await self._exchange(body, may_repeat=method.startswith("eth_"))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
         try:
             decoded = json.loads(answer)
         except (ValueError, RecursionError) as error:
-            raise self._unreachable(f"HTTP {response.status} without JSON") from error
+            raise self._unreachable(f"HTTP {status} without JSON") from error
         if not isinstance(decoded, dict) or not ({"result", "error"} & decoded.keys()):
-            raise self._unreachable(f"HTTP {response.status} is no JSON-RPC answer")
+            raise self._unreachable(f"HTTP {status} is no JSON-RPC answer")
         return decoded  # type: ignore[return-value]  # checked: an object with result or error
+
+    async def _exchange(self, body: bytes, *, may_repeat: bool) -> tuple[int, bytes]:
+        """Post once, and once more if the node had just closed the kept connection.
+
+        Every ``eth_`` method is harmless to repeat: a transaction has one hash.
+        """
+        if self._session is None:
+            raise ChainUnreachableError("the chain client is closed")
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._session.post(self.url, data=body, headers=headers) as response:
+                return response.status, await self._read(response)
+        except aiohttp.ServerDisconnectedError:
+            if not may_repeat:
+                raise
+        return await self._exchange(body, may_repeat=False)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks = bytearray()

@@ -17,6 +17,7 @@ from qnet.chain.confirmations import wait_final, wait_mined
 from qnet.chain.errors import ContractError, TransactionFailedError
 from qnet.chain.values import Call, Fees, TxReceipt
 from qnet.crypto.keys import ReceiptKey, keccak256
+from qnet.errors import ChainError
 
 DEFAULT_WAIT_S: Final = 60.0
 
@@ -122,7 +123,7 @@ class Sender:
     async def _refused_at_finality(self, call: Call) -> bool:
         try:
             await self._client.call(call, at="finalized", sender=self.address)
-        except ContractError:
+        except ChainError:  # a node that cannot tell must not hide the refusal
             return True
         return False
 

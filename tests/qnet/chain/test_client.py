@@ -5,6 +5,7 @@ from aiohttp import web
 
 from qnet.chain.client import ChainClient
 from qnet.chain.errors import (
+    ChainBusyError,
     ChainRestartedError,
     ChainUnreachableError,
     ContractError,
@@ -12,7 +13,7 @@ from qnet.chain.errors import (
     WrongChainError,
 )
 from qnet.chain.values import Call
-from qnet.crypto.keys import ReceiptKey
+from qnet.crypto.keys import ReceiptKey, keccak256
 from qnet.errors import ChainUnrecoverableError, FundsError
 
 pytestmark = pytest.mark.chain
@@ -146,3 +147,93 @@ async def test_a_silent_node_meets_the_deadline(serve):
     with pytest.raises(ChainUnreachableError):
         async with ChainClient.connect(await serve(handle), timeout_s=0.2):
             pass
+
+
+@pytest.fixture
+async def node_that_says(serve):
+    """A client of a node that answers the handshake and then reports one error."""
+
+    async def connect(message, *, drops=0):
+        left = drops
+
+        async def handle(request):
+            nonlocal left
+            asked = await request.json()
+            if asked["method"] == "eth_chainId":
+                return web.json_response({"jsonrpc": "2.0", "id": 1, "result": "0x1"})
+            if asked["params"][:1] == ["0x0"]:
+                return web.json_response({"jsonrpc": "2.0", "id": 1, "result": GENESIS})
+            if left:
+                left -= 1
+                request.transport.close()
+                return web.Response()
+            error = {"code": -32000, "message": message}
+            return web.json_response({"jsonrpc": "2.0", "id": 1, "error": error})
+
+        return await serve(handle)
+
+    return connect
+
+
+GENESIS = {
+    "number": "0x0",
+    "hash": "0x" + "11" * 32,
+    "parentHash": "0x" + "00" * 32,
+    "timestamp": "0x1",
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("replacement transaction underpriced", ChainBusyError),
+        ("max fee per gas less than block base fee: 1", ChainBusyError),
+        ("daily request limit exceeded", ChainBusyError),
+        ("nonce too low: next nonce 5", NonceSpentError),
+        ("insufficient funds for gas * price + value", FundsError),
+        ("something else", ChainUnrecoverableError),
+    ],
+)
+async def test_what_nodes_say_becomes_typed(node_that_says, message, expected):
+    async with ChainClient.connect(await node_that_says(message)) as client:
+        with pytest.raises(expected):
+            await client.broadcast(b"\1")
+        with pytest.raises(expected):
+            await client.estimate_gas(Call(SINK), SINK)
+        with pytest.raises(expected):
+            await client.call(Call(SINK))
+        with pytest.raises(expected):
+            await client.balance(SINK)
+        with pytest.raises(expected):
+            await client.tx_receipt(bytes(32))
+        with pytest.raises(expected):
+            await client.block(5)
+
+
+@pytest.mark.parametrize("message", ["already known", "ALREADY_EXISTS: already known"])
+async def test_a_transaction_the_node_knows_counts_as_sent(node_that_says, message):
+    async with ChainClient.connect(await node_that_says(message)) as client:
+        await client.broadcast(b"\1")
+
+
+async def test_a_connection_closed_meanwhile_is_opened_again(node_that_says):
+    url = await node_that_says("already known", drops=1)
+    async with ChainClient.connect(url) as client:
+        await client.broadcast(b"\1")
+    url = await node_that_says("already known", drops=2)
+    async with ChainClient.connect(url) as client:
+        with pytest.raises(ChainUnreachableError):
+            await client.broadcast(b"\1")
+
+
+async def test_a_closed_client_says_so(network):
+    async with ChainClient.connect(network.url) as client:
+        pass
+    with pytest.raises(ChainUnreachableError, match="closed"):
+        await client.block()
+
+
+async def test_storage_of_a_proxy_names_its_code(chain):
+    slot = int.from_bytes(keccak256(b"eip1967.proxy.implementation"), "big") - 1
+    word = await chain.client.storage(chain.contracts.registry.address, slot)
+    assert await chain.client.code(word[12:]) != b""
