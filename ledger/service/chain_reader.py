@@ -1,0 +1,205 @@
+"""What the ledger reads from the chain, always at finalized blocks."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from ledger.domain.directory import DirectoryView
+from ledger.domain.state import ChainSnapshot, NodeState, NodeView
+from ledger.errors import NotReadyError
+from qnet.chain.contracts import Contracts
+from qnet.chain.errors import ChainRestartedError
+from qnet.chain.staking import RegisteredNode
+from qnet.chain.values import Block
+from qnet.epochs import EpochClock
+from qnet.messages.assembly import Network, RegistryEntry
+from qnet.messages.consensus import CommitteeTrust
+from qnet.messages.descriptor import Role
+from qnet.parameters import NetworkParameters
+
+FIRST_VERSION: Final = "0.1.0"
+"""Least version until holders publish one."""
+PARALLEL_READS: Final = 8
+KEPT_KEYS: Final = 100_000
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """What never changes while the program runs."""
+
+    network: Network
+    oracle: bytes
+    trust: CommitteeTrust
+    clock: EpochClock
+
+
+class ChainReader:
+    """Reads registry, stakes and calendar.
+
+    Args:
+        contracts: of this network.
+    """
+
+    def __init__(self, contracts: Contracts) -> None:
+        self.contracts = contracts
+        self._turns = asyncio.Semaphore(PARALLEL_READS)
+        self._view: DirectoryView | None = None
+        self._keys: dict[tuple[int, int], bytes] = {}
+
+    async def facts(self) -> NetworkFacts:
+        """Read chain id, contracts, committee and calendar."""
+        contracts = self.contracts
+        members = await contracts.committee.members("finalized")
+        return NetworkFacts(
+            network=Network(
+                contracts.client.chain_id, contracts.committee.address, contracts.registry.address
+            ),
+            oracle=contracts.oracle.address,
+            trust=CommitteeTrust(
+                contracts.client.chain_id,
+                contracts.committee.address,
+                tuple(member.signer for member in members),
+                await contracts.committee.quorum("finalized"),
+            ),
+            clock=await contracts.epochs.clock(),
+        )
+
+    async def finalized(self) -> Block:
+        """The newest finalized block."""
+        return await self.contracts.client.block("finalized")
+
+    async def check_block(self, number: int, hash_: bytes) -> bool:
+        """Whether a block of this number and hash is final on our node.
+
+        Raises:
+            NotReadyError: our node has not come that far.
+        """
+        if (await self.finalized()).number < number:
+            raise NotReadyError(f"block {number} is not final here yet")
+        try:
+            return (await self.contracts.client.block(number)).hash == hash_
+        except ChainRestartedError:
+            return False
+
+    async def directory_view(self, block: Block) -> DirectoryView:
+        """Read registry, stakes and parameters at a block; the last one read is kept."""
+        kept = self._view
+        if kept is not None and (kept.block_number, kept.block_hash) == (block.number, block.hash):
+            return kept
+        contracts, at = self.contracts, block.number
+        epoch = await contracts.epochs.current_epoch(at)
+        nodes = await self._nodes(await contracts.registry.count(at), at)
+        keys = await self._all(
+            [contracts.registry.receipt_key_at(node.index, epoch, at) for node in nodes]
+        )
+        stakes = await self._all([contracts.hub.bond_of(node.index, at) for node in nodes])
+        view = DirectoryView(
+            block_number=block.number,
+            block_hash=block.hash,
+            parameters=await contracts.parameters.all(at),
+            report_hash=await contracts.oracle.last_report_hash(at),
+            min_version=await contracts.versions.minimum_version(epoch) or FIRST_VERSION,
+            registry={node.index: _entry(node, key) for node, key in zip(nodes, keys, strict=True)},
+            stakes_wei={node.index: stake for node, stake in zip(nodes, stakes, strict=True)},
+        )
+        self._view = view
+        return view
+
+    async def snapshot(
+        self, epoch: int, block: Block, *, clock: EpochClock, members: Sequence[bytes]
+    ) -> ChainSnapshot:
+        """Read everything a report rests on at a block (QN-REW-001).
+
+        Raises:
+            NotReadyError: the epoch is not started at that block, or not over.
+        """
+        contracts, at = self.contracts, block.number
+        start, end = clock.epoch_bounds(epoch)
+        info = await contracts.epochs.info(epoch, at)
+        if info.started_at_s == 0 or block.timestamp < end:
+            raise NotReadyError(f"epoch {epoch} is not started and over at block {at}")
+        nodes = await self._nodes(await contracts.epochs.node_count_of(epoch, at), at)
+        keys = await self._all(
+            [contracts.registry.receipt_key_at(node.index, epoch, at) for node in nodes]
+        )
+        first = await self._all([contracts.hub.bond_at(node.index, start) for node in nodes])
+        last = await self._all([contracts.hub.bond_at(node.index, end) for node in nodes])
+        return ChainSnapshot(
+            chain_id=contracts.client.chain_id,
+            oracle=contracts.oracle.address,
+            block_number=block.number,
+            block_hash=block.hash,
+            epoch=epoch,
+            params_hash=info.params_hash,
+            reveal=info.reveal,
+            budget_wei=info.budget_wei,
+            prev_report_hash=await contracts.oracle.last_report_hash(at),
+            members=tuple(members),
+            nodes=tuple(
+                NodeView(
+                    index=node.index,
+                    owner=node.owner,
+                    role=Role(int(node.role)),
+                    state=NodeState(int(node.state)),
+                    slot=node.has_slot,
+                    receipt_key=key,
+                    bond_start_wei=before,
+                    bond_end_wei=after,
+                )
+                for node, key, before, after in zip(nodes, keys, first, last, strict=True)
+            ),
+        )
+
+    async def receipt_key(self, index: int, epoch: int) -> bytes | None:
+        """Receipt key of a node in an epoch, None if there is no such node.
+
+        Keys change from the next epoch on only, so an answer stays right.
+        """
+        known = self._keys.get((index, epoch))
+        if known is not None:
+            return known
+        if not 1 <= index <= await self.contracts.registry.count():
+            return None
+        key = await self.contracts.registry.receipt_key_at(index, epoch)
+        if len(self._keys) > KEPT_KEYS:
+            self._keys.clear()
+        self._keys[index, epoch] = key
+        return key
+
+    async def registered(self, index: int) -> RegisteredNode | None:
+        """A node as the registry holds it now, None if there is none."""
+        if not 1 <= index <= await self.contracts.registry.count():
+            return None
+        return await self.contracts.registry.node(index)
+
+    async def parameters(self) -> NetworkParameters:
+        """Parameters in force at the newest finalized block."""
+        return await self.contracts.parameters.all("finalized")
+
+    async def _nodes(self, count: int, at: int) -> list[RegisteredNode]:
+        registry = self.contracts.registry
+        return await self._all([registry.node(index, at) for index in range(1, count + 1)])
+
+    async def _all(self, reads: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+        """Carry out reads, a few at a time, in order."""
+
+        async def one(read: Coroutine[Any, Any, _T]) -> _T:
+            async with self._turns:
+                return await read
+
+        return list(await asyncio.gather(*(one(read) for read in reads)))
+
+
+def _entry(node: RegisteredNode, receipt_key: bytes) -> RegistryEntry:
+    return RegistryEntry(
+        index=node.index,
+        node_id=node.node_id,
+        identity=node.identity_key,
+        owner=node.owner,
+        role=Role(int(node.role)),
+        active=NodeState(int(node.state)) is NodeState.ACTIVE,
+        receipt_address=receipt_key,
+        paid_slot=node.has_slot,
+    )
