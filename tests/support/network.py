@@ -1,180 +1,185 @@
-"""A small network of real keys, for tests: nodes, registry, descriptors, committee, consensus."""
+"""Networks for integration tests: nodes in this process or in processes of their own."""
 
+import asyncio
+import contextlib
+import hashlib
 import os
-import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
-from node.directory.descriptor import NodeProfile, OnlineIdentity, build_descriptor
-from qnet.crypto.kdf import blake3, node_id_of
-from qnet.crypto.keys import DhKey, ReceiptKey, SigningKey, keccak256
-from qnet.messages.assembly import Network, RegistryEntry, build_consensus
-from qnet.messages.consensus import (
-    CommitteeTrust,
-    Consensus,
-    SignedConsensus,
-    join_signatures,
-    sign_consensus,
-)
-from qnet.messages.descriptor import Role, SignedDescriptor, TicketKey
-from qnet.parameters import NetworkParameters
+from python_socks import ProxyError
+from python_socks.async_.asyncio import Proxy
 
-CHAIN_ID = 31337
-COMMITTEE = b"\xc0" * 20
-REGISTRY = b"\xee" * 20
-ORACLE = b"\x0a" * 20
-NETWORK = Network(chain_id=CHAIN_ID, committee=COMMITTEE, registry=REGISTRY)
-PARAMETERS = NetworkParameters.profile("devnet")
-PERIOD = 1_800_000_000
-"""A multiple of both profiles' intervals."""
-ROLES = (
-    Role.ENTRY,
-    Role.RELAY,
-    Role.EXIT,
-    Role.ENTRY,
-    Role.RELAY,
-    Role.EXIT,
-    Role.ENTRY,
-    Role.RELAY,
-)
+from node.client.session import Session
+from node.config import Bundle, Endpoint, NodeConfig
+from node.keys import load_keys
+from node.registration import find_registration
+from node.runtime import NodeRuntime
+from qnet.config import load_toml
+from qnet.wallet.passphrase import read_file
+from tools.bench.committee import LocalCommittee
+from tools.bench.network import FAST_CALENDAR, LocalNode, make_homes
+
+T = TypeVar("T")
+
+__all__ = ["ProxyError"]
 
 
-def seeded(seed: int = 1) -> Callable[[int], bytes]:
-    """A reproducible byte source for statistical tests."""
-    return random.Random(seed).randbytes
+async def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Wait for something that has no event of its own."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
-@dataclass(frozen=True)
-class NodeKeys:
-    """Everything one node of the test network holds."""
+@asynccontextmanager
+async def held(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Run a context in a task of its own, so that a fixture may span tasks."""
+    loop = asyncio.get_running_loop()
+    entered: asyncio.Future[T] = loop.create_future()
+    leave = asyncio.Event()
 
-    index: int
-    role: Role
-    identity: SigningKey
-    online: SigningKey
-    receipt: ReceiptKey
-    owner: bytes
+    async def stay():
+        try:
+            async with context as value:
+                entered.set_result(value)
+                await leave.wait()
+        except BaseException as error:
+            if not entered.done():
+                entered.set_exception(error)
+                return
+            raise
 
-    @classmethod
-    def make(cls, index: int, role: Role) -> "NodeKeys":
-        return cls(
-            index,
-            role,
-            SigningKey(os.urandom(32)),
-            SigningKey(os.urandom(32)),
-            ReceiptKey.generate(),
-            keccak256(index.to_bytes(4, "big"))[:20],
-        )
-
-    def entry(self, **changes: object) -> RegistryEntry:
-        entry = RegistryEntry(
-            index=self.index,
-            node_id=node_id_of(self.identity.public),
-            identity=self.identity.public,
-            owner=self.owner,
-            role=self.role,
-            active=True,
-            receipt_address=self.receipt.address,
-            paid_slot=True,
-        )
-        return replace(entry, **changes)
-
-    def profile(self, **changes: object) -> NodeProfile:
-        profile = NodeProfile(
-            chain_id=CHAIN_ID,
-            registry=REGISTRY,
-            owner=self.owner,
-            index=self.index,
-            role=self.role,
-            host=f"127.{10 + self.index}.0.1",
-            port=4430,
-            sni=f"node{self.index}.devnet",
-            spki_hash=blake3(b"spki" + bytes([self.index % 256])),
-            link_key=DhKey(os.urandom(32)).public,
-            receipt_address=self.receipt.address,
-            family="",
-            software="0.1.0",
-            policy="accept *:*" if self.role is Role.EXIT else "",
-            ciphers=(1,),
-            bandwidth_kbps=50_000,
-        )
-        return replace(profile, **changes)
-
-    def online_identity(self, *, until: int = PERIOD + 30 * 86_400) -> OnlineIdentity:
-        return OnlineIdentity.certify(
-            self.identity, self.online, chain_id=CHAIN_ID, registry=REGISTRY, until=until
-        )
-
-    def descriptor(
-        self,
-        *,
-        period: int = PERIOD,
-        published: int = PERIOD - 10,
-        ticket_until: int = PERIOD + 86_400,
-        online_until: int = PERIOD + 30 * 86_400,
-        parameters: NetworkParameters = PARAMETERS,
-        **changes: object,
-    ) -> SignedDescriptor:
-        return build_descriptor(
-            self.profile(**changes),
-            self.online_identity(until=online_until),
-            tickets=(TicketKey(b"ticketid", DhKey(os.urandom(32)).public, ticket_until),),
-            phase_key=lambda _phase: DhKey(os.urandom(32)).public,
-            period=period,
-            published=published,
-            parameters=parameters,
-        )
+    task = loop.create_task(stay())
+    try:
+        yield await entered
+    finally:
+        leave.set()
+        await task
 
 
-@dataclass(frozen=True)
-class TestNetwork:
-    """Nodes, their committee of four with a quorum of three, and a consensus."""
+class InnerNetwork:
+    """Nodes of this process."""
 
-    __test__ = False
+    def __init__(
+        self, committee: LocalCommittee, homes: list[LocalNode], nodes: list[NodeRuntime]
+    ) -> None:
+        self.committee = committee
+        self.homes = homes
+        self.nodes = nodes
 
-    nodes: tuple[NodeKeys, ...]
-    members: tuple[ReceiptKey, ...]
-    trust: CommitteeTrust
-    consensus: Consensus
-
-    def sign(
-        self, consensus: Consensus, *, members: tuple[int, ...] = (0, 1, 2)
-    ) -> SignedConsensus:
-        parts = {i: sign_consensus(consensus, self.members[i]) for i in members}
-        bitmap, signatures = join_signatures(parts)
-        return SignedConsensus(consensus, bitmap, signatures)
+    def bundle(self) -> Bundle:
+        return self.committee.bundle([home.seed for home in self.homes if home.role == "entry"])
 
 
-def make_network(
-    roles: tuple[Role, ...] = ROLES,
+@asynccontextmanager
+async def inner_network(
+    folder,
+    roles: Sequence[str],
     *,
-    weights: dict[int, int] | None = None,
-    period: int = PERIOD,
-    parameters: NetworkParameters = PARAMETERS,
-) -> TestNetwork:
-    nodes = tuple(NodeKeys.make(index, role) for index, role in enumerate(roles, start=1))
-    members = tuple(ReceiptKey.generate() for _ in range(4))
-    trust = CommitteeTrust(CHAIN_ID, COMMITTEE, tuple(key.address for key in members), 3)
-    consensus = build_consensus(
-        period,
-        [
-            node.descriptor(
-                period=period,
-                published=period - 10,
-                ticket_until=period + 86_400,
-                online_until=period + 30 * 86_400,
-                parameters=parameters,
-            )
-            for node in nodes
-        ],
-        {node.index: node.entry() for node in nodes},
-        {node.index: 80_000 for node in nodes},
-        parameters,
-        network=NETWORK,
-        epoch=3,
-        weights=weights or {node.index: 1000 * node.index for node in nodes},
-        reachable={node.index for node in nodes},
-        users=1200,
-        min_version="0.1.0",
-    )
-    return TestNetwork(nodes, members, trust, consensus)
+    policy: str = "accept *:*",
+    dns: str = "",
+    allow_private: bool = True,
+    overrides: dict[str, int] | None = None,
+) -> AsyncIterator[InnerNetwork]:
+    """Run nodes in this process until the context ends."""
+    committee = LocalCommittee(FAST_CALENDAR | (overrides or {}))
+    stop = asyncio.Event()
+    async with committee.serve(), asyncio.TaskGroup() as group:
+        homes = make_homes(
+            folder, committee, roles, policy=policy, dns=dns, allow_private=allow_private
+        )
+        nodes = []
+        for home in homes:
+            config = load_toml(home.home / "node.toml", NodeConfig)
+            keys = load_keys(home.home, read_file(config.keys.passphrase_file))
+            registration = await find_registration(config, keys.node_id)
+            node = NodeRuntime(home.home, config, keys, registration)
+            ready = asyncio.Event()
+            group.create_task(node.run(lambda _facts, ready=ready: ready.set(), stop))
+            await ready.wait()
+            nodes.append(node)
+        try:
+            async with asyncio.timeout(30):
+                await committee.wait_for(len(nodes))
+                await eventually(lambda: all(node.view.held is not None for node in nodes))
+            yield InnerNetwork(committee, homes, nodes)
+        finally:
+            stop.set()
+
+
+@asynccontextmanager
+async def client(bundle: Bundle, state=None, **options) -> AsyncIterator[Session]:
+    """A running client with a SOCKS port."""
+    async with asyncio.TaskGroup() as group:
+        session = Session(bundle, state, **options)
+        try:
+            await session.start(group, timeout_s=20)
+            server = await session.listen(Endpoint("127.0.0.1", 0))
+            try:
+                yield session
+            finally:
+                server.close()
+        finally:
+            await session.stop()
+
+
+def socks_url(session: Session, label: str = "") -> str:
+    where = session.listening[0]
+    return f"socks5://{label}:x@{where}" if label else f"socks5://{where}"
+
+
+@asynccontextmanager
+async def through(session: Session, host: str, port: int, *, label: str = ""):
+    """A connection through the client's SOCKS port."""
+    proxy = Proxy.from_url(socks_url(session, label), rdns=True)
+    sock = await proxy.connect(host, port, timeout=15)
+    reader, writer = await asyncio.open_connection(sock=sock)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+class FileServer:
+    """Sends the same random bytes to everybody who says GET; echoes after ECHO."""
+
+    def __init__(self, size: int) -> None:
+        self.body = os.urandom(size)
+        self.digest = hashlib.sha256(self.body).digest()
+        self.port = 0
+        self.half_sent = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def talk(self, reader, writer):
+        with contextlib.suppress(OSError):
+            command = await reader.readexactly(4)
+            if command == b"GET ":
+                writer.write(self.body)
+            elif command == b"ECHO":
+                while data := await reader.read(65_536):
+                    writer.write(data)
+                    await writer.drain()
+            elif command == b"HALF":
+                writer.write(self.body[: len(self.body) // 2])
+                await writer.drain()
+                self.half_sent.set()
+                await self.go_on.wait()
+                writer.write(self.body[len(self.body) // 2 :])
+            await writer.drain()
+            writer.close()
+
+
+@asynccontextmanager
+async def file_server(size: int = 4 << 20) -> AsyncIterator[FileServer]:
+    files = FileServer(size)
+    server = await asyncio.start_server(files.talk, "127.0.0.1", 0)
+    files.port = server.sockets[0].getsockname()[1]
+    try:
+        yield files
+    finally:
+        files.go_on.set()
+        server.close()

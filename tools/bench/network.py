@@ -148,6 +148,7 @@ def make_homes(
     *,
     policy: str,
     dns: str = "",
+    allow_private: bool = True,
 ) -> list[LocalNode]:
     """Make the homes of all nodes; node i listens on 127.(10+i).0.1, a network of its own."""
     bundle_path = folder / "network.json"
@@ -169,7 +170,7 @@ def make_homes(
             members=(committee.url,),
             policy=policy,
             dns=dns,
-            allow_private=True,
+            allow_private=allow_private,
             light_kdf=True,
         )
         home = folder / f"node{index}"
