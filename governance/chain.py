@@ -14,6 +14,7 @@ from governance.session import Session, account_options, chain_options, send, st
 from qnet.address import checksum_address, parse_address
 from qnet.chain.client import ChainClient
 from qnet.chain.deploy import deploy as run_deployment
+from qnet.chain.deploy import planned_genesis_s
 from qnet.chain.deployment import Deployment, Profile
 from qnet.chain.layout import DeploymentRequest, MemberSeat
 from qnet.chain.sender import KeySigner
@@ -104,7 +105,7 @@ def deploy(
     request = DeploymentRequest(
         parameters=NetworkParameters.profile(cast("Profile", profile)),
         profile=cast("Profile", profile),
-        genesis_s=genesis if genesis is not None else int(time.time()) + 60,
+        genesis_s=genesis or planned_genesis_s(manifest) or int(time.time()) + 60,
         beacon_anchor=_anchor(beacon_anchor),
         members=load_seats(members),
         allocations=allocations,

@@ -187,6 +187,22 @@ async def deploy(
     return deployment
 
 
+def planned_genesis_s(path: Path) -> int | None:
+    """Start of epoch 0 in a manifest, complete or not; None if there is no manifest yet.
+
+    A request made anew after an interruption must name the same moment.
+
+    Raises:
+        ConfigError: the file is no manifest.
+    """
+    if not path.exists():
+        return None
+    found = load_document(path).get("genesis_s")
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise ConfigError(f"{path} is no deployment manifest")
+    return found
+
+
 async def _opening(
     client: ChainClient, deployer: bytes, request: DeploymentRequest
 ) -> dict[str, Any]:
@@ -199,6 +215,7 @@ async def _opening(
         "start_block": (await client.block()).number,
         "deployer": checksum_address(deployer),
         "base_nonce": await client.transaction_count(deployer, "pending"),
+        "genesis_s": request.genesis_s,
         "request": "0x" + keccak256(request.hash() + deployer).hex(),
     }
 

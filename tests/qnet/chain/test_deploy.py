@@ -7,7 +7,7 @@ import pytest
 from qnet.chain.anvil import Anvil, AnvilOptions, EmbeddedChain
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
-from qnet.chain.deploy import deploy
+from qnet.chain.deploy import deploy, planned_genesis_s
 from qnet.chain.deployment import CONTRACT_NAMES, Deployment
 from qnet.chain.errors import ChainRestartedError, DeploymentMismatchError, WrongChainError
 from qnet.chain.layout import DeploymentRequest, MemberSeat, create_address, creations
@@ -155,6 +155,20 @@ async def test_addresses_are_those_of_the_documented_order(fresh, tmp_path):
     }
     for name, nonce in expected.items():
         assert deployment.address(name) == create_address(signer.address, nonce)
+
+
+async def test_the_planned_genesis_survives_an_interruption(fresh, tmp_path):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+    assert planned_genesis_s(path) is None
+    with pytest.raises(KilledError):
+        await deploy(KilledClient(client, dies_at=3, after=True), signer, request, path)
+    assert planned_genesis_s(path) == request.genesis_s
+    await deploy(client, signer, request, path)
+    assert planned_genesis_s(path) == request.genesis_s
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match="no deployment manifest"):
+        planned_genesis_s(path)
 
 
 async def test_another_request_does_not_continue_a_deployment(fresh, tmp_path):
