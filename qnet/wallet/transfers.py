@@ -154,7 +154,11 @@ class _Payment:
             "block": result.block_number,
             "fee": _amount(result.fee_wei, COIN),
         }
-        emit("qnet.wallet.send/1", data)
+        text = (
+            f"paid {format_qnet(self._amount_wei)} {self._unit} to {data['to']} "
+            f"in block {result.block_number}, fee {format_qnet(result.fee_wei)} {COIN}: {tx}"
+        )
+        emit("qnet.wallet.send/1", data, text=text)
 
     async def _call(self, contracts: Any, payer: bytes) -> Any:
         """Build the transfer after checking that the payer has the amount."""
