@@ -5,9 +5,9 @@ a command simply says ``asyncio.run``. Values go in and out as plain dataclasses
 become the typed errors of `qnet.chain.errors`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
 
 from web3 import AsyncWeb3
 from web3.exceptions import (
@@ -31,13 +31,14 @@ from qnet.chain.errors import (
 from qnet.chain.reverts import decode_revert
 from qnet.chain.rpc import DEFAULT_TIMEOUT_S, MAX_ANSWER_BYTES, BoundedProvider
 from qnet.chain.values import Block, BlockTag, Call, Fees, Log, TxReceipt
+from qnet.crypto.keys import ADDRESS_BYTES
 from qnet.errors import ChainUnrecoverableError, FundsError
 
 GAS_MARGIN_PERCENT: Final = 125
 """An estimate is raised to this, because the state may change before the transaction is mined."""
 MIN_PRIORITY_FEE_WEI: Final = 1_000_000_000
+HASH_BYTES: Final = 32
 
-_T = TypeVar("_T")
 _BUSY: Final = ("underpriced", "max fee per gas less than block base fee", "limit exceeded")
 _KNOWN: Final = ("already known", "already imported", "alreadyknown")
 
@@ -82,7 +83,8 @@ class ChainClient:
         provider = BoundedProvider(url, timeout_s=timeout_s, max_answer_bytes=max_answer_bytes)
         async with provider:
             probe = cls(provider, chain_id=0, genesis_hash=b"")
-            chain_id = int(await probe.request("eth_chainId"), 16)
+            with _typed_errors():
+                chain_id = int(await probe.request("eth_chainId"), 16)
             if expected_chain_id is not None and chain_id != expected_chain_id:
                 raise WrongChainError(
                     f"the node at {url} serves chain {chain_id}, not {expected_chain_id}",
@@ -117,39 +119,42 @@ class ChainClient:
         Raises:
             ChainRestartedError: the block does not exist (any more).
         """
-        try:
-            raw = await self._web3.eth.get_block(at)
-        except BlockNotFound as error:
-            raise ChainRestartedError(
-                f"the chain has no block {at}",
-                why="it was restarted, or the node is still catching up",
-            ) from error
-        except Web3Exception as error:
-            raise _translate(error) from error
-        return Block(
-            number=raw["number"],
-            hash=bytes(raw["hash"]),
-            parent_hash=bytes(raw["parentHash"]),
-            timestamp=raw["timestamp"],
-            base_fee_wei=raw.get("baseFeePerGas", 0),
-        )
+        with _typed_errors():
+            try:
+                raw = await self._web3.eth.get_block(at)
+            except BlockNotFound as error:
+                raise ChainRestartedError(
+                    f"the chain has no block {at}",
+                    why="it was restarted, or the node is still catching up",
+                ) from error
+            return Block(
+                number=int(raw["number"]),
+                hash=_hash(raw["hash"]),
+                parent_hash=_hash(raw["parentHash"]),
+                timestamp=int(raw["timestamp"]),
+                base_fee_wei=int(raw.get("baseFeePerGas", 0)),
+            )
 
     async def balance(self, address: bytes, at: BlockTag = "latest") -> int:
         """Read an account's native coin, in wei."""
-        return int(await _typed(self._web3.eth.get_balance(_text(address), at)))
+        with _typed_errors():
+            return int(await self._web3.eth.get_balance(_text(address), at))
 
     async def code(self, address: bytes, at: BlockTag = "latest") -> bytes:
         """Read the code of an address; empty if there is none."""
-        return bytes(await _typed(self._web3.eth.get_code(_text(address), at)))
+        with _typed_errors():
+            return _bytes(await self._web3.eth.get_code(_text(address), at))
 
     async def storage(self, address: bytes, slot: int, at: BlockTag = "latest") -> bytes:
         """Read one storage slot, 32 bytes."""
-        word = await _typed(self._web3.eth.get_storage_at(_text(address), slot, at))
-        return bytes(word).rjust(32, b"\0")
+        with _typed_errors():
+            word = await self._web3.eth.get_storage_at(_text(address), slot, at)
+            return _bytes(word).rjust(32, b"\0")
 
     async def transaction_count(self, address: bytes, at: BlockTag = "pending") -> int:
         """Read an account's next nonce."""
-        return int(await _typed(self._web3.eth.get_transaction_count(_text(address), at)))
+        with _typed_errors():
+            return int(await self._web3.eth.get_transaction_count(_text(address), at))
 
     async def call(
         self, call: Call, *, at: BlockTag = "latest", sender: bytes | None = None
@@ -159,12 +164,8 @@ class ChainClient:
         Raises:
             ContractError: the contract refuses, with its error's name and arguments.
         """
-        try:
-            return bytes(await self._web3.eth.call(self._transaction(call, sender), at))
-        except ContractLogicError as error:
-            raise _contract_error(error, call) from error
-        except Web3Exception as error:
-            raise _translate(error) from error
+        with _typed_errors(call):
+            return _bytes(await self._web3.eth.call(self._transaction(call, sender), at))
 
     async def estimate_gas(self, call: Call, sender: bytes) -> int:
         """Estimate the gas of a call on the pending state, with a margin.
@@ -173,18 +174,15 @@ class ChainClient:
             ContractError: the contract refuses.
             FundsError: the sender cannot pay.
         """
-        try:
-            estimate = await self._web3.eth.estimate_gas(self._transaction(call, sender))
-        except ContractLogicError as error:
-            raise _contract_error(error, call) from error
-        except Web3Exception as error:
-            raise _translate(error) from error
+        with _typed_errors(call):
+            estimate = int(await self._web3.eth.estimate_gas(self._transaction(call, sender)))
         return estimate * GAS_MARGIN_PERCENT // 100
 
     async def fees(self) -> Fees:
         """Suggest EIP-1559 fees that stay valid while the base fee doubles."""
         base_fee_wei = (await self.block("latest")).base_fee_wei
-        suggested = int(await _typed(self._web3.eth.max_priority_fee))
+        with _typed_errors():
+            suggested = int(await self._web3.eth.max_priority_fee)
         priority = max(suggested, MIN_PRIORITY_FEE_WEI)
         return Fees(max_fee_wei=2 * base_fee_wei + priority, priority_fee_wei=priority)
 
@@ -204,37 +202,36 @@ class ChainClient:
             to_block: last block.
             topics: accepted first topics (event hashes); all if empty.
         """
-        raw = await _typed(
-            self._web3.eth.get_logs(
+        accepted = [["0x" + topic.hex() for topic in topics]] if topics else []
+        with _typed_errors():
+            raw = await self._web3.eth.get_logs(
                 {
                     "address": [_text(address) for address in addresses],
                     "fromBlock": from_block,
                     "toBlock": to_block,
-                    "topics": [["0x" + topic.hex() for topic in topics]] if topics else [],
+                    "topics": accepted,
                 }
             )
-        )
-        return [_log(entry) for entry in raw]
+            return [_log(entry) for entry in raw]
 
     async def tx_receipt(self, tx_hash: bytes) -> TxReceipt | None:
         """Read the result of a transaction; None while it is not mined."""
-        try:
-            raw = await self._web3.eth.get_transaction_receipt("0x" + tx_hash.hex())  # type: ignore[arg-type]
-        except TransactionNotFound:
-            return None
-        except Web3Exception as error:
-            raise _translate(error) from error
-        created = raw.get("contractAddress")
-        return TxReceipt(
-            tx_hash=bytes(raw["transactionHash"]),
-            succeeded=raw["status"] == 1,
-            block_number=raw["blockNumber"],
-            block_hash=bytes(raw["blockHash"]),
-            gas_used=raw["gasUsed"],
-            gas_price_wei=raw["effectiveGasPrice"],
-            contract_address=bytes.fromhex(created[2:]) if created else None,
-            logs=tuple(_log(entry) for entry in raw["logs"]),
-        )
+        with _typed_errors():
+            try:
+                raw = await self._web3.eth.get_transaction_receipt("0x" + tx_hash.hex())  # type: ignore[arg-type]
+            except TransactionNotFound:
+                return None
+            created = raw.get("contractAddress")
+            return TxReceipt(
+                tx_hash=_hash(raw["transactionHash"]),
+                succeeded=raw["status"] == 1,
+                block_number=int(raw["blockNumber"]),
+                block_hash=_hash(raw["blockHash"]),
+                gas_used=int(raw["gasUsed"]),
+                gas_price_wei=int(raw["effectiveGasPrice"]),
+                contract_address=_address(created) if created else None,
+                logs=tuple(_log(entry) for entry in raw["logs"]),
+            )
 
     # -- sending ---------------------------------------------------------------------------
 
@@ -261,27 +258,54 @@ class ChainClient:
         return transaction
 
 
-async def _typed(awaitable: Awaitable[_T]) -> _T:
-    """Await a call of web3 and turn its errors into ours."""
+@contextmanager
+def _typed_errors(call: Call | None = None) -> Iterator[None]:
+    """Turn web3's errors, and answers that make no sense, into typed errors."""
     try:
-        return await awaitable
+        yield
+    except ContractLogicError as error:
+        raise _contract_error(error, call or Call(None, label="the node")) from error
     except Web3Exception as error:
         raise _translate(error) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ChainUnreachableError(
+            "the node's answer makes no sense", why=f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _text(address: bytes) -> Any:
     return checksum_address(address)
 
 
+def _hash(value: Any) -> bytes:
+    decoded = _bytes(value)
+    if len(decoded) != HASH_BYTES:
+        raise ValueError("a hash does not have 32 bytes")
+    return decoded
+
+
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} instead of bytes")
+    return bytes(value)
+
+
+def _address(text: str) -> bytes:
+    decoded = bytes.fromhex(text.removeprefix("0x"))
+    if len(decoded) != ADDRESS_BYTES:
+        raise ValueError("an address does not have 20 bytes")
+    return decoded
+
+
 def _log(raw: Mapping[str, Any]) -> Log:
     return Log(
-        address=bytes.fromhex(raw["address"][2:]),
-        topics=tuple(bytes(topic) for topic in raw["topics"]),
-        data=bytes(raw["data"]),
-        block_number=raw["blockNumber"],
-        block_hash=bytes(raw["blockHash"]),
-        tx_hash=bytes(raw["transactionHash"]),
-        index=raw["logIndex"],
+        address=_address(raw["address"]),
+        topics=tuple(_hash(topic) for topic in raw["topics"]),
+        data=_bytes(raw["data"]),
+        block_number=int(raw["blockNumber"]),
+        block_hash=_hash(raw["blockHash"]),
+        tx_hash=_hash(raw["transactionHash"]),
+        index=int(raw["logIndex"]),
     )
 
 

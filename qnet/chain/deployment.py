@@ -116,7 +116,7 @@ class Deployment:
                 profile=profile,
                 contracts=contracts,
             )
-        except (KeyError, TypeError, ValueError, UsageError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError, UsageError) as error:
             raise ConfigError("the manifest is malformed", why=repr(error)) from error
 
     @classmethod

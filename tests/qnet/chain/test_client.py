@@ -1,7 +1,10 @@
 import asyncio
+import contextlib
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qnet.chain.client import ChainClient
 from qnet.chain.errors import (
@@ -12,11 +15,33 @@ from qnet.chain.errors import (
     NonceSpentError,
     WrongChainError,
 )
+from qnet.chain.rpc import BoundedProvider
 from qnet.chain.values import Call
 from qnet.crypto.keys import ReceiptKey, keccak256
-from qnet.errors import ChainUnrecoverableError, FundsError
+from qnet.errors import ChainUnrecoverableError, FundsError, QnetError
 
 pytestmark = pytest.mark.chain
+HEXES = ["0x", "0x1", "0x" + "11" * 20, "0x" + "22" * 32, "0xzz", "0x" + "ff" * 40]
+NAMES = [
+    "number",
+    "hash",
+    "parentHash",
+    "timestamp",
+    "baseFeePerGas",
+    "address",
+    "topics",
+    "data",
+    "blockNumber",
+    "blockHash",
+    "transactionHash",
+    "logIndex",
+    "status",
+    "gasUsed",
+    "effectiveGasPrice",
+    "logs",
+    "code",
+    "message",
+]
 SINK = bytes(18) + b"\x77\x07"
 
 
@@ -237,3 +262,46 @@ async def test_storage_of_a_proxy_names_its_code(chain):
     slot = int.from_bytes(keccak256(b"eip1967.proxy.implementation"), "big") - 1
     word = await chain.client.storage(chain.contracts.registry.address, slot)
     assert await chain.client.code(word[12:]) != b""
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(HEXES),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
+    max_leaves=12,
+)
+
+
+class NonsenseProvider(BoundedProvider):
+    """Answers every request with what hypothesis thinks of."""
+
+    def __init__(self, answer):
+        super().__init__("http://nowhere")
+        self._answer = answer
+
+    async def make_request(self, method, params):
+        return self._answer
+
+
+@given(json_values, st.sampled_from(["result", "error"]))
+def test_no_answer_of_a_node_breaks_the_client(value, kind):
+    provider = NonsenseProvider({"jsonrpc": "2.0", "id": 1, kind: value})
+    client = ChainClient(provider, chain_id=1, genesis_hash=bytes(32))
+
+    async def ask_everything():
+        for question in (
+            client.block(),
+            client.balance(SINK),
+            client.code(SINK),
+            client.storage(SINK, 0),
+            client.transaction_count(SINK),
+            client.call(Call(SINK)),
+            client.estimate_gas(Call(SINK), SINK),
+            client.fees(),
+            client.logs([SINK], from_block=0, to_block=1),
+            client.tx_receipt(bytes(32)),
+            client.broadcast(b"\1"),
+        ):
+            with contextlib.suppress(QnetError):
+                await question
+
+    asyncio.run(ask_everything())

@@ -1,14 +1,17 @@
+import contextlib
 import json
 import secrets
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qnet.chain.anvil import Anvil, AnvilOptions, EmbeddedChain
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
 from qnet.chain.deploy import deploy, planned_genesis_s
-from qnet.chain.deployment import CONTRACT_NAMES, Deployment
+from qnet.chain.deployment import CONTRACT_NAMES, DeployedContract, Deployment
 from qnet.chain.errors import ChainRestartedError, DeploymentMismatchError, WrongChainError
 from qnet.chain.layout import DeploymentRequest, MemberSeat, create_address, creations
 from qnet.chain.sender import KeySigner, Sender
@@ -239,6 +242,30 @@ def test_damaged_manifests_are_config_errors(tmp_path, content):
     path.write_text(content)
     with pytest.raises(ConfigError, match=r"deployment\.json"):
         Deployment.load(path)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_any_field_of_a_manifest_may_hold_anything(data):
+    whole = DeployedContract(bytes(20), bytes(32))
+    contracts = dict.fromkeys(CONTRACT_NAMES, whole)
+    document = Deployment(1, bytes(32), 0, 0, "main", contracts).to_json()
+    place = document
+    while True:
+        name = data.draw(st.sampled_from(sorted(place)))
+        if isinstance(place[name], dict) and data.draw(st.booleans()):
+            place = place[name]
+            continue
+        place[name] = data.draw(json_values)
+        break
+    with contextlib.suppress(ConfigError):
+        Deployment.from_json(document)
 
 
 def test_a_cut_manifest_is_a_config_error(tmp_path):
