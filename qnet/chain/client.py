@@ -243,11 +243,12 @@ class ChainClient:
             NonceSpentError: the account has used this nonce already.
             FundsError: the account cannot pay.
         """
-        try:
-            await self._web3.eth.send_raw_transaction(raw)
-        except Web3Exception as error:
-            if not any(sign in str(error).lower() for sign in _KNOWN):
-                raise _translate(error) from error
+        with _typed_errors():
+            try:
+                await self._web3.eth.send_raw_transaction(raw)
+            except Web3RPCError as error:
+                if not any(sign in str(error).lower() for sign in _KNOWN):
+                    raise
 
     def _transaction(self, call: Call, sender: bytes | None) -> Any:
         transaction: dict[str, Any] = {"data": "0x" + call.data.hex(), "value": call.value_wei}
