@@ -124,7 +124,12 @@ def account_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path),
         help="Keystore of the account that signs.",
     )
-    @click.option("--passphrase-file", type=click.Path(path_type=Path), help="File of mode 0600.")
+    @click.option(
+        "--passphrase-file",
+        envvar="QNET_PASSPHRASE_FILE",
+        type=click.Path(path_type=Path),
+        help="File of mode 0600.",
+    )
     @click.option("--passphrase-fd", type=int, help="Open file descriptor.")
     @click.option("--passphrase-cmd", help="Program that prints it.")
     @click.option("--no-wait", is_flag=True, help="Print the transaction id and do not wait.")

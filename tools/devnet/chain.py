@@ -29,8 +29,8 @@ OPERATOR_QNET = 20_000
 MEMBER_QNET = 60_000
 HOLDER_QNET = {"alice": 2_000_000, "bob": 1_000_000, "carol": 500_000}
 GENESIS_LEAD_S = 20
-BEACON_SLOTS = 1 << 15
-"""Slots the beacon's chain lasts: 45 hours of 5-second slots."""
+BEACON_SLOTS = 1 << 14
+"""Slots the beacon's chain lasts: 22 hours of 5-second slots."""
 
 
 async def start_chain(network: Network) -> None:

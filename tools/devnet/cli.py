@@ -50,6 +50,7 @@ _PORT = click.IntRange(1, 65535)
 @click.option("--chain-port", type=_PORT, default=18545, show_default=True)
 @click.option("--ledger-port", type=_PORT, default=18701, show_default=True)
 @click.option("--dns-port", type=_PORT, default=18553, show_default=True)
+@click.option("--web-port", type=_PORT, default=18080, show_default=True)
 @click.option(
     "--until",
     type=click.Choice(["chain", "committee", "nodes", "client"]),
@@ -65,6 +66,7 @@ def up(
     chain_port: int,
     ledger_port: int,
     dns_port: int,
+    web_port: int,
     until: str,
 ) -> None:
     """Start a network and leave it running.
@@ -84,6 +86,7 @@ def up(
         ledger_port=ledger_port,
         dns_port=dns_port,
         socks_port=socks,
+        web_port=web_port,
     )
     progress = Progress(quiet=settings().quiet, color=use_color(sys.stderr))
     state = asyncio.run(bring_up(config, progress, until=until))
@@ -211,7 +214,8 @@ def faucet(address: str, tokens: str, coins: str) -> None:
 @devnet.command()
 def env() -> None:
     """Print variables for a shell: eval "$(qnet devnet env)"."""
-    config = states.load(states.find_home(settings().home)).config
+    state = states.load(states.find_home(settings().home))
+    config = state.config
     proxy = f"socks5h://127.0.0.1:{config.socks_port}"
     values = {
         "ALL_PROXY": proxy,
@@ -219,7 +223,9 @@ def env() -> None:
         "QNET_RPC": config.rpc,
         "QNET_DEPLOYMENT": str(config.deployment),
         "QNET_NETWORK": str(config.network),
-        "QNET_DEVNET": str(config.home),
+        "QNET_HOME": str(config.client_home),
+        "QNET_ACCOUNT": state.account("alice").keystore,
+        "QNET_PASSPHRASE_FILE": str(config.passphrase_file),
     }
     lines = [f"export {name}='{value}'" for name, value in values.items()]
     emit("qnet.devnet.env/1", values, text="\n".join(lines))

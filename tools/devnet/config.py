@@ -29,6 +29,7 @@ class DevnetConfig:
         ledger_port: TCP port of the first committee member, the others follow.
         dns_port: UDP port of the `*.devnet` name server on 127.0.0.1.
         socks_port: TCP port of the client's SOCKS5 listener on 127.0.0.1.
+        web_port: TCP port of the web server behind `web.devnet`, on 127.0.0.1.
     """
 
     home: Path
@@ -39,6 +40,7 @@ class DevnetConfig:
     ledger_port: int = 18701
     dns_port: int = 18553
     socks_port: int = 19150
+    web_port: int = 18080
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot make three disjoint hops or a quorum."""
@@ -71,8 +73,18 @@ class DevnetConfig:
         return self.home / "network.json"
 
     @property
+    def site(self) -> Path:
+        """Folder that `web.devnet` serves."""
+        return self.home / "site"
+
+    @property
+    def client_home(self) -> Path:
+        """Home of the client."""
+        return self.home / "client"
+
+    @property
     def beacon_seed(self) -> Path:
-        """Path of the secret seed of the beacon's hash chain, hexadecimal."""
+        """Path of the file with the secret seed of the beacon's hash chain."""
         return self.home / "beacon.seed"
 
     @property
@@ -133,6 +145,7 @@ def check_ports(config: DevnetConfig, node_hosts: tuple[str, ...]) -> None:
         _probe(local, port, f"committee member {index}", "--ledger-port", socket.SOCK_STREAM)
     _probe(local, config.dns_port, "names", "--dns-port", socket.SOCK_DGRAM)
     _probe(local, config.socks_port, "SOCKS5", "--socks", socket.SOCK_STREAM)
+    _probe(local, config.web_port, "web.devnet", "--web-port", socket.SOCK_STREAM)
     for host in node_hosts:
         _probe(host, NODE_PORT, "node", "", socket.SOCK_STREAM)
 

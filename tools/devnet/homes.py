@@ -13,6 +13,7 @@ from tools.devnet.config import DevnetConfig
 from tools.devnet.network import Network
 from tools.devnet.topology import MemberPlan
 
+TOKEN_FILE = "audit.token"
 TOKEN_BYTES = 32
 
 
@@ -58,16 +59,11 @@ def write_member(network: Network, member: MemberPlan) -> Path:
             "owner": accounts[member.owner],
             "passphrase_file": config.passphrase_file,
         },
-        "audit": {"token_file": token_file(network, member)},
+        "audit": {"token_file": home / TOKEN_FILE},
     }
     write_atomic(home / "ledger.toml", toml(sections))
-    write_atomic(token_file(network, member), secrets.token_hex(TOKEN_BYTES).encode() + b"\n")
+    write_atomic(home / TOKEN_FILE, secrets.token_hex(TOKEN_BYTES).encode() + b"\n")
     return home
-
-
-def token_file(network: Network, member: MemberPlan) -> Path:
-    """File with the token that a member's auditor shows to it."""
-    return network.config.home / member.name / "audit.token"
 
 
 def member_urls(network: Network) -> list[str]:
@@ -97,7 +93,7 @@ async def write_bundle(network: Network, contracts: Contracts, seeds: Sequence[s
 def write_client(network: Network) -> Path:
     """Write the client's home."""
     config = network.config
-    home = config.home / "client"
+    home = config.client_home
     home.mkdir(mode=0o700)
     sections: dict[str, dict[str, Any]] = {
         "network": {"bundle": config.network},
@@ -113,3 +109,12 @@ def write_hosts(network: Network) -> Path:
     hosts = {node.sni: node.host for node in network.topology.nodes}
     write_atomic(path, json.dumps(hosts, indent=1).encode() + b"\n")
     return path
+
+
+def write_site(network: Network) -> Path:
+    """Write the page that `web.devnet` shows."""
+    folder = network.config.site
+    folder.mkdir()
+    page = "<!doctype html><title>web.devnet</title><p>You came here over three hops.\n"
+    write_atomic(folder / "index.html", page.encode(), mode=0o644)
+    return folder

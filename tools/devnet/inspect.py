@@ -70,6 +70,7 @@ def _address_of(name: str, state: State) -> str:
     listed = {
         "chain": f"127.0.0.1:{config.chain_port}",
         "client": f"127.0.0.1:{config.socks_port}",
+        "web": f"127.0.0.1:{config.web_port}",
     }
     listed |= {node.name: f"{node.host}:{NODE_PORT}" for node in state.nodes}
     listed |= {member.name: member.url.removeprefix("http://") for member in state.members}

@@ -63,6 +63,11 @@ async def start_nodes(network: Network) -> None:
         argv = (sys.executable, "-m", "tools.devnet.dns", *options)
         network.start(network.spec("dns", *argv))
         network.progress.note(f"*.devnet at 127.0.0.1:{network.config.dns_port}/udp")
+    with network.progress.stage("web server"):
+        place = ("--bind", "127.0.0.1", "--directory", str(homes.write_site(network)))
+        server = (sys.executable, "-u", "-m", "http.server", str(network.config.web_port))
+        network.start(network.spec("web", *server, *place, marker="Serving HTTP"))
+        network.progress.note(f"http://web.devnet:{network.config.web_port}/")
     with network.progress.stage("nodes"):
         async with ChainClient.connect(network.config.rpc) as client:
             contracts = await Contracts.open(client, Deployment.load(network.config.deployment))
@@ -134,16 +139,16 @@ async def fetch_consensus(
 
 
 async def start_auditors(network: Network) -> None:
-    """Start one prober per member."""
+    """Start one prober per member; it shares a token with its member and nothing else."""
     with network.progress.stage("auditors"):
-        specs = [
-            network.qnet(
-                member.auditor,
-                *("node", "auditor", "--home", str(homes.write_auditor(network, member))),
-                ready_timeout_s=NODE_READY_S,
-            )
-            for member in network.topology.members
-        ]
+        specs = []
+        for member in network.state.members:
+            home = Path(member.auditor_home)
+            home.mkdir(mode=0o700)
+            options = ("--bundle", str(network.config.network), "--ledger", member.url)
+            token = str(Path(member.home) / homes.TOKEN_FILE)
+            words = ("node", "auditor", "--home", str(home), *options, "--token-file", token)
+            specs.append(network.qnet(member.auditor, *words, ready_timeout_s=NODE_READY_S))
         _start_together(network, specs)
 
 

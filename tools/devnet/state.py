@@ -170,13 +170,17 @@ def _parse(document: dict[str, Any], home: Path) -> State:
 
 
 def find_home(home: Path | None) -> Path:
-    """The home a command without --home means: the running one, else the latest.
+    """The home a command means: the named one, else the running one, else the latest.
+
+    `qnet devnet env` points QNET_HOME at the client's folder; its parent is meant then.
 
     Raises:
         NotRunningError: none was ever started.
     """
     if home is not None:
-        return home.resolve()
+        named = home.resolve()
+        inside = not (named / STATE_FILE).exists() and (named.parent / STATE_FILE).exists()
+        return named.parent if inside else named
     root = state_root()
     found = sorted(root.glob(f"devnet*/{STATE_FILE}"), key=lambda file: file.stat().st_mtime)
     for file in reversed(found):

@@ -13,7 +13,7 @@ from tools.devnet.config import DevnetConfig, free_home, state_root
 from tools.devnet.demo.bonds import show_bonds
 from tools.devnet.demo.context import Demo
 from tools.devnet.demo.earnings import show_earnings
-from tools.devnet.demo.files import keep_traffic_flowing, show_transfer, web_site
+from tools.devnet.demo.files import fill_site, keep_traffic_flowing, show_transfer
 from tools.devnet.demo.journal import Journal
 from tools.devnet.demo.streams import show_obedience
 from tools.devnet.demo.vote import change_a_parameter
@@ -38,7 +38,8 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
     if until == "chain":
         await change_a_parameter(demo)
         return
-    async with watching(demo) as watch, web_site(demo) as site:
+    site = await fill_site(demo)
+    async with watching(demo) as watch:
         await show_transfer(demo, site, watch)
         async with asyncio.TaskGroup() as group:
             traffic = group.create_task(keep_traffic_flowing(demo, site))
@@ -93,10 +94,12 @@ def _finish(config: DevnetConfig, console: Console, *, keep: bool) -> None:
     console.print("\nThe network is up. Try:")
     for line in (
         f'eval "$(qnet devnet env {where})"',
-        f"qnet devnet status {where}",
-        "qnet gov list",
-        f"qnet client circuits --home {config.home}/client",
-        f"qnet devnet down {where}",
+        "qnet devnet status",
+        f"curl http://web.devnet:{config.web_port}/",
+        "qnet client circuits",
+        "qnet gov show latest",
+        "qnet stake list --all",
+        "qnet devnet down",
     ):
         console.print(f"  {line}", highlight=False)
 

@@ -1,18 +1,14 @@
 """Step: a real file over three hops, byte for byte."""
 
 import asyncio
-import shutil
 import statistics
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.devnet.demo.context import Demo
-from tools.devnet.demo.transfer import FILE_BYTES, Fetch, fetch, random_file, serve_folder
+from tools.devnet.demo.transfer import FILE_BYTES, Fetch, fetch, random_file
 from tools.devnet.demo.watch import Watch, ask
-from tools.devnet.processes import stop_all
 
 FILE_NAME = "random.bin"
 SMALL_NAME = "small.txt"
@@ -25,15 +21,13 @@ HOPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A folder served by an ordinary web server at web.devnet.
+    """What web.devnet serves for the demo.
 
     Attributes:
-        folder: what is served.
-        port: TCP port on 127.0.0.1.
+        port: TCP port of its ordinary web server.
         sha256: of the large file.
     """
 
-    folder: Path
     port: int
     sha256: str
 
@@ -42,19 +36,12 @@ class Site:
         return f"http://web.devnet:{self.port}/{name}"
 
 
-@asynccontextmanager
-async def web_site(demo: Demo) -> AsyncIterator[Site]:
-    """Serve 64 MiB of fresh random bytes and a small file."""
-    folder = demo.work / "site"
-    folder.mkdir()
+async def fill_site(demo: Demo) -> Site:
+    """Put 64 MiB of fresh random bytes and a small file where web.devnet serves them."""
+    folder = demo.config.site
     digest = await asyncio.to_thread(random_file, folder / FILE_NAME)
     (folder / SMALL_NAME).write_bytes(b"hello over three hops\n")
-    process, port = await asyncio.to_thread(serve_folder, folder, demo.work)
-    try:
-        yield Site(folder, port, digest)
-    finally:
-        stop_all([process])
-        shutil.rmtree(folder)
+    return Site(demo.config.web_port, digest)
 
 
 async def show_transfer(demo: Demo, site: Site, watch: Watch) -> None:

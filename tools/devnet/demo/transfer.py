@@ -4,17 +4,13 @@ import hashlib
 import json
 import secrets
 import shutil
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.devnet.demo.journal import CheckFailedError
-from tools.devnet.errors import ProgramMissingError, ReadyTimeoutError
-from tools.devnet.processes import Process, Spec, log_tail, spawn
+from tools.devnet.errors import ProgramMissingError
 
 FILE_BYTES = 64 * 2**20
 CHUNK_BYTES = 2**20
@@ -62,32 +58,6 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def serve_folder(folder: Path, logs: Path, *, host: str = "127.0.0.1") -> tuple[Process, int]:
-    """Start Python's plain HTTP server over `folder` on a free port.
-
-    Returns:
-        The process and its port.
-
-    Raises:
-        ReadyTimeoutError: it does not accept connections within 10 s.
-    """
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-    options = ("--bind", host, "--directory", str(folder))
-    argv = (sys.executable, "-m", "http.server", str(port), *options)
-    spec = Spec("web", argv, logs, {})
-    process = spawn(spec)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            if probe.connect_ex((host, port)) == 0:
-                return process, port
-        time.sleep(0.05)
-    raise ReadyTimeoutError("web", 10, log_tail(*spec.files), spec.err)
 
 
 def curl_program() -> str:
