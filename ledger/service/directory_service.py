@@ -165,13 +165,19 @@ class DirectoryService:
     async def _admissible(
         self, period: int, view: DirectoryView, *, in_time: bool = False
     ) -> list[SignedDescriptor]:
-        """Newest descriptors that may be listed; `in_time`: only those held at the period."""
+        """Newest descriptors that may be listed; `in_time`: only those held at the period.
+
+        A node publishes for the period after next as soon as this one's are due, so its newest
+        descriptor may be too new for this period.
+        """
         since = period - DESCRIPTOR_INTERVALS * view.parameters.consensus_interval_s
         async with self._member.work() as rows:
-            stored = await rows.descriptors.newest(since)
-        found = []
+            stored = await rows.descriptors.since(since)
+        found: dict[int, SignedDescriptor] = {}
         for wire, received_at in stored:
             signed = SignedDescriptor.decode(wire)
+            if signed.descriptor.index in found:
+                continue
             try:
                 check_descriptor(
                     signed,
@@ -183,8 +189,8 @@ class DirectoryService:
             except DescriptorRefusedError:
                 continue
             if not in_time or received_at <= period:
-                found.append(signed)
-        return found
+                found[signed.descriptor.index] = signed
+        return list(found.values())
 
     async def _pull(self) -> None:
         """Fetch the other members' descriptors; who does not answer is left out."""

@@ -68,6 +68,17 @@ class Descriptors:
         rows = await self._connection.execute(query)
         return list({row.node: (bytes(row.wire), float(row.received_at)) for row in rows}.values())
 
+    async def since(self, published_since: int) -> list[tuple[bytes, float]]:
+        """(wire form, time of receipt) of all descriptors, by index and then newest first."""
+        table = tables.descriptors
+        query = (
+            select(table.c.wire, table.c.received_at)
+            .where(table.c.published >= published_since)
+            .order_by(table.c.node, table.c.published.desc(), table.c.digest)
+        )
+        rows = await self._connection.execute(query)
+        return [(bytes(row.wire), float(row.received_at)) for row in rows]
+
     async def forget(self, published_before: int) -> None:
         """Delete old versions."""
         table = tables.descriptors
