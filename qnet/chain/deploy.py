@@ -86,6 +86,8 @@ class _Journal:
             journal.write()
             return journal
         document = load_document(path)
+        if document.get("schema") != SCHEMA or not opening.keys() <= document.keys():
+            raise ConfigError(f"{path} is no deployment manifest", try_=("choose another path",))
         if document.get("chain_genesis_hash") != opening["chain_genesis_hash"]:
             raise ChainRestartedError(
                 f"{path} describes contracts on a chain that no longer exists",

@@ -1,12 +1,17 @@
 import asyncio
+import secrets
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qnet.chain.anvil import Anvil, AnvilOptions, EmbeddedChain
 from qnet.chain.client import ChainClient
 from qnet.chain.confirmations import Cursor, FinalizedLogs, final_receipt, wait_final, wait_mined
 from qnet.chain.errors import ChainRestartedError, FinalityBrokenError, TransactionTimeoutError
+from qnet.chain.sender import KeySigner, Sender
 from qnet.chain.values import BlockMark, Call
+from qnet.crypto.keys import ReceiptKey
 
 pytestmark = pytest.mark.chain
 SINK = bytes(18) + b"\x77\x07"
@@ -149,9 +154,6 @@ async def test_a_restarted_chain_is_told(anvil_by_hand):
 @pytest.fixture
 async def anvil_by_hand():
     """A chain of its own whose blocks come only when a test mines them or sends something."""
-    from qnet.chain.sender import KeySigner, Sender
-    from qnet.crypto.keys import ReceiptKey
-
     with Anvil(MANUAL) as running:
         async with ChainClient.connect(running.url) as client:
             control = EmbeddedChain(client)
@@ -159,3 +161,56 @@ async def anvil_by_hand():
             await control.set_balance(key.address, 10**20)
             await control.mine(3)
             yield client, control, Sender(client, KeySigner(key)), SINK
+
+
+LOGGER_CODE = "0x60006000a000"
+"""PUSH1 0 PUSH1 0 LOG0 STOP: every call makes one event."""
+
+walks = st.lists(
+    st.sampled_from(["send", "send", "mine", "reorganise 1", "reorganise 2", "poll", "restart"]),
+    max_size=12,
+)
+
+
+@pytest.fixture(scope="module")
+def shared_anvil():
+    with Anvil(MANUAL) as running:
+        yield running
+
+
+@settings(max_examples=25)
+@given(walks)
+def test_whatever_happens_each_final_event_is_read_once(shared_anvil, walk):
+    """Sending, reorganising what is not final, polling and restarting in any order."""
+    asyncio.run(take_walk(shared_anvil.url, walk))
+
+
+async def take_walk(url, walk):
+    async with ChainClient.connect(url) as client:
+        control, key, contract = (
+            EmbeddedChain(client),
+            ReceiptKey.generate(),
+            secrets.token_bytes(20),
+        )
+        await control.set_balance(key.address, 10**20)
+        await client.request("anvil_setCode", "0x" + contract.hex(), LOGGER_CODE)
+        await control.mine(3)
+        start = (await client.block()).number
+        logs = FinalizedLogs(client, [contract], start_block=start)
+        read = []
+        for step in walk:
+            match step.split():
+                case ["send"]:
+                    await Sender(client, KeySigner(key)).send(Call(contract))
+                case ["mine"]:
+                    await control.mine()
+                case ["reorganise", depth]:
+                    await control.reorganise(int(depth))
+                case ["poll"]:
+                    read += (await logs.poll()).logs
+                case _:
+                    logs = FinalizedLogs(client, [contract], start_block=start, cursor=logs.cursor)
+        await control.finalize()
+        read += await read_all(logs)
+        latest = (await client.block("finalized")).number
+        assert read == await client.logs([contract], from_block=start, to_block=latest)

@@ -182,6 +182,15 @@ async def test_another_request_does_not_continue_a_deployment(fresh, tmp_path):
         await deploy(client, signer, replace(request, vault_wei=1), path)
 
 
+async def test_a_foreign_file_is_not_overwritten(fresh, tmp_path):
+    client, signer = fresh
+    path = tmp_path / "package.json"
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match="no deployment manifest"):
+        await deploy(client, signer, make_request(), path)
+    assert path.read_text() == "{}"
+
+
 async def test_a_deployer_used_meanwhile_is_told(fresh, tmp_path):
     client, signer = fresh
     request, path = make_request(), tmp_path / "deployment.json"
