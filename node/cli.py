@@ -62,6 +62,18 @@ def run(log_level: str) -> None:
 
 
 @node.command()
+@click.option("--bundle", type=click.Path(path_type=Path), required=True, help="network.json.")
+@click.option("--ledger", "url", required=True, help="URL of the committee member it works for.")
+@click.option("--token-file", type=click.Path(path_type=Path), required=True)
+@click.option("--log-level", default="info", show_default=True)
+def auditor(bundle: Path, url: str, token_file: Path, log_level: str) -> None:
+    """Probe nodes for a committee member until SIGTERM."""
+    from node.auditor_app import run_auditor
+
+    run_auditor(node_home(), bundle=bundle, url=url, token_file=token_file, log_level=log_level)
+
+
+@node.command()
 def status() -> None:
     """Show what the running node does."""
     from node.io.control import call_blocking

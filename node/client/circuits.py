@@ -16,7 +16,6 @@ from typing import Any
 
 import structlog
 
-from node.circuit.messages import EndReason
 from node.circuit.setup import HopInfo
 from node.client.entries import Entries
 from node.client.entry import Circuit
@@ -44,10 +43,6 @@ READY_PORT = 443
 
 _log = structlog.get_logger(__name__)
 
-_NEXT_HOP_REASONS = frozenset(
-    {EndReason.LINK_FAILED, EndReason.LINK_LOST, EndReason.BUILD_TIMEOUT, EndReason.NEXT_DESTROYED}
-)
-
 
 @dataclass(slots=True, eq=False)
 class PathCircuit:
@@ -59,7 +54,6 @@ class PathCircuit:
         built_s: Seconds it took to build.
         opened_at: Monotonic time.
         key: Whose streams it carries; None while unbound.
-        is_private: Built for one purpose (probes, measurements), never shared.
     """
 
     circuit: Circuit
@@ -67,10 +61,9 @@ class PathCircuit:
     built_s: float
     opened_at: float
     key: IsolationKey | None = None
-    is_private: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CircuitEvent:
     """Something worth telling about a circuit.
 
@@ -79,7 +72,8 @@ class CircuitEvent:
         path: Registry indexes, entry first.
         what: `built`, `failed` or `closed`.
         cause: Why, in words.
-        rebuilt_s: For a loss: seconds until a replacement stood; None while there is none.
+        rebuilt_s: For the loss of a circuit in use: seconds until another one stood in for it;
+            None while there is none.
     """
 
     at: float
@@ -112,7 +106,7 @@ class Circuits:
     failed: int = 0
     problem: str = ""
     _avoid: dict[int, float] = field(default_factory=dict)
-    _lost_at: float | None = None
+    _lost: tuple[float, CircuitEvent] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _stands: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -127,13 +121,14 @@ class Circuits:
                 if candidate.key == bound and self._fits(candidate, host, port):
                     candidate.key = key
                     self._changed.set()
+                    self._note_recovery()
                     return candidate
         made = await self.build(Wishes(host=host, port=port))
         made.key = key
         return made
 
-    async def build(self, wishes: Wishes, *, is_private: bool = False) -> PathCircuit:
-        """Build a circuit, choosing another path when one fails.
+    async def build(self, wishes: Wishes) -> PathCircuit:
+        """Build a circuit to share, choosing another path when one fails.
 
         Raises:
             StageError: Every try failed; the last cause.
@@ -141,17 +136,71 @@ class Circuits:
         failure: QnetError | None = None
         for _ in range(BUILD_TRIES):
             try:
-                made = await self._try(wishes)
+                made = await self.build_path(self.choose(wishes))
             except CircuitError as error:
                 failure = error
             else:
-                made.is_private = is_private
-                if not is_private:
-                    self.open.append(made)
-                    self._stands.set()
+                self.open.append(made)
+                self._stands.set()
                 return made
         assert failure is not None
         raise failure
+
+    async def build_path(self, path: Path) -> PathCircuit:
+        """Build a circuit over one path.
+
+        Raises:
+            CircuitError: It failed; the cause.
+        """
+        started = self.now()
+        link = await self.entries.link_to(path.entry)
+        circuit = link.open_circuit(_hops(path), path.phase)
+        try:
+            async with asyncio.timeout(BUILD_PATIENCE_S):
+                built_s = await circuit.built
+        except CircuitError as error:
+            self._blame(path, circuit)
+            self._note_failure(path, error.why)
+            raise
+        except TimeoutError as error:
+            cause = f"not built within {BUILD_PATIENCE_S:g} s"
+            circuit.destroy(cause)
+            self._avoid[path.middle.index] = self._avoid[path.exit.index] = self.now() + AVOID_S
+            self._note_failure(path, cause)
+            raise CircuitError(Stage.CIRCUIT, "circuit not built", why=cause) from error
+        made = PathCircuit(circuit, path, built_s, started)
+        circuit.on_closed = lambda closed: self._closed(made, closed)
+        self.built += 1
+        self.entries.record(path.entry.node_id, built=True)
+        self._note_recovery()
+        return made
+
+    def choose(self, wishes: Wishes) -> Path:
+        """Draw a path now.
+
+        Raises:
+            StageError: No consensus, or nothing fits.
+        """
+        consensus = self.view.for_circuits()
+        phase = phase_at(self.wall(), consensus.parameters.key_phase_s)
+        guards = self.entries.guards(consensus)
+        now = self.now()
+        self._avoid = {index: until for index, until in self._avoid.items() if until > now}
+        avoided = frozenset(self._avoid) - frozenset(wishes.pinned.values())
+        for excluded in (wishes.excluded | avoided, wishes.excluded):
+            try:
+                return select_path(
+                    consensus,
+                    Wishes(wishes.host, wishes.port, wishes.pinned, excluded, wishes.damping_ppm),
+                    guards=[node.index for node in guards],
+                    phase=phase,
+                    random=secrets.token_bytes,
+                    exit_allows=exit_allows,
+                )
+            except StageError:
+                if excluded == wishes.excluded:
+                    raise
+        raise StageError(Stage.PATH, "no path")
 
     async def keep_ready(self) -> None:
         """Keep unbound circuits open and retire old ones, for ever."""
@@ -205,58 +254,6 @@ class Circuits:
 
     # inside
 
-    async def _try(self, wishes: Wishes) -> PathCircuit:
-        path = self.choose(wishes)
-        started = self.now()
-        link = await self.entries.link_to(path.entry)
-        circuit = link.open_circuit(_hops(path), path.phase)
-        try:
-            async with asyncio.timeout(BUILD_PATIENCE_S):
-                built_s = await circuit.built
-        except CircuitError as error:
-            self._blame(path, circuit)
-            self._note_failure(path, error.why)
-            raise
-        except TimeoutError as error:
-            cause = f"not built within {BUILD_PATIENCE_S:g} s"
-            circuit.destroy(cause)
-            self._avoid[path.middle.index] = self._avoid[path.exit.index] = self.now() + AVOID_S
-            self._note_failure(path, cause)
-            raise CircuitError(Stage.CIRCUIT, "circuit not built", why=cause) from error
-        made = PathCircuit(circuit, path, built_s, started)
-        circuit.on_closed = lambda closed: self._closed(made, closed)
-        self.built += 1
-        self.entries.record(path.entry.node_id, built=True)
-        self._note_recovery()
-        return made
-
-    def choose(self, wishes: Wishes) -> Path:
-        """Draw a path now.
-
-        Raises:
-            StageError: No consensus, or nothing fits.
-        """
-        consensus = self.view.for_circuits()
-        phase = phase_at(self.wall(), consensus.parameters.key_phase_s)
-        guards = self.entries.guards(consensus)
-        now = self.now()
-        self._avoid = {index: until for index, until in self._avoid.items() if until > now}
-        avoided = frozenset(self._avoid) - frozenset(wishes.pinned.values())
-        for excluded in (wishes.excluded | avoided, wishes.excluded):
-            try:
-                return select_path(
-                    consensus,
-                    Wishes(wishes.host, wishes.port, wishes.pinned, excluded, wishes.damping_ppm),
-                    guards=[node.index for node in guards],
-                    phase=phase,
-                    random=secrets.token_bytes,
-                    exit_allows=exit_allows,
-                )
-            except StageError:
-                if excluded == wishes.excluded:
-                    raise
-        raise StageError(Stage.PATH, "no path")
-
     def _fits(self, candidate: PathCircuit, host: str, port: int) -> bool:
         parameters = self.view.parameters
         return (
@@ -279,35 +276,34 @@ class Circuits:
             self.open.remove(made)
         if circuit.failure not in {"aged", "no longer needed"}:
             self._blame(made.path, circuit)
-            self._note_failure(made.path, circuit.failure)
-            if self._lost_at is None:
-                self._lost_at = self.now()
+            event = self._note_failure(made.path, circuit.failure)
+            if made.key is not None and self._lost is None:
+                self._lost = (self.now(), event)
         self._changed.set()
 
     def _blame(self, path: Path, circuit: Circuit) -> None:
-        """Avoid the node that probably broke the circuit."""
+        """Avoid the node that broke the circuit."""
         hop = circuit.failed_hop
         if hop is None:
             return
-        if circuit.failed_reason in _NEXT_HOP_REASONS and hop + 1 < len(path.nodes):
-            hop += 1
-        if circuit.entry.is_open:
+        if hop > 0:
             self._avoid[path.nodes[hop].index] = self.now() + AVOID_S
-        if hop == 0:
+        else:
             self.entries.record(path.entry.node_id, built=False)
 
-    def _note_failure(self, path: Path, cause: str) -> None:
+    def _note_failure(self, path: Path, cause: str) -> CircuitEvent:
         self.failed += 1
         indexes = tuple(node.index for node in path.nodes)
-        self.events.append(CircuitEvent(self.wall(), indexes, "failed", cause))
+        event = CircuitEvent(self.wall(), indexes, "failed", cause)
+        self.events.append(event)
         _log.info("circuit failed", cause=cause)
+        return event
 
     def _note_recovery(self) -> None:
-        if self._lost_at is not None:
-            took, self._lost_at = self.now() - self._lost_at, None
-            if self.events:
-                last = self.events[-1]
-                self.events[-1] = CircuitEvent(last.at, last.path, last.what, last.cause, took)
+        if self._lost is not None:
+            lost_at, event = self._lost
+            event.rebuilt_s = round(self.now() - lost_at, 3)
+            self._lost = None
 
     def _ready_port(self) -> int:
         """A port that spare circuits should reach: the web's, or any an exit offers."""

@@ -25,6 +25,7 @@ from node.view import NetworkView, address_of
 from qnet.errors import DecodeError
 from qnet.files import write_atomic
 from qnet.messages.consensus import Consensus, ConsensusNode
+from qnet.messages.descriptor import Role as NodeRole
 
 SET_ASIDE_S = 30.0
 """An entry that could not be reached is not tried again for this long."""
@@ -43,6 +44,7 @@ class Entries:
         path: Where the guards are kept; None keeps them in memory only.
         now: Monotonic clock in seconds.
         wall: Unix clock in seconds.
+        uses_guards: Whether entries are limited to guards; probes use all of them.
         links: Open links by node id.
     """
 
@@ -50,6 +52,7 @@ class Entries:
     path: Path | None
     now: Callable[[], float]
     wall: Callable[[], float]
+    uses_guards: bool = True
     state: GuardState = field(default_factory=GuardState)
     links: dict[bytes, EntryLink] = field(default_factory=dict)
     _aside: dict[bytes, tuple[float, str]] = field(default_factory=dict)
@@ -66,6 +69,8 @@ class Entries:
 
     def guards(self, consensus: Consensus) -> tuple[ConsensusNode, ...]:
         """Entries to use now: the primary guards that can be reached, or one more."""
+        if not self.uses_guards:
+            return tuple(node for node in consensus.nodes if node.role is NodeRole.ENTRY)
         self._change(
             maintain_guards(self.state, consensus, now=self.wall(), random=secrets.token_bytes)
         )

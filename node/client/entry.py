@@ -268,9 +268,9 @@ class EntryLink:
             return
         self.link = None
         cause = f"link to entry {self.name} closed: {reason.name.lower().replace('_', ' ')}"
-        self._dispatch(self._origin.link_closed(self.now()))
         for circuit in list(self.circuits.values()):
             circuit.lost(EndReason.LINK_LOST, cause, 0)
+        self._origin.link_closed(self.now())
         self._on_closed(self, cause)
 
     # the loop
@@ -356,10 +356,11 @@ def _circuit_failed(circuit: Circuit, event: CircuitFailed) -> None:
 
 
 _CAUSES: dict[EndReason, str] = {
-    EndReason.BUILD_TIMEOUT: "no answer from the next hop in time",
-    EndReason.LINK_FAILED: "its link to the next hop could not be opened",
-    EndReason.LINK_LOST: "its link to the next hop broke",
-    EndReason.NEXT_DESTROYED: "the next hop destroyed the circuit",
+    EndReason.BUILD_TIMEOUT: "did not answer in time",
+    EndReason.LINK_FAILED: "could not be reached by the hop before it",
+    EndReason.LINK_LOST: "its link from the hop before it broke",
+    EndReason.NEXT_DESTROYED: "refused the circuit",
+    EndReason.CIRCUIT_DESTROYED: "destroyed the circuit",
     EndReason.PROTOCOL: "a cell did not verify",
     EndReason.IDLE: "nothing passed for too long",
     EndReason.SHUTDOWN: "the node stopped",

@@ -38,7 +38,8 @@ class Session:
     Args:
         bundle: Whom to trust and where to start.
         state: Folder for guards and consensus; None keeps nothing.
-        ready: Unbound circuits kept open.
+        ready: Unbound circuits kept open; 0 builds none ahead.
+        uses_guards: Whether entries are limited to guards.
         refuses_raw_addresses: Refuse requests whose name the application resolved itself.
     """
 
@@ -48,13 +49,18 @@ class Session:
         state: Path | None,
         *,
         ready: int = 2,
+        uses_guards: bool = True,
         refuses_raw_addresses: bool = False,
     ) -> None:
         clock = time.monotonic
         trust = CommitteeTrust(bundle.chain_id, bundle.committee, bundle.signers, bundle.quorum)
         self.view = NetworkView(trust, bundle.parameters(), now=time.time)
         self.entries = Entries(
-            self.view, state / "guards.json" if state else None, clock, time.time
+            self.view,
+            state / "guards.json" if state else None,
+            clock,
+            time.time,
+            uses_guards,
         )
         self.circuits = Circuits(self.view, self.entries, clock, time.time, ready)
         self.bootstrap = Bootstrap(
@@ -90,8 +96,9 @@ class Session:
             group.create_task(loop())
             for loop in (self.bootstrap.follow, self.circuits.keep_ready, self._tick)
         ]
-        await self.circuits.first(timeout_s)
-        self.first_circuit_s = time.time() - self.started_at
+        if self.circuits.ready:
+            await self.circuits.first(timeout_s)
+            self.first_circuit_s = time.time() - self.started_at
 
     async def listen(self, endpoint: Endpoint) -> asyncio.Server:
         """Open the SOCKS port."""
