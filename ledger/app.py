@@ -202,10 +202,11 @@ async def _wire(
 ) -> LedgerApp:
     urls = config.member.peers
     seed = config.beacon.seed_file
+    anchor = await member.reader.contracts.epochs.beacon_anchor()
     beacon = BeaconSource(
-        await member.reader.contracts.epochs.beacon_anchor(),
+        anchor,
         member.clock,
-        chain=None if seed is None else await asyncio.to_thread(load_seed, home / seed),
+        chain=None if seed is None else await asyncio.to_thread(load_seed, home / seed, anchor),
         urls=[url for place, url in enumerate(urls) if place != member.index],
     )
     peers = Peers(member, urls)

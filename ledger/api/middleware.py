@@ -1,11 +1,12 @@
 """Bounds of every request: size, time, rate; and errors in one shape."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from ledger.errors import NotReadyError, UnauthorisedError
 from qnet.errors import (
@@ -26,7 +27,6 @@ BURST: Final = 400.0
 ADDRESSES_MAX: Final = 10_000
 PEER_PREFIX: Final = "/v1/peer/"
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = structlog.get_logger(__name__)
 
 _STATUS: Final[tuple[tuple[type[QnetError], int], ...]] = (
@@ -79,7 +79,7 @@ def refusal(status: int, code: str, message: str, why: str = "") -> web.Response
     return web.json_response(body, status=status)
 
 
-def bounded(limit: RateLimit) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def bounded(limit: RateLimit) -> Middleware:
     """Middleware that enforces rate and time and turns errors into answers."""
 
     @web.middleware

@@ -1,6 +1,5 @@
 """The beacon: from our own seed, or from other members, always checked against the contract."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -9,35 +8,44 @@ import aiohttp
 
 from ledger.errors import NotReadyError
 from qnet.beacon import ANCHOR_SLOT, BEACON_BYTES, HashChain, earlier_value, verify_value
+from qnet.crypto.keys import keccak256
 from qnet.epochs import EpochClock
 from qnet.errors import ConfigError, CryptoError
 
-SEED_SCHEMA: Final = "qnet.beacon/1"
 MAX_SEED_FILE_BYTES: Final = 4096
+CHAIN_SLOTS_MAX: Final = 1 << 22
+"""Longest hash chain: 478 years of one-hour slots."""
 FETCH_TIMEOUT_S: Final = 3.0
 KEPT_VALUES: Final = 4096
 
 
-def load_seed(path: Path) -> HashChain:
-    """Read a seed file: `{"schema": "qnet.beacon/1", "seed": "0x…", "length": slots}`.
+def load_seed(path: Path, anchor: bytes) -> HashChain:
+    """Read a seed file (32 bytes in hexadecimal) and find how long its hash chain is.
+
+    Args:
+        path: the file.
+        anchor: `Epochs.beaconAnchor()`, 32 bytes.
 
     Raises:
-        ConfigError: unreadable or malformed.
+        ConfigError: unreadable, malformed, or the seed does not lead to the anchor.
     """
     try:
-        if path.stat().st_size > MAX_SEED_FILE_BYTES:
-            raise ConfigError(f"{path} is no beacon seed: too large")
-        content = json.loads(path.read_text("utf-8"))
-        if content["schema"] != SEED_SCHEMA:
-            raise ConfigError(f"{path} is not of schema {SEED_SCHEMA}")
-        return HashChain(bytes.fromhex(content["seed"].removeprefix("0x")), int(content["length"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        with path.open("rb") as file:
+            text = file.read(MAX_SEED_FILE_BYTES).decode("ascii").strip()
+        seed = bytes.fromhex(text.removeprefix("0x"))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path} is no beacon seed", why=str(error)) from error
-
-
-def seed_content(seed: bytes, length: int) -> str:
-    """Content of a seed file."""
-    return json.dumps({"schema": SEED_SCHEMA, "seed": "0x" + seed.hex(), "length": length})
+    if len(seed) != BEACON_BYTES:
+        raise ConfigError(f"{path} is no beacon seed", why=f"it does not hold {BEACON_BYTES} bytes")
+    value = keccak256(seed)
+    for length in range(1, CHAIN_SLOTS_MAX):
+        value = keccak256(value)
+        if value == anchor:
+            return HashChain(seed, length)
+    raise ConfigError(
+        "the beacon seed does not belong to this network",
+        why="its hash chain does not lead to the anchor of the contract Epochs",
+    )
 
 
 class BeaconSource:
@@ -48,9 +56,6 @@ class BeaconSource:
         clock: the calendar.
         chain: our own hash chain, if we hold the seed.
         urls: other members to ask otherwise.
-
-    Raises:
-        ConfigError: the seed does not lead to the anchor.
     """
 
     def __init__(
@@ -61,11 +66,6 @@ class BeaconSource:
         chain: HashChain | None = None,
         urls: Sequence[str] = (),
     ) -> None:
-        if chain is not None and chain.anchor != anchor:
-            raise ConfigError(
-                "the beacon seed does not belong to this network",
-                why="its hash chain does not end in the anchor of the contract Epochs",
-            )
         self._clock = clock
         self._chain = chain
         self._urls = tuple(urls)

@@ -139,6 +139,7 @@ class Handlers:
             "report": result.report.to_json(),
             "bitmap": row.bitmap,
             "signatures": "0x" + row.signatures.hex(),
+            "slots_per_epoch": self._member.clock.slots_per_epoch,
             "n_hat_cells": result.after.n_hat_cells,
             "audits_counted": len(result.audits),
             "pairs": [[low, high, cells] for (low, high), cells in result.matched.items()],

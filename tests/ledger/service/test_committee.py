@@ -1,0 +1,142 @@
+"""Three of four members, real HTTP, a real chain: consensus, report, settlement."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.domain.report import recompute
+from ledger.verification import verify_epoch
+from qnet.chain.reporting import ReportStatus
+from qnet.crypto.keys import keccak256
+from qnet.messages.consensus import CommitteeTrust, SignedConsensus
+from qnet.messages.report import NodeLeaf, unpack_slot_p
+from tests.ledger.service.committee import Committee, open_committee, own_chain
+from tests.support.anvil import Network
+
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(180)]
+
+DOWN = 2
+CELLS = {(1, 2): 900, (2, 1): 300, (2, 3): 880, (3, 2): 320, (4, 5): 500, (5, 6): 500}
+
+
+@pytest.fixture(scope="module")
+def committee_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with own_chain(tmp_path_factory.mktemp("chain")) as network:
+        yield network
+
+
+async def wait_for(check, *, seconds: float = 60.0):
+    """Ask until there is an answer."""
+    async with asyncio.timeout(seconds):
+        found = await check()
+        while found is None:
+            await asyncio.sleep(0.3)
+            found = await check()
+        return found
+
+
+async def be_auditor(committee: Committee, member: int) -> None:
+    while True:
+        await committee.audit(member)
+        await asyncio.sleep(1.0)
+
+
+async def be_nodes(committee: Committee, codes: list[int]) -> None:
+    """Descriptors all the time; after every slot of epoch 0 the receipts of both sides."""
+    clock = committee.clock
+    for slot in range(clock.slots_per_epoch):
+        await committee.until(clock.slot_bounds(0, slot)[1] + 0.3)
+        await committee.publish()
+        answers = await committee.send_receipts(committee.receipts(0, slot, CELLS))
+        codes += [code for found in answers.values() for code in found]
+
+
+async def test_three_of_four_members_carry_an_epoch_to_its_end(
+    tmp_path: Path, committee_chain: Network
+):
+    async with open_committee(tmp_path, committee_chain) as committee:
+        others = [member for member in range(4) if member != DOWN]
+        async with committee.member(0), committee.member(1), committee.member(3):
+            await committee.publish()
+            codes: list[int] = []
+            tasks = [asyncio.create_task(be_auditor(committee, member)) for member in others]
+            tasks.append(asyncio.create_task(be_nodes(committee, codes)))
+            try:
+                await check_consensus(committee, others)
+                await check_report(committee, others)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            assert set(codes) == {0}
+            await check_settlement(committee)
+
+
+async def check_consensus(committee: Committee, members: list[int]) -> None:
+    network, contracts = committee.network, committee.chain.contracts
+    trust = CommitteeTrust(
+        network.deployment.chain_id,
+        network.deployment.address("Committee"),
+        tuple(key.address for key in network.member_signers),
+        3,
+    )
+    data = await wait_for(lambda: committee.get(0, "/v1/consensus/latest"))
+    signed = SignedConsensus.decode(data, trust=trust)
+    assert [node.index for node in signed.consensus.nodes] == [1, 2, 3, 4, 5, 6]
+    assert all(node.weight > 0 for node in signed.consensus.nodes)
+    assert not signed.bitmap >> DOWN & 1
+    period = signed.consensus.valid_after
+    for member in members:
+        found = await wait_for(
+            lambda member=member: committee.get(member, f"/v1/consensus/{period}")
+        )
+        assert SignedConsensus.decode(found, trust=trust).hash == signed.hash
+
+    async def anchored():
+        anchor = await contracts.committee.anchor_of(period)
+        return anchor if any(anchor) else None
+
+    assert await wait_for(anchored) == signed.hash
+
+
+async def check_report(committee: Committee, members: list[int]) -> None:
+    contracts = committee.chain.contracts
+
+    async def final():
+        found = await contracts.oracle.report(0)
+        return found if found.status is ReportStatus.FINAL else None
+
+    on_chain = await wait_for(final, seconds=90)
+    blobs = {await committee.get(member, "/v1/epochs/0/data") for member in members}
+    assert len(blobs) == 1
+    (blob,) = blobs
+    assert blob is not None
+    assert keccak256(blob) == on_chain.report.data_hash
+    result = recompute(blob)
+    assert result.report == on_chain.report
+    assert result.digest == on_chain.hash
+    assert result.matched[1, 2] == 6 * (896 + 288)
+    assert result.audits
+    assert all(leaf.reward_wei > 0 for leaf in result.leaves)
+    assert any(1000 in unpack_slot_p(leaf.slot_p, 6) for leaf in result.leaves)
+    checked = await verify_epoch(committee.home(0), committee.config(0), 0, source=None)
+    assert checked["status"] == "final"
+
+
+async def check_settlement(committee: Committee) -> None:
+    """Operators settle with the leaf a member serves and claim exactly its reward."""
+    contracts, chain = committee.chain.contracts, committee.chain
+    for node in committee.nodes[:2]:
+        answer = await committee.get(3, f"/v1/epochs/0/leaf/{node.index}")
+        assert answer is not None
+        served = json.loads(answer)
+        leaf = NodeLeaf.from_json(served["leaf"])
+        proof = [bytes.fromhex(item[2:]) for item in served["proof"]]
+        await chain.send(node.owner, contracts.hub.settle_node(leaf, proof))
+        before = await contracts.token.balance_of(node.owner.address)
+        await chain.send(node.owner, contracts.hub.claim_operator(node.index))
+        after = await contracts.token.balance_of(node.owner.address)
+        assert after - before == leaf.reward_wei
