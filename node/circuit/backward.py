@@ -100,14 +100,16 @@ class ContentKey:
     def seal(self, content: bytes) -> tuple[bytes, bytes]:
         """Return (L, R) of at most 2,024 bytes of content and step the counter."""
         padded = content + _ZEROS[: CONTENT_BYTES - len(content)]
-        sealed = self._aead.encrypt(self._next_nonce(), padded, None)
+        nonce = self._next_nonce()  # may replace the key
+        sealed = self._aead.encrypt(nonce, padded, None)
         self.counter += 1
         return sealed[CONTENT_BYTES:], sealed[:CONTENT_BYTES]
 
     def open(self, left: bytes, right: bytes) -> bytes | None:
         """Return the content (2,024 bytes) and step the counter; None if it is not from here."""
+        nonce = self._next_nonce()  # may replace the key
         try:
-            content = self._aead.decrypt(self._next_nonce(), right + left, None)
+            content = self._aead.decrypt(nonce, right + left, None)
         except InvalidTag:
             return None
         self.counter += 1

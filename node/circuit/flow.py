@@ -22,6 +22,8 @@ LINK_DELAY_S: Final = 0.1
 """Round trip that the window of a circuit on one link bridges."""
 STREAM_DELAY_S: Final = 0.4
 """Round trip that the window of a stream bridges."""
+CLOCK_STEP_S: Final = 1e-6
+"""Shorter times count as none."""
 GRANT_PARTS: Final = 4
 """A grant goes out once it is worth a quarter of the window."""
 ENTRY_BYTES: Final = 6
@@ -141,7 +143,7 @@ class ReceiveWindow:
         elapsed = now - self._round_start
         if pressed:
             self.window = max(self._initial, self.window // 2)
-        elif elapsed <= 0:
+        elif elapsed < CLOCK_STEP_S:
             self.window = min(self._maximum, 2 * self.window)
         else:
             wanted = int(2 * self._round_consumed / elapsed * self._delay_s)

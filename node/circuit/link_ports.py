@@ -199,4 +199,8 @@ class LinkPorts(Generic[C]):
         """Forget everything, since the link is gone; return what was open."""
         self._agenda.ready.pop(self.link_id, None)
         self._agenda.owing.pop(self.link_id, None)
-        return list(self.ports.values())
+        self._agenda = Agenda()
+        ports = list(self.ports.values())
+        self.ports.clear()
+        self._headers.clear()
+        return ports

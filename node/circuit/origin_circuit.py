@@ -108,6 +108,7 @@ class OriginCircuit:
         "_starts",
         "_switches",
         "_touched",
+        "_used",
         "circuit_id",
         "hops",
         "lane",
@@ -128,7 +129,7 @@ class OriginCircuit:
         self.circuit_id = circuit_id
         self.hops = tuple(hops)
         self.state = OriginState.BUILDING
-        self.opened_at = self._touched = around.now
+        self.opened_at = self._touched = self._used = around.now
         self._around = around
         self._filler = Filler(around.random)
         self._pending = pending
@@ -222,6 +223,7 @@ class OriginCircuit:
         window_bytes = around.parameters.stream_window_cells * CELL_BYTES
         position = range(len(self.hops))[hop]
         number = self._starts.open(message, data, position, window_bytes, around.now)
+        self._used = around.now
         self.port.activate()
         return number
 
@@ -350,10 +352,11 @@ class OriginCircuit:
             return
         if now >= self._rekey_at:
             self.rekey(now)
-        quiet = now - self._touched
-        if not self.streams and quiet >= parameters.circuit_idle_s:
+        if self.streams:
+            self._used = now
+        if now - self._used >= parameters.circuit_idle_s:
             self.fail(EndReason.IDLE, None)
-        elif self.streams and quiet >= parameters.circuit_idle_s / 2:
+        elif self.streams and now - self._touched >= parameters.circuit_idle_s / 2:
             self._starts.outboxes[-1].say(MessageType.PADDING, 0)
             self.port.activate()
 

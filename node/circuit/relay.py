@@ -317,13 +317,12 @@ class RelayCore:
 
     def ready_links(self) -> list[int]:
         """Return the links that may have something to send."""
-        return [link_id for link_id in self._agenda.ready if link_id in self._links]
+        return list(self._agenda.ready)
 
     def pull(self, link_id: int, max_cells: int) -> list[bytes]:
         """Return up to `max_cells` cells to send on a link now."""
         link = self._links.get(link_id)
         if link is None:
-            self._agenda.ready.pop(link_id, None)
             return []
         cells = link.pull(max_cells)
         told, self._around.told = self._around.told, []

@@ -33,7 +33,6 @@ SEND_BUFFER_BYTES: Final = 1 << 19
 """Bytes that a stream keeps between its application and the circuit."""
 MAX_CONTROL_MESSAGES: Final = 4096
 """Small messages that may wait for credit; a peer that provokes more loses the circuit."""
-_END_BYTES: Final = HEADER_BYTES + 1
 
 
 class StreamKind(Enum):
@@ -243,11 +242,8 @@ class Outbox:
                 self.buffered -= len(data)
                 self._resume(stream)
             elif stream.is_ending:
-                if room < _END_BYTES:
-                    self._queue(stream)
-                    break
                 parts.append(encode_message(MessageType.END, stream.number, b"\x00"))
-                room -= _END_BYTES
+                room -= HEADER_BYTES + 1
                 self._said_done(stream)
             self._queue(stream)
         return b"".join(parts)

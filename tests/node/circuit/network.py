@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from node.circuit.actions import (
     Action,
+    CircuitFailed,
     CloseLink,
     ConnectNext,
     DeliverData,
@@ -18,6 +19,7 @@ from node.circuit.actions import (
     StreamData,
 )
 from node.circuit.keys.phase import PhaseKeyring
+from node.circuit.layer import build_forward
 from node.circuit.messages import Answer, EndReason
 from node.circuit.origin import HopInfo, OriginCircuit, OriginLink
 from node.circuit.relay import RelayCore
@@ -131,15 +133,19 @@ class Network:
 
     def pump(self, index):
         """Pull everything a party may send now onto its wires."""
-        if index in self.dead:
-            return
         if index == CLIENT:
-            while self.client.has_cells() and (cells := self.client.pull(self.room)):
-                self._put(CLIENT, 0, cells)
-            for content in self.client.take_credits():
-                self.wires[CLIENT, 0].items.append(content)
-            self.note(self.client.take_events())
-            return
+            self._pump_client()
+        elif index not in self.dead:
+            self._pump_relay(index)
+
+    def _pump_client(self):
+        while self.client.has_cells() and (cells := self.client.pull(self.room)):
+            self._put(CLIENT, 0, cells)
+        for content in self.client.take_credits():
+            self.wires[CLIENT, 0].items.append(content)
+        self.note(self.client.take_events())
+
+    def _pump_relay(self, index):
         core = self.cores[index]
         for (source, target), link_id in list(self.link_ids.items()):
             if source == index and link_id in core.ready_links():
@@ -226,6 +232,26 @@ class Network:
             if not taken:
                 self.settle()
         self.settle()
+
+    # attacks
+
+    def inject(self, circuit, position, messages):
+        """Send messages from the client that its own code would not send."""
+        cell = build_forward(
+            circuit._sealers[: position + 1], messages, circuit._filler, circuit.port.header
+        )
+        self.wires[CLIENT, 0].items.append([cell])
+        self.settle()
+
+    def handle_at(self, index):
+        """The only circuit at a relay."""
+        (circuit,) = self.cores[index]._circuits.values()
+        return circuit
+
+    def failure(self):
+        """(reason, hop) of the only circuit that failed."""
+        (event,) = self.events_of(CircuitFailed)
+        return event.reason, event.hop
 
     # relays
 
