@@ -170,7 +170,8 @@ class AppStream(Pipe):
         self._counts.opened += 1
         if request.is_raw_address and request.command is Command.CONNECT:
             self._counts.raw_addresses += 1
-            _log.warning("application resolved a name itself: use socks5h")
+            if self._counts.raw_addresses == 1:
+                _log.warning("an application resolves names itself: use socks5h")
             if self._host.refuses_raw_addresses:
                 self._refuse(encode_reply(Reply.NOT_ALLOWED))
                 return

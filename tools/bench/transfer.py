@@ -1,0 +1,156 @@
+"""A file server and a SOCKS downloader on plain blocking sockets; every byte is compared."""
+
+from __future__ import annotations
+
+import os
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from qnet.errors import NetworkError
+
+BLOCK_BYTES = 2**20
+READ_BYTES = 2**18
+TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One download.
+
+    Attributes:
+        first_byte_s: From the SOCKS request to the first byte of the body.
+        total_s: From the SOCKS request to the last byte.
+        size: Bytes received, all equal to what was sent.
+    """
+
+    first_byte_s: float
+    total_s: float
+    size: int
+
+
+class FileServer(socketserver.ThreadingTCPServer):
+    """An HTTP/1.0 server; `GET /n` answers with n bytes of a random block, repeated."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.block = os.urandom(BLOCK_BYTES)
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.server_address[1])
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: FileServer
+
+    def handle(self) -> None:
+        size = int(self.rfile.readline().split()[1].lstrip(b"/"))
+        while self.rfile.readline().strip():
+            pass
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection.sendall(f"HTTP/1.0 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
+        try:
+            while size > 0:
+                self.connection.sendall(memoryview(self.server.block)[:size])
+                size -= BLOCK_BYTES
+        except OSError:
+            return
+
+
+@contextmanager
+def file_server() -> Iterator[FileServer]:
+    """Serve until the context ends."""
+    with FileServer() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def download(socks: tuple[str, int], server: FileServer, size: int, *, label: str = "") -> Sample:
+    """Fetch `size` bytes through a SOCKS port and compare every one.
+
+    Raises:
+        NetworkError: Refused, short, or a byte is wrong.
+    """
+    with socket.create_connection(socks, timeout=TIMEOUT_S) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        started = time.perf_counter()
+        _negotiate(connection, "127.0.0.1", server.port, label.encode())
+        connection.sendall(f"GET /{size} HTTP/1.0\r\n\r\n".encode())
+        body = _read_head(connection)
+        first = time.perf_counter()
+        received = 0
+        while body or received < size:
+            _compare(server.block, received, body)
+            received += len(body)
+            body = connection.recv(READ_BYTES)
+            if not body:
+                break
+        total = time.perf_counter() - started
+    if received != size:
+        raise NetworkError(f"transfer is short: {received} of {size} bytes")
+    return Sample(first - started, total, received)
+
+
+def _negotiate(connection: socket.socket, host: str, port: int, label: bytes) -> None:
+    if label:
+        connection.sendall(b"\x05\x01\x02" + b"\x01" + bytes([len(label)]) + label + b"\x01x")
+        expected = b"\x05\x02\x01\x00"
+    else:
+        connection.sendall(b"\x05\x01\x00")
+        expected = b"\x05\x00"
+    _expect(connection, expected)
+    name = host.encode()
+    connection.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2))
+    reply = _receive(connection, 10)
+    if reply[1] != 0:
+        raise NetworkError(f"SOCKS reply {reply[1]}")
+
+
+def _expect(connection: socket.socket, expected: bytes) -> None:
+    if _receive(connection, len(expected)) != expected:
+        raise NetworkError("unexpected SOCKS answer")
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = connection.recv(size - len(data))
+        if not more:
+            raise NetworkError("connection closed early")
+        data += more
+    return data
+
+
+def _read_head(connection: socket.socket) -> bytes:
+    """Read the HTTP head; return the first bytes of the body."""
+    data = b""
+    while b"\r\n\r\n" not in data or data.endswith(b"\r\n\r\n"):
+        more = connection.recv(READ_BYTES)
+        if not more:
+            raise NetworkError("connection closed early")
+        data += more
+    return data.partition(b"\r\n\r\n")[2]
+
+
+def _compare(block: bytes, offset: int, data: bytes) -> None:
+    position = 0
+    while position < len(data):
+        start = (offset + position) % BLOCK_BYTES
+        size = min(BLOCK_BYTES - start, len(data) - position)
+        if block[start : start + size] != data[position : position + size]:
+            raise NetworkError(f"wrong byte near {offset + position}")
+        position += size
