@@ -67,6 +67,12 @@ interface IEpochs is IOwned {
         view
         returns (bytes32 paramsHash, bytes32 reveal, uint256 budget, uint64 startedAt, bool skipped);
 
+    /// @notice What a report of the epoch must keep to; `open` once it was started, unless it was skipped.
+    function reportTerms(uint32 epoch)
+        external
+        view
+        returns (bytes32 paramsHash, uint256 budget, uint32 nodeCount, bool open);
+
     /// @notice Registered nodes when the epoch was started.
     function nodeCountOf(uint32 epoch) external view returns (uint32);
 

@@ -158,6 +158,8 @@ interface INodeRegistry is IOwned {
 
     /// @notice A node by number.
     function node(uint32 index) external view returns (Node memory);
+    /// @notice Where a node's rewards go.
+    function payoutOf(uint32 index) external view returns (address);
     /// @notice Number of a node by identifier; 0 if there is none.
     function indexOf(bytes32 nodeId) external view returns (uint32);
     /// @notice Nodes registered so far; the highest number.

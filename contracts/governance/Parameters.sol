@@ -12,8 +12,8 @@ import {Owned} from "./Owned.sol";
 contract Parameters is IParameters, Owned {
     using Checkpoints for Checkpoints.Trace208;
 
+    /// @dev A key is known if it has a history.
     struct Entry {
-        bool known;
         uint128 min;
         uint128 max;
         Checkpoints.Trace208 history;
@@ -42,8 +42,7 @@ contract Parameters is IParameters, Owned {
         for (uint256 i = 0; i < count; ++i) {
             bytes32 key = keys_[i];
             Entry storage entry = _entries[key];
-            if (key == bytes32(0) || entry.known) revert InvalidKey(key);
-            entry.known = true;
+            if (key == bytes32(0) || entry.history.length() != 0) revert InvalidKey(key);
             entry.min = SafeCast.toUint128(mins[i]);
             entry.max = SafeCast.toUint128(maxs[i]);
             _push(entry, key, values_[i]);
@@ -64,7 +63,9 @@ contract Parameters is IParameters, Owned {
 
     /// @inheritdoc IParameters
     function get(bytes32 key) external view override returns (uint256) {
-        return _entry(key).history.latest();
+        (bool known,, uint208 value) = _entries[key].history.latestCheckpoint();
+        if (!known) revert UnknownParameter(key);
+        return value;
     }
 
     /// @inheritdoc IParameters
@@ -101,6 +102,6 @@ contract Parameters is IParameters, Owned {
 
     function _entry(bytes32 key) private view returns (Entry storage entry) {
         entry = _entries[key];
-        if (!entry.known) revert UnknownParameter(key);
+        if (entry.history.length() == 0) revert UnknownParameter(key);
     }
 }

@@ -18,12 +18,16 @@ import {ParameterKeys} from "../libraries/ParameterKeys.sol";
 contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    /// @dev `signer`, `bonded`, `from` and `until` share one slot, the only one a quorum check reads per member.
-    struct Seat {
+    /// @dev One slot, the only one a quorum check reads per member.
+    struct Vote {
         address signer;
         bool bonded;
         uint40 from;
         uint40 until;
+    }
+
+    struct Seat {
+        Vote vote;
         address owner;
         uint256 bond;
         string url;
@@ -70,9 +74,9 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
     function depositBond() external override nonReentrant {
         uint256 index = memberOf(msg.sender);
         Seat storage seat = _seats[index];
-        if (seat.bonded) revert AlreadyBonded(index);
+        if (seat.vote.bonded) revert AlreadyBonded(index);
         uint256 amount = parameters.get(ParameterKeys.COMMITTEE_BOND_WEI);
-        seat.bonded = true;
+        seat.vote.bonded = true;
         seat.bond = amount;
         emit BondDeposited(index, msg.sender, amount);
         token.safeTransferFrom(msg.sender, address(this), amount);
@@ -82,12 +86,12 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
     function withdrawBond() external override nonReentrant {
         uint256 index = memberOf(msg.sender);
         Seat storage seat = _seats[index];
-        if (!seat.bonded) revert NotBonded(index);
-        if (seat.until == 0) revert BondLocked(type(uint256).max);
-        uint256 unlocksAt = seat.until + _epochSeconds() * BOND_LOCK_EPOCHS;
+        if (!seat.vote.bonded) revert NotBonded(index);
+        if (seat.vote.until == 0) revert BondLocked(type(uint256).max);
+        uint256 unlocksAt = seat.vote.until + _epochSeconds() * BOND_LOCK_EPOCHS;
         if (block.timestamp < unlocksAt) revert BondLocked(unlocksAt);
         uint256 amount = seat.bond;
-        seat.bonded = false;
+        seat.vote.bonded = false;
         seat.bond = 0;
         emit BondWithdrawn(index, msg.sender, amount);
         token.safeTransfer(msg.sender, amount);
@@ -109,15 +113,15 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc ICommittee
     function removeMember(uint256 index) external override onlyOwner {
-        if (index >= _seats.length || _seats[index].until != 0) revert NoSuchMember(index);
+        if (index >= _seats.length || _seats[index].vote.until != 0) revert NoSuchMember(index);
         uint40 until = SafeCast.toUint40(nextIssuanceEpochStart());
         uint256 remaining;
         for (uint256 i = 0; i < _seats.length; ++i) {
-            if (i != index && _isActiveAt(_seats[i], until)) ++remaining;
+            if (i != index && _isActiveAt(_seats[i].vote, until)) ++remaining;
         }
         if (remaining == 0) revert LastMember();
-        _seats[index].until = until;
-        emit MemberRemoved(index, _seats[index].signer, until);
+        _seats[index].vote.until = until;
+        emit MemberRemoved(index, _seats[index].vote.signer, until);
     }
 
     /// @inheritdoc ICommittee
@@ -126,8 +130,8 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         uint256 active;
         uint256 got;
         for (uint256 i = 0; i < seats; ++i) {
-            Seat storage seat = _seats[i];
-            bool isActive = _isActiveAt(seat, block.timestamp);
+            Vote memory vote = _seats[i].vote;
+            bool isActive = _isActiveAt(vote, block.timestamp);
             if (isActive) ++active;
             if ((bitmap >> i) & 1 == 0) continue;
             uint256 offset = got * SIGNATURE_BYTES;
@@ -137,7 +141,7 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
             }
             (address signer, ECDSA.RecoverError problem,) =
                 ECDSA.tryRecoverCalldata(digest, signatures[offset:offset + SIGNATURE_BYTES]);
-            if (problem != ECDSA.RecoverError.NoError || signer != seat.signer || !isActive || !seat.bonded) {
+            if (problem != ECDSA.RecoverError.NoError || signer != vote.signer || !isActive || !vote.bonded) {
                 revert BadSignature(i);
             }
         }
@@ -154,15 +158,16 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         all = new MemberInfo[](_seats.length);
         for (uint256 i = 0; i < all.length; ++i) {
             Seat storage seat = _seats[i];
-            bool active = _isActiveAt(seat, block.timestamp);
-            all[i] = MemberInfo(seat.owner, seat.signer, seat.url, seat.bonded, active, seat.from, seat.until);
+            Vote memory vote = seat.vote;
+            bool active = _isActiveAt(vote, block.timestamp);
+            all[i] = MemberInfo(seat.owner, vote.signer, seat.url, vote.bonded, active, vote.from, vote.until);
         }
     }
 
     /// @inheritdoc ICommittee
     function size() public view override returns (uint256 active) {
         for (uint256 i = 0; i < _seats.length; ++i) {
-            if (_isActiveAt(_seats[i], block.timestamp)) ++active;
+            if (_isActiveAt(_seats[i].vote, block.timestamp)) ++active;
         }
     }
 
@@ -175,8 +180,8 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
     function isMember(address signer) external view override returns (bool) {
         uint256 found = _bySigner[signer];
         if (found == 0) return false;
-        Seat storage seat = _seats[found - 1];
-        return seat.bonded && _isActiveAt(seat, block.timestamp);
+        Vote memory vote = _seats[found - 1].vote;
+        return vote.bonded && _isActiveAt(vote, block.timestamp);
     }
 
     /// @inheritdoc ICommittee
@@ -211,7 +216,7 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         if (index == SEATS_MAX) revert TooManyMembers(SEATS_MAX);
         _byOwner[member.owner] = index + 1;
         _bySigner[member.signer] = index + 1;
-        _seats.push(Seat(member.signer, false, from, 0, member.owner, 0, member.url));
+        _seats.push(Seat(Vote(member.signer, false, from, 0), member.owner, 0, member.url));
         emit MemberAdded(index, member.owner, member.signer, from);
     }
 
@@ -219,8 +224,8 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         return uint256(epochs.slotSeconds()) * epochs.slotsPerEpoch();
     }
 
-    function _isActiveAt(Seat storage seat, uint256 time) private view returns (bool) {
-        return seat.from <= time && (seat.until == 0 || time < seat.until);
+    function _isActiveAt(Vote memory vote, uint256 time) private pure returns (bool) {
+        return vote.from <= time && (vote.until == 0 || time < vote.until);
     }
 
     function _quorumOf(uint256 n) private pure returns (uint256) {

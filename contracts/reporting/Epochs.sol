@@ -16,8 +16,8 @@ contract Epochs is IEpochs, Owned {
     struct Info {
         bytes32 paramsHash;
         bytes32 reveal;
-        uint256 budget;
-        uint64 startedAt;
+        uint96 budget;
+        uint40 startedAt;
         uint32 nodeCount;
         bool skipped;
     }
@@ -83,9 +83,9 @@ contract Epochs is IEpochs, Owned {
         Info storage info = _infos[epoch];
         info.paramsHash = parameters.paramsHash();
         info.reveal = reveal;
-        info.startedAt = uint64(block.timestamp);
+        info.startedAt = uint40(block.timestamp);
         info.nodeCount = registry.count();
-        info.budget = vault.fund(epoch, parameters.get(ParameterKeys.EMISSION_WEI));
+        info.budget = SafeCast.toUint96(vault.fund(epoch, parameters.get(ParameterKeys.EMISSION_WEI)));
         emit EpochStarted(epoch, info.paramsHash, reveal, info.budget, info.nodeCount);
     }
 
@@ -120,6 +120,17 @@ contract Epochs is IEpochs, Owned {
     {
         Info storage info = _infos[epoch];
         return (info.paramsHash, info.reveal, info.budget, info.startedAt, info.skipped);
+    }
+
+    /// @inheritdoc IEpochs
+    function reportTerms(uint32 epoch)
+        external
+        view
+        override
+        returns (bytes32 paramsHash, uint256 budget, uint32 nodeCount, bool open)
+    {
+        Info storage info = _infos[epoch];
+        return (info.paramsHash, info.budget, info.nodeCount, info.startedAt != 0 && !info.skipped);
     }
 
     /// @inheritdoc IEpochs

@@ -179,8 +179,7 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
 
     /// @inheritdoc IReportOracle
     function reportDeadline(uint32 epoch) public view override returns (uint256) {
-        uint256 from = Math.max(epochs.epochEnd(epoch), _store().entries[epoch].disabledAt);
-        return from + parameters.get(ParameterKeys.REPORT_DEADLINE_S);
+        return _deadline(epochs.epochEnd(epoch), _store().entries[epoch].disabledAt);
     }
 
     /// @inheritdoc IReportOracle
@@ -215,8 +214,12 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         uint256 end = epochs.epochEnd(epoch);
         if (block.timestamp < end) revert EpochNotOver(epoch, end);
         if (entry.status == Status.Submitted || entry.status == Status.Final) revert AlreadyReported(epoch);
-        uint256 deadline = reportDeadline(epoch);
+        uint256 deadline = _deadline(end, entry.disabledAt);
         if (block.timestamp > deadline) revert DeadlinePassed(epoch, deadline);
+    }
+
+    function _deadline(uint256 end, uint256 disabledAt) private view returns (uint256) {
+        return Math.max(end, disabledAt) + parameters.get(ParameterKeys.REPORT_DEADLINE_S);
     }
 
     function _checkOrder(Store storage store, EpochReport calldata r) private view {
@@ -228,11 +231,10 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
     }
 
     function _checkBody(EpochReport calldata r) private view {
-        (bytes32 paramsHash,, uint256 budget, uint64 startedAt, bool skipped) = epochs.epochInfo(r.epoch);
-        if (startedAt == 0 || skipped) revert EpochNotStarted(r.epoch);
+        (bytes32 paramsHash, uint256 budget, uint32 registered, bool open) = epochs.reportTerms(r.epoch);
+        if (!open) revert EpochNotStarted(r.epoch);
         if (r.paramsHash != paramsHash) revert WrongParameters(paramsHash, r.paramsHash);
         if (r.totalReward > budget) revert BudgetExceeded(r.totalReward, budget);
-        uint32 registered = epochs.nodeCountOf(r.epoch);
         if (r.nodeCount > registered) revert TooManyNodes(r.nodeCount, registered);
     }
 

@@ -186,6 +186,11 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
     }
 
     /// @inheritdoc INodeRegistry
+    function payoutOf(uint32 index) external view override returns (address) {
+        return _node(index).payout;
+    }
+
+    /// @inheritdoc INodeRegistry
     function indexOf(bytes32 nodeId) external view override returns (uint32) {
         return _store().byNodeId[nodeId];
     }

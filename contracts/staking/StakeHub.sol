@@ -144,7 +144,7 @@ contract StakeHub is IStakeHub, Initializable, UUPSUpgradeable, Owned, StakedVot
         nonReentrant
     {
         uint32 index = leaf.node;
-        registry.node(index);
+        registry.payoutOf(index); // reverts for a node that does not exist
         if (!oracle.isFinal(leaf.epoch)) revert NotFinal(leaf.epoch);
         bytes32 root = oracle.nodesRoot(leaf.epoch);
         if (!MerkleProof.verifyCalldata(proof, root, oracle.leafHash(leaf))) revert InvalidProof(index, leaf.epoch);
@@ -168,7 +168,7 @@ contract StakeHub is IStakeHub, Initializable, UUPSUpgradeable, Owned, StakedVot
         Stake storage stake = _store().stakes[index];
         uint256 amount = stake.owed;
         if (amount == 0) revert NothingToClaim(index);
-        address payout = registry.node(index).payout;
+        address payout = registry.payoutOf(index);
         stake.owed = 0;
         emit OperatorClaimed(index, payout, amount);
         token.safeTransfer(payout, amount);
