@@ -11,9 +11,10 @@ from qnet.chain.contracts import Contracts
 from qnet.files import write_atomic
 from tools.devnet.config import DevnetConfig
 from tools.devnet.network import Network
+from tools.devnet.state import MemberRecord
 from tools.devnet.topology import MemberPlan
 
-TOKEN_FILE = "audit.token"
+AUDIT_FILE = "audit.token"
 TOKEN_BYTES = 32
 
 
@@ -59,10 +60,10 @@ def write_member(network: Network, member: MemberPlan) -> Path:
             "owner": accounts[member.owner],
             "passphrase_file": config.passphrase_file,
         },
-        "audit": {"token_file": home / TOKEN_FILE},
+        "audit": {"token_file": home / AUDIT_FILE},
     }
     write_atomic(home / "ledger.toml", toml(sections))
-    write_atomic(home / TOKEN_FILE, secrets.token_hex(TOKEN_BYTES).encode() + b"\n")
+    write_atomic(home / AUDIT_FILE, secrets.token_hex(TOKEN_BYTES).encode() + b"\n")
     return home
 
 
@@ -118,3 +119,10 @@ def write_site(network: Network) -> Path:
     page = "<!doctype html><title>web.devnet</title><p>You came here over three hops.\n"
     write_atomic(folder / "index.html", page.encode(), mode=0o644)
     return folder
+
+
+def write_auditor(member: MemberRecord) -> Path:
+    """Make the empty home of a member's prober."""
+    home = Path(member.auditor_home)
+    home.mkdir(mode=0o700)
+    return home

@@ -143,10 +143,9 @@ async def start_auditors(network: Network) -> None:
     with network.progress.stage("auditors"):
         specs = []
         for member in network.state.members:
-            home = Path(member.auditor_home)
-            home.mkdir(mode=0o700)
+            home = homes.write_auditor(member)
             options = ("--bundle", str(network.config.network), "--ledger", member.url)
-            token = str(Path(member.home) / homes.TOKEN_FILE)
+            token = str(Path(member.home) / homes.AUDIT_FILE)
             words = ("node", "auditor", "--home", str(home), *options, "--token-file", token)
             specs.append(network.qnet(member.auditor, *words, ready_timeout_s=NODE_READY_S))
         _start_together(network, specs)

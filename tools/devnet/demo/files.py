@@ -102,7 +102,7 @@ async def keep_traffic_flowing(demo: Demo, site: Site) -> None:
     target = demo.work / "background.bin"
     while True:
         await _fetch(demo, site.url(SMALL_NAME), target, label="background")
-        await _fetch(demo, site.url(FILE_NAME), target, label="background", limit="4M")
+        await _fetch(demo, site.url(FILE_NAME), target, label="background", limit="1M")
         await asyncio.sleep(TRICKLE_S)
 
 

@@ -5,7 +5,7 @@ import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from tools.devnet.demo.context import Demo
 from tools.devnet.demo.journal import CheckFailedError
@@ -80,16 +80,17 @@ async def _fill_circuits(demo: Demo) -> None:
 @asynccontextmanager
 async def _greeter() -> AsyncIterator[int]:
     """A server that greets and then holds the connection open; yields its port."""
-
-    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(HELLO)
-        await writer.drain()
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(_Greeter, "127.0.0.1", 0)
     async with server:
         yield int(server.sockets[0].getsockname()[1])
+
+
+class _Greeter(asyncio.Protocol):
+    """Speaks first, as SSH and SMTP do, and hangs up when the other side does."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet at once."""
+        cast("asyncio.Transport", transport).write(HELLO)
 
 
 @asynccontextmanager
