@@ -136,9 +136,11 @@ class AppStream(Pipe):
     # the stream's side (StreamSink)
 
     def stream_connected(self, address: bytes) -> None:
-        """The exit is connected."""
+        """The exit is connected; the answer leaves before data of the same batch can."""
         del address
-        self._settle(None)
+        if self._outcome is not None and not self._outcome.done():
+            self._settle(None)
+            self._connected()
 
     def stream_data(self, chunks: tuple[bytes, ...]) -> None:
         """Data for the application."""
@@ -189,7 +191,6 @@ class AppStream(Pipe):
             if not self.is_wanted:
                 return
             if outcome is None:
-                self._connected()
                 return
             if isinstance(outcome, tuple):
                 self._resolved(outcome)
