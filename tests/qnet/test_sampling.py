@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qnet.sampling import shuffle, uniform_below, weighted_place
-from tests.support.network import seeded
+from tests.support.signed_network import seeded
 
 
 @given(st.integers(1, 1 << 80), st.integers(0, 1 << 16))

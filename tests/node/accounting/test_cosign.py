@@ -29,7 +29,7 @@ from qnet.messages.receipt import (
     bucket_round,
     buckets_apart,
 )
-from tests.support.network import CHAIN_ID, ORACLE, PARAMETERS
+from tests.support.signed_network import CHAIN_ID, ORACLE, PARAMETERS
 
 GENESIS = 1_000_000
 CLOCK = EpochClock(GENESIS, PARAMETERS.slot_s, PARAMETERS.slots_per_epoch)

@@ -13,7 +13,7 @@ from node.directory.cache import (
 from node.directory.exchange import DirRequest, Download, Kind, Piece, Status
 from qnet.errors import LocalProtocolError
 from qnet.messages.consensus import SignedConsensus
-from tests.support.network import PARAMETERS, PERIOD, make_network
+from tests.support.signed_network import PARAMETERS, PERIOD, make_network
 
 NET = make_network()
 SIGNED = [

@@ -10,7 +10,7 @@ from node.directory.consensus import (
 )
 from qnet.errors import DecodeError, RejectedError
 from qnet.messages.errors import ConsensusConflictError, ConsensusTimeError
-from tests.support.network import PARAMETERS, PERIOD, make_network, seeded
+from tests.support.signed_network import PARAMETERS, PERIOD, make_network, seeded
 
 NET = make_network()
 INTERVAL = PARAMETERS.consensus_interval_s

@@ -5,7 +5,7 @@ from qnet.epochs import consensus_phases
 from qnet.errors import DecodeError
 from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
-from tests.support.network import PERIOD, NodeKeys
+from tests.support.signed_network import PERIOD, NodeKeys
 
 MAIN = NetworkParameters.profile("main")
 DEVNET = NetworkParameters.profile("devnet")

@@ -19,7 +19,7 @@ from node.directory.guard import (
 from qnet.errors import DecodeError
 from qnet.messages.consensus import Consensus
 from qnet.messages.descriptor import Role
-from tests.support.network import PERIOD, make_network, seeded
+from tests.support.signed_network import PERIOD, make_network, seeded
 
 CONSENSUS = make_network((Role.ENTRY,) * 12 + (Role.RELAY,)).consensus
 

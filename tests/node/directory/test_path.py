@@ -9,7 +9,7 @@ from node.directory.path import Path, Position, Wishes, are_distinct, network_of
 from node.errors import Stage, StageError
 from qnet.messages.consensus import Consensus, ConsensusNode
 from qnet.messages.descriptor import Role
-from tests.support.network import make_network, seeded
+from tests.support.signed_network import make_network, seeded
 
 ROLES = (Role.ENTRY,) * 3 + (Role.RELAY,) * 4 + (Role.EXIT,) * 3 + (Role.MIX,)
 WEIGHTS = {1: 5, 2: 10, 3: 1, 4: 8, 5: 4, 6: 2, 7: 2, 8: 6, 9: 3, 10: 1, 11: 50}

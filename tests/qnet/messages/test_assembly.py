@@ -9,7 +9,7 @@ from qnet.messages.consensus import FLAG_MEASURED, FLAG_PAID, Consensus, decode_
 from qnet.messages.descriptor import Role, SignedDescriptor
 from qnet.messages.errors import DescriptorRefusedError
 from qnet.parameters import NetworkParameters
-from tests.support.network import NETWORK, PARAMETERS, PERIOD, ROLES, NodeKeys
+from tests.support.signed_network import NETWORK, PARAMETERS, PERIOD, ROLES, NodeKeys
 
 NODES = tuple(NodeKeys.make(index, role) for index, role in enumerate(ROLES, start=1))
 REGISTRY = {node.index: node.entry() for node in NODES}

@@ -20,7 +20,7 @@ from qnet.messages.audit import (
     probe_root,
 )
 from tests.qnet.messages.typed_data import oracle_digest
-from tests.support.network import CHAIN_ID, ORACLE
+from tests.support.signed_network import CHAIN_ID, ORACLE
 
 KEY = ReceiptKey.generate()
 DOMAIN = qnet_domain(CHAIN_ID, ORACLE)

@@ -17,7 +17,7 @@ from qnet.messages.consensus import (
     decode_payload,
 )
 from tests.qnet.messages.typed_data import oracle_digest
-from tests.support.network import CHAIN_ID, COMMITTEE, PARAMETERS, PERIOD, make_network
+from tests.support.signed_network import CHAIN_ID, COMMITTEE, PARAMETERS, PERIOD, make_network
 
 NET = make_network()
 SIGNED = NET.sign(NET.consensus)

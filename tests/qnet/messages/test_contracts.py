@@ -8,7 +8,7 @@ from qnet.chain.errors import ContractError
 from qnet.eip712 import qnet_domain
 from qnet.messages.consensus import CommitteeTrust, join_signatures, sign_consensus
 from qnet.messages.report import EpochReport, NodeLeaf, pack_slot_p
-from tests.support.network import make_network
+from tests.support.signed_network import make_network
 
 pytestmark = pytest.mark.chain
 

@@ -16,7 +16,7 @@ from qnet.messages.descriptor import (
     TicketKey,
     decode_descriptor,
 )
-from tests.support.network import PARAMETERS, PERIOD, NodeKeys
+from tests.support.signed_network import PARAMETERS, PERIOD, NodeKeys
 
 KEYS = NodeKeys.make(7, Role.EXIT)
 SIGNED = KEYS.descriptor()

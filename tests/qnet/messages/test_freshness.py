@@ -5,7 +5,7 @@ import pytest
 from qnet.messages.errors import ConsensusTimeError, TimeBound
 from qnet.messages.freshness import Freshness
 from qnet.parameters import NetworkParameters
-from tests.support.network import PERIOD, make_network
+from tests.support.signed_network import PERIOD, make_network
 
 DEVNET = make_network().consensus
 MAIN = replace(DEVNET, interval_s=NetworkParameters.profile("main").consensus_interval_s)

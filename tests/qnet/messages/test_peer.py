@@ -9,7 +9,7 @@ from qnet.eip712 import qnet_domain
 from qnet.errors import CryptoError, DecodeError, RemoteProtocolError
 from qnet.messages.peer import PEER_TYPE, NonceWindow, SignedBody
 from tests.qnet.messages.typed_data import oracle_digest
-from tests.support.network import CHAIN_ID, COMMITTEE
+from tests.support.signed_network import CHAIN_ID, COMMITTEE
 
 KEY = ReceiptKey.generate()
 DOMAIN = qnet_domain(CHAIN_ID, COMMITTEE)

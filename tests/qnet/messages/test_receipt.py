@@ -20,7 +20,7 @@ from qnet.messages.receipt import (
     buckets_apart,
 )
 from tests.qnet.messages.typed_data import oracle_digest
-from tests.support.network import CHAIN_ID, ORACLE
+from tests.support.signed_network import CHAIN_ID, ORACLE
 
 KEY = ReceiptKey.generate()
 DOMAIN = qnet_domain(CHAIN_ID, ORACLE)

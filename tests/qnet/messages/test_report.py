@@ -18,7 +18,7 @@ from qnet.messages.report import (
     unpack_slot_p,
 )
 from tests.qnet.messages.typed_data import oracle_digest
-from tests.support.network import CHAIN_ID, ORACLE
+from tests.support.signed_network import CHAIN_ID, ORACLE
 
 REPORT = EpochReport(
     4, b"\1" * 32, b"\2" * 32, NO_REPORT, b"\3" * 32, 10**22, 8, b"\4" * 32, b"\5" * 32
