@@ -34,8 +34,11 @@ from qnet.chain.values import Block, BlockTag, Call, Fees, Log, TxReceipt
 from qnet.crypto.keys import ADDRESS_BYTES
 from qnet.errors import ChainUnrecoverableError, FundsError
 
-GAS_MARGIN_PERCENT: Final = 125
+GAS_MARGIN_PERCENT: Final = 130
 """An estimate is raised to this, because the state may change before the transaction is mined."""
+GAS_MARGIN_CALL: Final = 150_000
+"""Added for calls of contracts: checkpoints (votes, bonds, parameters) of one second share a
+storage slot, those a second later take new ones at 22,000 gas each. Unused gas is not paid for."""
 MIN_PRIORITY_FEE_WEI: Final = 1_000_000_000
 HASH_BYTES: Final = 32
 
@@ -176,7 +179,8 @@ class ChainClient:
         """
         with _typed_errors(call):
             estimate = int(await self._web3.eth.estimate_gas(self._transaction(call, sender)))
-        return estimate * GAS_MARGIN_PERCENT // 100
+        margin = GAS_MARGIN_CALL if call.data else 0
+        return estimate * GAS_MARGIN_PERCENT // 100 + margin
 
     async def fees(self) -> Fees:
         """Suggest EIP-1559 fees that stay valid while the base fee doubles."""

@@ -6,7 +6,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnet.chain.client import ChainClient
+from qnet.chain.client import GAS_MARGIN_CALL, ChainClient
 from qnet.chain.errors import (
     ChainBusyError,
     ChainRestartedError,
@@ -95,7 +95,11 @@ async def test_estimates_carry_a_margin(chain):
     call = chain.contracts.token.transfer(SINK, 5)
     estimate = await chain.client.estimate_gas(call, chain.network.deployer.address)
     result = await chain.send(chain.network.deployer, call)
-    assert result.gas_used < estimate < 2 * result.gas_used
+    assert result.gas_used < estimate < 2 * result.gas_used + GAS_MARGIN_CALL
+    payment = await chain.client.estimate_gas(
+        Call(SINK, value_wei=1), chain.network.deployer.address
+    )
+    assert 21_000 < payment < 30_000
 
 
 async def test_broadcasting_twice_is_harmless_and_a_spent_nonce_is_told(chain):

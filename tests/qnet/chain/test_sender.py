@@ -125,3 +125,14 @@ async def test_a_transaction_nobody_mines_times_out_and_names_itself(chain):
         await sender.outcome(prepared, timeout_s=0.2)
     assert raised.value.tx_hash == prepared.tx_hash
     assert raised.value.exit_code == 8
+
+
+async def test_an_estimate_still_suffices_when_the_second_has_changed(chain):
+    """A vote checkpoint of the same second is overwritten; a second later a new one costs more."""
+    owner = chain.network.holders[0]
+    node = await chain.register_node(owner, bond_wei=5000 * 10**18)
+    sender = chain.sender(owner)
+    prepared = await sender.prepare(chain.contracts.hub.unbond(node.index, 10**18))
+    await chain.control.warp(await chain.control.now() + 10)
+    await chain.client.broadcast(prepared.raw)
+    assert (await sender.outcome(prepared)).succeeded
