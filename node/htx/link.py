@@ -236,15 +236,18 @@ class ClientLink(LinkCore):
         )
         self._peer = peer
         self._identity = identity
-        self._admission = ClientAdmission()
+        self._admission: ClientAdmission | None = ClientAdmission()
         binding = prologue(ticket.encode(), address.spki)
-        self._handshake = InitiatorHandshake(address.link_key, binding, identity, random)
+        self._handshake: InitiatorHandshake | None = InitiatorHandshake(
+            address.link_key, binding, identity, random
+        )
         token = encode_token(ticket, random)
         carrier = weights.draw(random)
         self._out = [opening(template), request(template, address.sni, token, carrier)]
 
     def _receive_early(self, data: bytes, now: float) -> list[LinkEvent]:
-        if self.stage is LinkStage.ADMISSION:
+        assert self._handshake is not None
+        if self._admission is not None:
             reply = self._admission.receive(data)
             if reply:
                 self._out.append(reply)
@@ -253,10 +256,12 @@ class ClientLink(LinkCore):
             self.stage = LinkStage.HANDSHAKE
             self._out.append(self._handshake.start())
             data = self._admission.inner
+            self._admission = None
         message = self._take_message(data, MIN_REPLY_BYTES)
         if message is None:
             return []
         last, secured = self._handshake.finish(message, self._peer)
+        self._handshake = None
         self._out.append(last)
         return self._open(secured, local_is_node=self._identity is not None, now=now)
 
@@ -292,46 +297,48 @@ class ServerLink(LinkCore):
         super().__init__(settings, now)
         self._keys = keys
         self._link_keys_of = link_keys_of
-        self._admission = ServerAdmission(alpn, site=site, gate=gate, source=source, clock=clock)
+        admission = ServerAdmission(alpn, site=site, gate=gate, source=source, clock=clock)
+        self._admission: ServerAdmission | None = admission
         self._handshake: ResponderHandshake | None = None
         self._answered = False
         self._deadline = now + SITE_IDLE_S
-        first = self._admission.start()
+        first = admission.start()
         self._out = [first] if first else []
 
     @property
     def is_visitor(self) -> bool:
         """Whether the peer has shown no ticket."""
-        return self._admission.ticket is None
+        return self._admission is not None and self._admission.ticket is None
 
     def _receive_early(self, data: bytes, now: float) -> list[LinkEvent]:
-        if self._handshake is None:
-            reply = self._admission.receive(data)
-            if reply:
-                self._out.append(reply)
-            return self._after_admission(now)
+        if self._admission is not None:
+            return self._receive_http(self._admission, data, now)
+        assert self._handshake is not None
         return self._receive_handshake(self._handshake, data, now)
 
-    def _after_admission(self, now: float) -> list[LinkEvent]:
-        if self._admission.closed:
+    def _receive_http(self, admission: ServerAdmission, data: bytes, now: float) -> list[LinkEvent]:
+        reply = admission.receive(data)
+        if reply:
+            self._out.append(reply)
+        if admission.closed:
             self.stage = LinkStage.CLOSED
             return [LinkClosed(CloseReason.DONE)]
-        ticket, inner = self._admission.ticket, self._admission.inner
-        if ticket is None:
+        if admission.ticket is None:
             self._deadline = now + SITE_IDLE_S
             return []
         if self.stage is LinkStage.ADMISSION:
             self.stage = LinkStage.HANDSHAKE
             self._deadline = now + self._settings.parameters.link_handshake_s
-        if inner is None:
+        if admission.inner is None:
             return []
         self._handshake = ResponderHandshake(
             self._keys.link_keys,
-            prologue(ticket.encode(), self._keys.spki_hash),
+            prologue(admission.ticket.encode(), self._keys.spki_hash),
             self._link_keys_of,
             self._settings.random,
         )
-        return self._receive_handshake(self._handshake, inner, now)
+        self._admission = None
+        return self._receive_handshake(self._handshake, admission.inner, now)
 
     def _receive_handshake(
         self, handshake: ResponderHandshake, data: bytes, now: float
@@ -343,4 +350,6 @@ class ServerLink(LinkCore):
             self._answered = True
             self._out.append(handshake.respond(message))
             return []
-        return self._open(handshake.finish(message), local_is_node=True, now=now)
+        secured = handshake.finish(message)
+        self._handshake = None
+        return self._open(secured, local_is_node=True, now=now)

@@ -5,7 +5,7 @@ of an ordinary navigation and form submission.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from node.errors import TemplateError
@@ -37,7 +37,7 @@ class ChromeTemplate:
     browser: str
     source: str
     ja4: str
-    tls: dict[str, Any]
+    tls: dict[str, Any] = field(hash=False)
     settings: tuple[tuple[int, int], ...]
     window_update: int
     pseudo_order: tuple[str, ...]

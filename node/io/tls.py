@@ -6,7 +6,7 @@ No session tickets and no early data on either side; the client checks the certi
 import datetime as dt
 import secrets
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
 
@@ -101,8 +101,12 @@ def default_template() -> ChromeTemplate:
     )
 
 
+@lru_cache(maxsize=8)
 def client_context(template: ChromeTemplate) -> utls.SSLContext:
-    """TLS as the template's browser speaks it; certificates are pinned, not verified."""
+    """TLS as the template's browser speaks it; certificates are pinned, not verified.
+
+    One context serves all links of a process, as in the browser.
+    """
     context = utls.SSLContext(utls.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = utls.CERT_NONE

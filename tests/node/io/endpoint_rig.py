@@ -1,6 +1,7 @@
 """A server on loopback, a recording handler and a client's address for it."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import secrets
 from typing import ClassVar
@@ -114,3 +115,31 @@ async def condition(check, seconds=10):
     async with asyncio.timeout(seconds):
         while not check():  # noqa: ASYNC110 -- there is no event for it
             await asyncio.sleep(0.005)
+
+
+class RawServer:
+    """A TCP server of the test's own, which waits for its connections when it is closed."""
+
+    def __init__(self, talk):
+        self._talk = talk
+        self._running = set()
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def _serve(self, reader, writer):
+        task = asyncio.current_task()
+        self._running.add(task)
+        try:
+            await self._talk(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            self._running.discard(task)
+
+    async def __aexit__(self, *_exc):
+        self._server.close()
+        await condition(lambda: not self._running)

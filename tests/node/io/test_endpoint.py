@@ -18,6 +18,7 @@ from qnet.crypto.keys import DhKey
 from qnet.errors import LocalProtocolError
 from tests.node.io.endpoint_rig import (
     PARAMETERS,
+    RawServer,
     Recorder,
     address_of,
     close_all,
@@ -131,34 +132,35 @@ async def test_wrong_keys_open_nothing():
 
 async def test_a_wrong_certificate_key_gets_no_ticket():
     seen = bytearray()
+    server, _, _ = await start_server()
+
+    async def copy(source, sink, kept):
+        while data := await source.read(65_536):
+            kept.extend(data)
+            sink.write(data)
+        sink.close()
 
     async def watch(reader, writer):
         # pass everything on to a node with another certificate, and keep what the client sent
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", server.port)
-
-        async def copy(source, sink, keep):
-            while data := await source.read(65_536):
-                if keep:
-                    seen.extend(data)
-                sink.write(data)
-            sink.close()
-
         async with asyncio.TaskGroup() as group:
-            group.create_task(copy(reader, up_writer, keep=True))
-            group.create_task(copy(up_reader, writer, keep=False))
+            group.create_task(copy(reader, up_writer, seen))
+            group.create_task(copy(up_reader, writer, bytearray()))
+        await up_writer.wait_closed()
 
-    server, _, _ = await start_server()
-    relay = await asyncio.start_server(watch, "127.0.0.1", 0)
-    port = relay.sockets[0].getsockname()[1]
-    keys = fresh_keys()
-    with pytest.raises(LinkError) as caught:
-        await dial(address_of(keys, port), identity=None, handler=Recorder(), parameters=PARAMETERS)
-    assert caught.value.reason is CloseReason.PIN
+    async with RawServer(watch) as relay:
+        assert await refused(relay.port) is CloseReason.PIN
     hello = 5 + int.from_bytes(seen[3:5], "big")
     assert len(seen) - hello < 200  # change cipher spec, Finished, close_notify: no request
-    relay.close()
     await server.close()
-    await relay.wait_closed()
+
+
+async def refused(port, **options):
+    """Dial something that is no node; return the reason."""
+    address = address_of(fresh_keys(), port)
+    with pytest.raises(LinkError) as caught:
+        await dial(address, identity=None, handler=Recorder(), parameters=PARAMETERS, **options)
+    return caught.value.reason
 
 
 async def test_the_hello_on_the_wire_is_the_templates():
@@ -167,56 +169,51 @@ async def test_the_hello_on_the_wire_is_the_templates():
     async def catch(reader, writer):
         data = await reader.readexactly(5)
         hellos.append(data + await reader.readexactly(int.from_bytes(data[3:5], "big")))
-        writer.close()
 
-    listener = await asyncio.start_server(catch, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    keys = fresh_keys()
-    for _ in range(5):
-        with pytest.raises(LinkError):
-            await dial(
-                address_of(keys, port), identity=None, handler=Recorder(), parameters=PARAMETERS
-            )
+    async with RawServer(catch) as listener:
+        for _ in range(5):
+            assert await refused(listener.port) is CloseReason.LOST
     decoded = [decode_client_hello(hello) for hello in hellos]
+    assert len(set(hellos)) == 5
     assert {hello.ja4() for hello in decoded} == {default_template().ja4}
     assert all(hello.has_server_name for hello in decoded)
     assert {hello.alpn for hello in decoded} == {(b"h2", b"http/1.1")}
-    listener.close()
-    await listener.wait_closed()
 
 
 async def test_dialling_has_a_deadline():
     async def silent(reader, writer):
         await reader.read()
-        writer.close()
 
-    listener = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    keys = fresh_keys()
-    with pytest.raises(LinkError) as caught:
-        await dial(
-            address_of(keys, port),
-            identity=None,
-            handler=Recorder(),
-            parameters=PARAMETERS,
-            timeout_s=0.2,
-        )
-    assert caught.value.reason is CloseReason.TIMEOUT
-    listener.close()
-    await listener.wait_closed()
-    with pytest.raises(LinkError) as caught:
-        await dial(address_of(keys, port), identity=None, handler=Recorder(), parameters=PARAMETERS)
-    assert caught.value.reason is CloseReason.LOST
+    async with RawServer(silent) as listener:
+        assert await refused(listener.port, timeout_s=0.2) is CloseReason.TIMEOUT
+    assert await refused(listener.port) is CloseReason.LOST
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(500)])
+async def test_what_does_not_speak_tls_is_refused(answer):
+    async def talk(reader, writer):
+        await reader.read(100)
+        writer.write(answer)
+        await writer.drain()
+
+    async with RawServer(talk) as listener:
+        assert await refused(listener.port) is CloseReason.LOST
 
 
 async def test_a_cancelled_dial_leaves_nothing():
-    server, keys, _ = await start_server()
-    task = asyncio.create_task(connect(server, keys))
-    await condition(lambda: server.stats.accepted)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await server.close()
+    greeted = asyncio.Event()
+
+    async def silent(reader, writer):
+        await reader.read(1)
+        greeted.set()
+        await reader.read()
+
+    async with RawServer(silent) as listener:
+        task = asyncio.create_task(refused(listener.port))
+        await greeted.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 async def test_a_lost_connection_is_told():
