@@ -196,7 +196,8 @@ class Outbox:
 
     def forget(self, stream: Stream) -> None:
         """Drop a stream and what it still had to send."""
-        stream.state = StreamState.CLOSED
+        if stream.state is not StreamState.CLOSED:
+            stream.change(StreamInput.ABORT)
         self.buffered -= stream.buffered
         stream.buffered = 0
         stream.is_ending = False
