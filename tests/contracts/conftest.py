@@ -1,12 +1,14 @@
 """One deployed network per module; every test starts from it."""
 
+import itertools
 import time
 
 import pytest
-from brownie import web3
+from brownie import network, web3
 from web3.exceptions import TransactionNotFound
 from world import World
 
+GAS_LIMIT = 11_000_000
 LOOKUPS = 40
 LOOKUP_PAUSE_S = 0.05
 
@@ -34,8 +36,18 @@ def patient_lookup():
 
 
 @pytest.fixture(autouse=True)
-def isolation(fn_isolation):
-    """Undo what a test did on the chain."""
+def isolation(fn_isolation, gas_limits):
+    """Undo what a test did on the chain.
+
+    Each test has a gas limit of its own: repeated after a revert, the same transaction would have
+    the same hash, and anvil sometimes loses it.
+    """
+    network.gas_limit(next(gas_limits))
+
+
+@pytest.fixture(scope="session")
+def gas_limits():
+    return itertools.count(GAS_LIMIT)
 
 
 @pytest.fixture(scope="module")

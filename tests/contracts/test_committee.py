@@ -3,13 +3,13 @@
 import pytest
 from brownie import accounts
 from eth_account import Account
-from world import CONSENSUS, DAY, QNET, World, bytes32, refused
+from world import CONSENSUS, DAY, QNET, bytes32, refused
 
 BOND = 1_000_000 * QNET
 HASH = bytes32("consensus")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bonded(world):
     world.bond_committee()
     return world
@@ -24,23 +24,6 @@ def signatures(world, valid_after, members, digest=HASH):
 def anchor(world, valid_after, members, digest=HASH):
     bitmap, signed = signatures(world, valid_after, members, digest)
     return world.committee.anchor(valid_after, digest, bitmap, signed, {"from": accounts[9]})
-
-
-def test_members_put_down_their_bonds(world):
-    assert (world.committee.size(), world.committee.quorum()) == (4, 3)
-    signer = world.signers[0].address
-    assert not world.committee.isMember(signer)
-    world.bond_committee([world.member_owners[0]])
-    assert world.committee.isMember(signer)
-    assert world.committee.bondOf(0) == BOND == world.token.balanceOf(world.committee)
-    with refused("AlreadyBonded", 0):
-        world.committee.depositBond({"from": world.member_owners[0]})
-    with refused("NotMember"):
-        world.committee.depositBond({"from": accounts[9]})
-    owner, key, url, is_bonded, is_active, since, until = world.committee.members()[0]
-    assert (owner, key, url) == (world.member_owners[0], signer, "http://member-0.example")
-    assert (is_bonded, is_active, until) == (True, True, 0)
-    assert since < world.genesis
 
 
 def test_quorum_anchors_a_consensus_once(bonded):
@@ -109,14 +92,6 @@ def test_signature_for_another_contract_is_worth_nothing(bonded):
         bonded.committee.checkQuorum(digest, *elsewhere)
 
 
-def test_unbonded_member_does_not_count(world):
-    world.bond_committee(world.member_owners[:2])
-    with refused("BadSignature", 2):
-        anchor(world, 3600, (0, 1, 2))
-    with refused("BadQuorum", 2, 3):
-        anchor(world, 3600, (0, 1))
-
-
 def test_members_change_with_the_next_issuance_epoch(bonded):
     committee = bonded.committee
     newcomer, key = accounts.add(), Account.create()
@@ -173,11 +148,3 @@ def test_last_member_stays(bonded):
             bonded.committee.removeMember(index, {"from": timelock})
         with refused("LastMember"):
             bonded.committee.removeMember(3, {"from": timelock})
-
-
-@pytest.mark.parametrize(("members", "quorum"), [(1, 1), (5, 4), (7, 5), (16, 11)])
-def test_quorum_by_size(module_isolation, members, quorum):
-    world = World(members=members)
-    assert world.committee.quorum() == quorum
-    world.bond_committee()
-    anchor(world, 3600, tuple(range(quorum)))

@@ -11,7 +11,7 @@ KEY = b"min_bond_wei".ljust(32, b"\x00")
 NEW_VALUE = 20_000 * QNET
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def holder(world):
     """The great holder, its votes delegated to itself."""
     world.token.delegate(world.holder, {"from": world.holder})

@@ -8,7 +8,7 @@ WINDOW = 3 * DAY
 DEADLINE = DAY // 2
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ready(world):
     """Epoch 0 is over, one node is registered, and the committee is bonded."""
     world.bond_committee()
@@ -70,11 +70,11 @@ def test_report_before_the_end_of_its_epoch(ready):
         ready.submit(simple(ready, 1))
 
 
-def test_report_of_an_epoch_never_started(world):
-    world.bond_committee()
-    world.advance_to(world.epochs.epochEnd(0))
-    with refused("EpochNotStarted", 0):
-        world.submit(simple(world, 0))
+def test_report_of_an_epoch_never_started(ready):
+    ready.submit(simple(ready, 0))
+    ready.advance_to(ready.epochs.epochEnd(1))
+    with refused("EpochNotStarted", 1):
+        ready.submit(simple(ready, 1))
 
 
 def test_late_report(ready):

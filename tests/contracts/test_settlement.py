@@ -7,7 +7,7 @@ from world import DAY, QNET, refused
 WINDOW = 3 * DAY
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ready(world):
     """Three nodes, a bonded committee, and epoch 0 over."""
     world.bond_committee()
