@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from node.config import NodeConfig
 from node.keys import load_keys
+from node.process import announce, run_until_stopped
 from node.registration import find_registration
 from node.runtime import NodeRuntime
 from qnet import logging
 from qnet.config import load_toml
 from qnet.wallet.passphrase import read_file
-
-_log = structlog.get_logger(__name__)
 
 
 def run_node(home: Path, *, log_level: str = "info") -> None:
@@ -41,42 +35,3 @@ def run_node(home: Path, *, log_level: str = "info") -> None:
 async def _serve(home: Path, config: NodeConfig, keys: Any, stop: asyncio.Event) -> None:
     registration = await find_registration(config, keys.node_id)
     await NodeRuntime(home, config, keys, registration).run(announce, stop)
-
-
-def announce(facts: dict[str, Any]) -> None:
-    """Tell whoever started this process that it is ready: one line on stdout."""
-    print("READY " + json.dumps(facts), flush=True)  # noqa: T201
-
-
-def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run `main` on the fastest event loop there is; SIGTERM and SIGINT set its event.
-
-    Raises:
-        Exception: Whatever ended `main`, out of its group.
-    """
-    try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_with_signals(main))
-    except* Exception as group:  # noqa: BLE001 - the first cause is what a person can act on
-        cause: BaseException = group
-        while isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
-        _log.error("stopped by a failure", cause=str(cause), kind=type(cause).__name__)
-        raise cause from None
-
-
-async def _with_signals(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await main(stop)
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """A uvloop where it exists, else asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 
-from node.app import announce, run_until_stopped
 from node.auditor import Auditor
 from node.client.session import Session
 from node.config import load_bundle
 from node.errors import StageError
 from node.io.control import ControlServer
+from node.process import announce, run_until_stopped
 from qnet import logging
 from qnet.wallet.passphrase import read_file
 

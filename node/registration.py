@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from node.config import NodeConfig, load_bundle, load_deployment
 from node.errors import NodeConfigError
 from qnet.address import parse_address
-from qnet.chain.client import ChainClient
-from qnet.chain.governing import Parameters
-from qnet.chain.reporting import Committee, Epochs
-from qnet.chain.staking import NodeRegistry
 from qnet.epochs import EpochClock
 from qnet.messages.consensus import CommitteeTrust
 from qnet.parameters import NetworkParameters
@@ -60,6 +56,11 @@ async def find_registration(config: NodeConfig, node_id: bytes) -> Registration:
 
 
 async def _from_chain(config: NodeConfig, node_id: bytes) -> Registration:
+    from qnet.chain.client import ChainClient
+    from qnet.chain.governing import Parameters
+    from qnet.chain.reporting import Committee, Epochs
+    from qnet.chain.staking import NodeRegistry
+
     assert config.chain is not None
     deployment = load_deployment(config.chain.deployment)
     contracts = deployment.contracts

@@ -6,17 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node.config import Endpoint, NodeConfig
 from node.errors import NodeConfigError
 from node.keys import NodeKeys, create_keys
 from qnet.address import checksum_address
-from qnet.chain.staking import NodeRegistry
 from qnet.config import load_toml
 from qnet.files import write_atomic
 from qnet.wallet import keystore
 from qnet.wallet.passphrase import read_file
+
+if TYPE_CHECKING:
+    from qnet.chain.staking import NodeRegistry
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import structlog
 
-from node.app import announce, run_until_stopped
 from node.client.session import BOOTSTRAP_S, Session
 from node.config import ClientConfig, Endpoint, load_bundle
 from node.io.control import ControlServer, Handler
+from node.process import announce, run_until_stopped
 from qnet import logging
 from qnet.config import load_toml
 
