@@ -118,7 +118,7 @@ class ExitRefusedError(RejectedError):
         rule: `private` or `policy`; the metric label.
     """
 
-    code = "Q0920"
+    code = "Q0950"
 
     def __init__(self, message: str, *, rule: str) -> None:
         super().__init__(message, why=f"refused by rule: {rule}")
@@ -132,7 +132,7 @@ class SocksError(RemoteProtocolError):
         reply: SOCKS5 reply code to send before closing, or None when there is none to send.
     """
 
-    code = "Q0930"
+    code = "Q0952"
 
     def __init__(self, message: str, *, reply: int | None = None) -> None:
         super().__init__(message)
@@ -142,7 +142,7 @@ class SocksError(RemoteProtocolError):
 class ControlError(RemoteProtocolError):
     """A request or answer on the control socket is malformed or too long."""
 
-    code = "Q0931"
+    code = "Q0953"
 
 
 class AddressError(UsageError):
@@ -178,7 +178,7 @@ class HandshakeRefusedError(RemoteProtocolError):
         reason: which one.
     """
 
-    code = "Q0920"
+    code = "Q0951"
 
     def __init__(self, reason: CloseReason) -> None:
         super().__init__(f"handshake refused: {reason.name}")
