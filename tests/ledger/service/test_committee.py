@@ -44,12 +44,17 @@ async def be_auditor(committee: Committee, member: int) -> None:
         await asyncio.sleep(1.0)
 
 
+async def publish(committee: Committee) -> None:
+    while True:
+        await committee.publish()
+        await asyncio.sleep(4.0)
+
+
 async def be_nodes(committee: Committee, codes: list[int]) -> None:
-    """Descriptors all the time; after every slot of epoch 0 the receipts of both sides."""
+    """After every slot of epoch 0 the receipts of both sides."""
     clock = committee.clock
     for slot in range(clock.slots_per_epoch):
         await committee.until(clock.slot_bounds(0, slot)[1] + 0.3)
-        await committee.publish()
         answers = await committee.send_receipts(committee.receipts(0, slot, CELLS))
         codes += [code for found in answers.values() for code in found]
 
@@ -60,9 +65,9 @@ async def test_three_of_four_members_carry_an_epoch_to_its_end(
     async with open_committee(tmp_path, committee_chain) as committee:
         others = [member for member in range(4) if member != DOWN]
         async with committee.member(0), committee.member(1), committee.member(3):
-            await committee.publish()
             codes: list[int] = []
             tasks = [asyncio.create_task(be_auditor(committee, member)) for member in others]
+            tasks.append(asyncio.create_task(publish(committee)))
             tasks.append(asyncio.create_task(be_nodes(committee, codes)))
             try:
                 await check_consensus(committee, others)
