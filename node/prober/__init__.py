@@ -1,0 +1,1 @@
+"""The auditor process: probes nodes for one committee member."""
