@@ -13,12 +13,11 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from node.circuit.cell import CONTENT_BYTES, HEADER_BYTES, TAG_BYTES
-from node.circuit.layer import RATCHET_CELLS, LayerKeys, cell_nonce, ratchet
+from node.circuit.layer import RATCHET_CELLS, LayerKeys, cell_nonce, make_aead, ratchet
 from qnet.errors import CryptoError
 
 _RATCHET_MASK: Final = RATCHET_CELLS - 1
@@ -31,13 +30,15 @@ class BackwardLayer:
     """A hop's layer on backward bodies, and its inverse at the client.
 
     Args:
+        cipher: code of the AEAD that authenticates.
         keys: the hop's keys.
         counter: number of the next body.
     """
 
-    __slots__ = ("_context", "_key_mac", "_key_stream", "_mac", "_since", "counter")
+    __slots__ = ("_cipher", "_context", "_key_mac", "_key_stream", "_mac", "_since", "counter")
 
-    def __init__(self, keys: LayerKeys, counter: int = 0) -> None:
+    def __init__(self, cipher: int, keys: LayerKeys, counter: int = 0) -> None:
+        self._cipher = cipher
         self.counter = counter
         self.set_keys(keys)
 
@@ -49,7 +50,7 @@ class BackwardLayer:
         self._since = self.counter
         self._key_mac = mac
         self._key_stream = stream
-        self._mac = ChaCha20Poly1305(mac)
+        self._mac = make_aead(self._cipher, mac)
         self._context: CipherContext = Cipher(AES(stream), CTR(bytes(16))).encryptor()
 
     def wrap(self, left: bytes, right: bytes, header: bytes) -> bytes:
@@ -81,13 +82,15 @@ class ContentKey:
     """k_b: seals what a hop says itself; the client holds the other end.
 
     Args:
+        cipher: code of the AEAD.
         key: 32 bytes.
         counter: number of the next content.
     """
 
-    __slots__ = ("_aead", "_key", "_since", "counter")
+    __slots__ = ("_aead", "_cipher", "_key", "_since", "counter")
 
-    def __init__(self, key: bytes, counter: int = 0) -> None:
+    def __init__(self, cipher: int, key: bytes, counter: int = 0) -> None:
+        self._cipher = cipher
         self.counter = counter
         self.set_key(key)
 
@@ -95,7 +98,7 @@ class ContentKey:
         """Go on under a fresh key."""
         self._since = self.counter
         self._key = key
-        self._aead = ChaCha20Poly1305(key)
+        self._aead = make_aead(self._cipher, key)
 
     def seal(self, content: bytes) -> tuple[bytes, bytes]:
         """Return (L, R) of at most 2,024 bytes of content and step the counter."""

@@ -179,7 +179,13 @@ class OriginCircuit:
         ]
         self._rekeys = [ClientRekey(traffic.root) for traffic in keys]
         self._opener = BackwardOpener(
-            [(BackwardLayer(hop.layer), ContentKey(hop.layer.backward)) for hop in keys]
+            [
+                (
+                    BackwardLayer(hop.cipher, traffic.layer),
+                    ContentKey(hop.cipher, traffic.layer.backward),
+                )
+                for hop, traffic in zip(self.hops, keys, strict=False)
+            ]
         )
         around = self._around
         self._touched = around.now

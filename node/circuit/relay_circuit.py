@@ -225,9 +225,10 @@ class RelayCircuit:
         assert opened is not None  # a circuit answers once
         fresh = DhKey(self.around.random(32))
         keys: TrafficKeys = opened.answer(fresh)
-        self._opener = ForwardOpener(opened.routing.cipher, keys.layer)
-        self._layer = BackwardLayer(keys.layer)
-        self._content = ContentKey(keys.layer.backward)
+        cipher = opened.routing.cipher
+        self._opener = ForwardOpener(cipher, keys.layer)
+        self._layer = BackwardLayer(cipher, keys.layer)
+        self._content = ContentKey(cipher, keys.layer.backward)
         self._rekey = HopRekey(keys.root)
         return created_body(keys, fresh.public, last_body(keys) if behind is None else behind)
 

@@ -146,11 +146,11 @@ def forward(cipher: int, position: int, counter: int) -> dict[str, object]:
     }
 
 
-def backward(position: int, counter: int) -> dict[str, object]:
-    random = Stream(f"qnet vectors backward {position} {counter}")
+def backward(cipher: int, position: int, counter: int) -> dict[str, object]:
+    random = Stream(f"qnet vectors backward {cipher} {position} {counter}")
     keys = [layer_keys(random) for _ in range(position + 1)]
-    layers = [BackwardLayer(key, counter) for key in keys]
-    speaker = ContentKey(keys[-1].backward, counter)
+    layers = [BackwardLayer(cipher, key, counter) for key in keys]
+    speaker = ContentKey(cipher, keys[-1].backward, counter)
     if not counter % 65536 and counter:
         for end in (*layers, speaker):
             end._since = 0
@@ -162,6 +162,7 @@ def backward(position: int, counter: int) -> dict[str, object]:
         cells.append(cell.hex())
         left, right = cell[8:24], cell[24:]
     return {
+        "cipher": cipher,
         "counter": counter,
         "circuit_id": 5,
         "keys": [show(key) for key in keys],
@@ -224,7 +225,7 @@ def make() -> dict[str, dict[str, object]]:
         },
         "backward.json": {
             "source": SOURCE,
-            "cells": [backward(2, 0), backward(0, 9), backward(1, 65536)],
+            "cells": [backward(1, 2, 0), backward(2, 2, 9), backward(1, 1, 65536)],
         },
         "rekey.json": {"source": SOURCE, **rekey()},
         "formats.json": {"source": SOURCE, **formats()},

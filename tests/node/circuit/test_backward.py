@@ -14,12 +14,15 @@ HEADER = relay_header(9)
 class Backward:
     """Hops and client with equal keys."""
 
-    def __init__(self, hops=3, counter=0):
+    def __init__(self, hops=3, counter=0, cipher=1):
         self.keys = [fresh_keys() for _ in range(hops)]
-        self.layers = [BackwardLayer(key, counter) for key in self.keys]
-        self.contents = [ContentKey(key.backward, counter) for key in self.keys]
+        self.layers = [BackwardLayer(cipher, key, counter) for key in self.keys]
+        self.contents = [ContentKey(cipher, key.backward, counter) for key in self.keys]
         self.opener = BackwardOpener(
-            [(BackwardLayer(key, counter), ContentKey(key.backward, counter)) for key in self.keys]
+            [
+                (BackwardLayer(cipher, key, counter), ContentKey(cipher, key.backward, counter))
+                for key in self.keys
+            ]
         )
 
     def speak(self, position, content):
@@ -34,20 +37,23 @@ class Backward:
         return cell
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=CONTENT_BYTES)), max_size=12))
+@given(
+    st.sampled_from([1, 2]),
+    st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=CONTENT_BYTES)), max_size=12),
+)
 @settings(max_examples=40, deadline=None)
-def test_the_client_knows_who_spoke(said):
-    path = Backward()
+def test_the_client_knows_who_spoke(cipher, said):
+    path = Backward(cipher=cipher)
     for position, content in said:
         found, opened = path.opener.open(path.speak(position, content))
         assert found == position
         assert opened == content.ljust(CONTENT_BYTES, b"\x00")
 
 
-@given(st.integers(64, CELL_BYTES * 8 - 1), st.integers(0, 2))
+@given(st.sampled_from([1, 2]), st.integers(64, CELL_BYTES * 8 - 1), st.integers(0, 2))
 @settings(max_examples=60, deadline=None)
-def test_any_flipped_bit_is_found_by_the_client(bit, behind):
-    path = Backward()
+def test_any_flipped_bit_is_found_by_the_client(cipher, bit, behind):
+    path = Backward(cipher=cipher)
     cell = path.layers[2].wrap(*path.contents[2].seal(b"x"), HEADER)
     if behind == 2:
         cell = path.layers[1].wrap(cell[8:24], cell[24:], HEADER)
@@ -68,11 +74,12 @@ def test_cells_cannot_be_repeated_dropped_or_swapped():
     assert path.opener.open(second)[1][:1] == b"2"
 
 
-def test_two_colluding_hops_cannot_recognise_a_mark():
+@pytest.mark.parametrize("cipher", [1, 2])
+def test_two_colluding_hops_cannot_recognise_a_mark(cipher):
     """Hops 3 and 1 mark a cell around the honest hop 2: what hop 1 sees is noise either way."""
     bits, runs = [], 200
     for number in range(runs):
-        path = Backward()
+        path = Backward(cipher=cipher)
         cell = path.layers[2].wrap(*path.contents[2].seal(b"content"), HEADER)
         marked = bytearray(cell)
         marked[24 + number % CONTENT_BYTES] ^= 1

@@ -132,11 +132,13 @@ def test_backward(number):
     shown = load("backward.json")["cells"][number]
     counter, keys = shown["counter"], [unhex(hop) for hop in shown["keys"]]
     content = bytes.fromhex(shown["content"]).ljust(2024, b"\x00")
-    key = stepped(keys[-1]["backward"], counter)
-    sealed = ChaCha20Poly1305(key).encrypt(nonce(counter), content, None)
+    make_aead = {1: ChaCha20Poly1305, 2: AESGCM}[shown["cipher"]]
+    sealed = make_aead(stepped(keys[-1]["backward"], counter)).encrypt(
+        nonce(counter), content, None
+    )
     left, right = sealed[2024:], sealed[:2024]
     for hop, cell in zip(reversed(keys), shown["cells_from_speaker_to_client"], strict=True):
-        mac = ChaCha20Poly1305(stepped(hop["mac"], counter))
+        mac = make_aead(stepped(hop["mac"], counter))
         left = xor(left, mac.encrypt(nonce(counter), b"", right))
         stream = Cipher(AES(stepped(hop["stream"], counter)), CTR(left)).encryptor()
         right = stream.update(right)
