@@ -51,6 +51,7 @@ _PORT = click.IntRange(1, 65535)
 @click.option("--ledger-port", type=_PORT, default=18701, show_default=True)
 @click.option("--dns-port", type=_PORT, default=18553, show_default=True)
 @click.option("--web-port", type=_PORT, default=18080, show_default=True)
+@click.option("--node-port", type=_PORT, default=4430, show_default=True)
 @click.option(
     "--until",
     type=click.Choice(["chain", "committee", "nodes", "client"]),
@@ -67,6 +68,7 @@ def up(
     ledger_port: int,
     dns_port: int,
     web_port: int,
+    node_port: int,
     until: str,
 ) -> None:
     """Start a network and leave it running.
@@ -87,6 +89,7 @@ def up(
         dns_port=dns_port,
         socks_port=socks,
         web_port=web_port,
+        node_port=node_port,
     )
     progress = Progress(quiet=settings().quiet, color=use_color(sys.stderr))
     state = asyncio.run(bring_up(config, progress, until=until))

@@ -12,7 +12,6 @@ MAX_NODES = 200
 MIN_COMMITTEE = 4
 MAX_COMMITTEE = 16
 STATE_FILE = "state.json"
-NODE_PORT = 4430
 DEVNET_CHAIN_ID = 31337
 
 
@@ -30,6 +29,7 @@ class DevnetConfig:
         dns_port: UDP port of the `*.devnet` name server on 127.0.0.1.
         socks_port: TCP port of the client's SOCKS5 listener on 127.0.0.1.
         web_port: TCP port of the web server behind `web.devnet`, on 127.0.0.1.
+        node_port: TCP port of every node, each on an address of its own.
     """
 
     home: Path
@@ -41,6 +41,7 @@ class DevnetConfig:
     dns_port: int = 18553
     socks_port: int = 19150
     web_port: int = 18080
+    node_port: int = 4430
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot make three disjoint hops or a quorum."""
@@ -147,7 +148,7 @@ def check_ports(config: DevnetConfig, node_hosts: tuple[str, ...]) -> None:
     _probe(local, config.socks_port, "SOCKS5", "--socks", socket.SOCK_STREAM)
     _probe(local, config.web_port, "web.devnet", "--web-port", socket.SOCK_STREAM)
     for host in node_hosts:
-        _probe(host, NODE_PORT, "node", "", socket.SOCK_STREAM)
+        _probe(host, config.node_port, "node", "--node-port", socket.SOCK_STREAM)
 
 
 def _probe(host: str, port: int, purpose: str, flag: str, kind: socket.SocketKind) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.devnet.config import NODE_PORT
 from tools.devnet.processes import Process, log_tail, start_ticks
 from tools.devnet.state import State
 
@@ -72,7 +71,7 @@ def _address_of(name: str, state: State) -> str:
         "client": f"127.0.0.1:{config.socks_port}",
         "web": f"127.0.0.1:{config.web_port}",
     }
-    listed |= {node.name: f"{node.host}:{NODE_PORT}" for node in state.nodes}
+    listed |= {node.name: f"{node.host}:{config.node_port}" for node in state.nodes}
     listed |= {member.name: member.url.removeprefix("http://") for member in state.members}
     return listed.get(name, "")
 

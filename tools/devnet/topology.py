@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from qnet.crypto.kdf import blake3
-from tools.devnet.config import NODE_PORT, DevnetConfig
+from tools.devnet.config import DevnetConfig
 
 HOLDERS = ("alice", "bob", "carol")
 
@@ -27,6 +27,7 @@ class NodePlan:
         number: from 1; names the node and its second address byte, 10 + number.
         role: entry, relay or exit.
         host: loopback address, alone in its /16.
+        port: TCP port of its links.
         sni: server name that its links show.
         operator: name of the account that owns and bonds it.
     """
@@ -34,6 +35,7 @@ class NodePlan:
     number: int
     role: Role
     host: str
+    port: int
     sni: str
     operator: str
 
@@ -45,7 +47,7 @@ class NodePlan:
     @property
     def listen(self) -> str:
         """Address and port in `host:port` form."""
-        return f"{self.host}:{NODE_PORT}"
+        return f"{self.host}:{self.port}"
 
     @property
     def network16(self) -> str:
@@ -118,6 +120,7 @@ def plan(config: DevnetConfig) -> Topology:
             number=number,
             role=roles[place],
             host=f"127.{10 + number}.0.1",
+            port=config.node_port,
             sni=f"node-{number}.devnet",
             operator=f"operator-{number}",
         )

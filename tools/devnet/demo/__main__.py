@@ -79,7 +79,7 @@ def main(  # noqa: D103 - the module's docstring says it
                 show_error(error, as_json=False)
     finally:
         _finish(config, console, keep=keep and not failed)
-    Console().print(journal.table())
+    Console(width=None if sys.stdout.isatty() else 120).print(journal.table())
     sys.exit(EXIT_FAILED if failed or not journal.ok else 0)
 
 

@@ -116,6 +116,8 @@ async def _check_epoch(
         )
     if tell:
         await _tell_epoch(demo, contracts, epoch, url)
+        if evidence.sample:
+            demo.journal.console.print(f"          {evidence.sample}", highlight=False)
         demo.journal.require(
             evidence.both > 0,
             f"epoch {epoch}: receipts signed by both neighbours",
@@ -181,8 +183,11 @@ async def _claim(demo: Demo, contracts: Contracts, ledger: Ledger, node: NodeRec
             why=f"paid {paid} wei, recomputed {due} wei up to epoch {epoch}",
         )
     demo.journal.console.print(
-        f"          {node.name} ({node.role}) {format_qnet(paid)} QNET,"
-        f" settle {told[0]['tx'][:14]}… claim {told[-1]['tx'][:14]}…",
+        f"          {node.name} ({node.role}) {format_qnet(paid)} QNET",
+        highlight=False,
+    )
+    demo.journal.console.print(
+        f"            settle {told[0]['tx']}\n            claim  {told[-1]['tx']}",
         highlight=False,
     )
     return paid

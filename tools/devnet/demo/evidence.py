@@ -14,6 +14,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from qnet import cbor
+from qnet.address import checksum_address
 from qnet.chain.contracts import Contracts
 from qnet.codec import Reader
 from qnet.crypto.keys import keccak256
@@ -99,12 +100,14 @@ class Evidence:
         receipts: receipts whose signature is their node's.
         both: (slot, from, to) tuples signed by both neighbours.
         probes: audit results whose signature is their member's.
+        sample: the busiest link of one slot in words, with both signers.
     """
 
     facts: Facts
     receipts: int
     both: int
     probes: int
+    sample: str
 
 
 def read_evidence(blob: bytes, contracts: Contracts) -> tuple[Evidence, Mapping[str, Any]]:
@@ -133,7 +136,23 @@ def read_evidence(blob: bytes, contracts: Contracts) -> tuple[Evidence, Mapping[
     for count in counts:
         sides.setdefault((count.slot, count.source, count.target), set()).add(count.side)
     both = sum(found == {0, 1} for found in sides.values())
-    return Evidence(facts, len(counts), both, len(probes)), value
+    sample = _sample(counts, keys, sides)
+    return Evidence(facts, len(counts), both, len(probes), sample), value
+
+
+def _sample(
+    counts: Sequence[Count],
+    keys: Mapping[int, bytes],
+    sides: Mapping[tuple[int, int, int], set[int]],
+) -> str:
+    """Tell one pair of receipts: the link and slot with the most cells that both signed."""
+    paired = [c for c in counts if sides[c.slot, c.source, c.target] == {0, 1}]
+    if not paired:
+        return ""
+    best = max(paired, key=lambda count: count.cells)
+    signers = " and ".join(checksum_address(keys[i]) for i in (best.source, best.target))
+    link = f"node {best.source} -> node {best.target}"
+    return f"slot {best.slot}, {link}: {best.cells} cells, signed by {signers}"
 
 
 def _integer(word: object) -> int:
