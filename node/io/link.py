@@ -30,8 +30,9 @@ from node.io.tls import TlsStream
 from qnet.errors import LocalProtocolError
 
 _LINK_IDS: Final = count(1)
-_WRITE_HIGH_SHARE: Final = 4
-"""A link stops being writable when a quarter of its queue is full."""
+_WRITE_HIGH_SHARE: Final = 16
+"""A link stops being writable when so small a share of its queue is full: the rest is slack for
+handlers that finish a batch, and a long queue would only delay what the scheduler decides later."""
 
 
 class LinkHandler(Protocol):

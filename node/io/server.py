@@ -34,12 +34,14 @@ class ServerStats:
         opened: connections that became links.
         refused_links: connections dropped because there were too many.
         refused_visitors: … because too many of them had shown no ticket.
+        slow_readers: links dropped because the peer did not take what was queued.
     """
 
     accepted: int = 0
     opened: int = 0
     refused_links: int = 0
     refused_visitors: int = 0
+    slow_readers: int = 0
 
 
 class LinkServer:
@@ -186,8 +188,10 @@ class AcceptedLink(Link):
         super().connection_lost(_exc)
         self._server.links.discard(self)
 
-    def _ended(self, _reason: CloseReason) -> None:
+    def _ended(self, reason: CloseReason) -> None:
         self._stop_visiting()
+        if reason is CloseReason.SLOW_READER:
+            self._server.stats.slow_readers += 1
 
 
 async def serve(

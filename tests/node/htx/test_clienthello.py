@@ -56,6 +56,11 @@ def test_a_bare_hello():
     assert decode_client_hello(data).ja4() == "t12i010000_" + "0f2cb44170f4_" + "0" * 12
 
 
+def test_other_handshake_messages_are_refused():
+    with pytest.raises(DecodeError, match="not a ClientHello"):
+        decode_client_hello(b"\x16\x03\x03\x00\x04\x02\x00\x00\x00")
+
+
 def extended(extensions):
     body = b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00"
     body += len(extensions).to_bytes(2, "big") + extensions

@@ -50,6 +50,17 @@ def test_bodies_are_kept_up_to_a_limit():
     assert len(asked[0].body) == http2_server.MAX_KEPT_BODY_BYTES + 1
 
 
+def test_a_body_in_several_frames():
+    asked = []
+    visitor = Visitor(admit=asked.append)
+    visitor.h2.send_headers(1, [(":method", "POST"), *GET[1:]])
+    for part in (b"a" * 500, b"b" * 600, b"c" * 700):
+        visitor.h2.send_data(1, part)
+    visitor.h2.end_stream(1)
+    visitor.run()
+    assert asked[0].body == b"a" * 500 + b"b" * 525
+
+
 def test_a_reset_stream_gets_no_answer():
     visitor = Visitor()
     visitor.h2.send_headers(1, GET)

@@ -55,6 +55,17 @@ def test_a_node_id_with_another_link_key_is_refused():
         assert not pair.opened("server")
 
 
+def test_padding_between_cells_leaves_no_event():
+    pair = Pair().pump()
+    pair.events["server"].clear()
+    batch = cells(2)
+    pair.client.send_cells(batch[:1])
+    pair.client._session._seal(RecordType.PADDING, b"", 2336)
+    pair.client.send_cells(batch[1:])
+    pieces = b"".join(pair.client.data_to_send(pair.now))
+    assert pair.server.receive(pieces, pair.now) == [CellsReceived(batch)]
+
+
 def test_records_keep_their_order_among_cells():
     pair = Pair().pump()
     pair.events["server"].clear()

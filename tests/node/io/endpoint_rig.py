@@ -120,12 +120,13 @@ async def condition(check, seconds=10):
 class RawServer:
     """A TCP server of the test's own, which waits for its connections when it is closed."""
 
-    def __init__(self, talk):
+    def __init__(self, talk, **options):
         self._talk = talk
+        self._options = options
         self._running = set()
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, **self._options)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

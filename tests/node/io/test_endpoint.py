@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import ssl
 
 import pytest
 import uvloop
@@ -200,6 +201,27 @@ async def test_what_does_not_speak_tls_is_refused(answer):
         assert await refused(listener.port) is CloseReason.LOST
 
 
+@pytest.mark.parametrize("alpn", [["http/1.1"], []])
+async def test_a_server_without_h2_gets_no_ticket(tmp_path, alpn):
+    keys = fresh_keys()
+    (tmp_path / "chain").write_bytes(keys.certificate_pem)
+    (tmp_path / "key").write_bytes(keys.certificate_key_pem)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "chain", tmp_path / "key")
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    seen = []
+
+    async def web_site(reader, writer):
+        seen.append(await reader.read())
+
+    async with RawServer(web_site, ssl=context) as listener:
+        with pytest.raises(LinkError) as caught:
+            await connect(listener, keys)
+    assert caught.value.reason is CloseReason.NOT_ADMITTED
+    assert seen == [b""]
+
+
 async def test_a_cancelled_dial_leaves_nothing():
     greeted = asyncio.Event()
 
@@ -257,20 +279,69 @@ async def test_cover_follows_traffic():
     await server.close()
 
 
-async def test_a_slow_reader_is_dropped_at_the_cap():
+@pytest.mark.parametrize("dialler_is_slow", [False, True])
+async def test_a_slow_reader_is_dropped_at_the_cap(dialler_is_slow):
     parameters = PARAMETERS.with_value("link_queue_bytes", 1 << 20)
-    server, keys, accepted = await start_server()
+    server, keys, accepted = await start_server(parameters=parameters)
     handler = Recorder()
-    link = await connect(server, keys, handler, parameters=parameters)
+    dialled = await connect(server, keys, handler, parameters=parameters)
     await accepted.until(lambda: accepted.links)
-    accepted.links[0]._transport.pause_reading()
+    reader, writer = dialled, accepted.links[0]
+    told = accepted
+    if not dialler_is_slow:
+        reader, writer, told = writer, reader, handler
+    reader._transport.pause_reading()
     batch = cells(70)
-    while not link.is_closed:
-        assert link.queued_bytes < 32 << 20
-        link.send_cells(batch)
-        link.flush()
-    assert handler.closed == [CloseReason.SLOW_READER]
-    assert not link.is_writable
+    while not writer.is_closed:
+        assert writer.queued_bytes < 32 << 20
+        writer.send_cells(batch)
+        writer.flush()
+    assert told.closed == [CloseReason.SLOW_READER]
+    assert not writer.is_writable
+    assert server.stats.slow_readers == dialler_is_slow
+    await server.close()
+
+
+async def test_a_peer_that_closes_only_its_side_is_gone():
+    server, keys, accepted = await start_server()
+    link = await connect(server, keys)
+    await accepted.until(lambda: accepted.links)
+    link._transport.write_eof()
+    await accepted.until(lambda: accepted.closed)
+    assert accepted.closed == [CloseReason.LOST]
+    await server.close()
+
+
+async def test_what_is_sent_in_a_callback_leaves_without_a_flush():
+    class Echo(Recorder):
+        def cells_received(self, link, cells):
+            link.send_cells(cells)
+
+    server, keys, _ = await start_server(handler=Echo())
+    handler = Recorder()
+    link = await connect(server, keys, handler)
+    sent = cells(20)
+    link.send_cells(sent[:3])
+    link.send_cells(sent[3:])
+    await handler.until(lambda: len(handler.cells) == 20)
+    assert handler.cells == sent
+    await server.close()
+
+
+async def test_a_handler_may_close_inside_a_callback():
+    class Closer(Recorder):
+        def cells_received(self, link, cells):
+            super().cells_received(link, cells)
+            link.close(CloseReason.RESOURCES)
+
+    server, keys, accepted = await start_server(handler=Closer())
+    handler = Recorder()
+    link = await connect(server, keys, handler)
+    link.send_cells(cells(3))
+    link.send_record(RecordType.CREDIT, bytes(8))
+    await handler.until(lambda: handler.closed)
+    assert accepted.closed == handler.closed == [CloseReason.RESOURCES]
+    assert not accepted.records
     await server.close()
 
 
