@@ -2,6 +2,7 @@
 
 import pytest
 from brownie import Contract, accounts, web3
+from eth_utils import keccak
 from world import QNET, deployment, refused
 
 IMPLEMENTATION_SLOT = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382BBC
@@ -70,3 +71,19 @@ def test_every_link_leads_where_it_should(world):
     owned = ["parameters", "epochs", "committee", "registry", "hub", "oracle", "versions"]
     for name in owned:
         assert getattr(world, name).owner() == world.timelock
+
+
+def test_storage_stands_at_its_erc7201_namespace(world):
+    operator = world.operators[0]
+    index = world.bonded_node(operator, "relay")
+    world.hub.unbond(index, QNET, {"from": operator})
+    places = [
+        (world.registry, "qnet.NodeRegistry", 5, 0xFFFFFFFF, 1),  # nodes registered
+        (world.hub, "qnet.StakeHub", 3, 2**256 - 1, 1),  # last ticket
+        (world.hub, "qnet.StakedVotes", 3, 2**256 - 1, 2),  # checkpoints of the total
+    ]
+    for contract, namespace, offset, mask, expected in places:
+        word = int.from_bytes(keccak(text=namespace), "big") - 1
+        base = int.from_bytes(keccak(word.to_bytes(32, "big")), "big") & ~0xFF
+        stored = int.from_bytes(web3.eth.get_storage_at(contract.address, base + offset), "big")
+        assert stored & mask == expected, namespace
