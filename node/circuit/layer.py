@@ -12,7 +12,7 @@ Source: docs/spec/circuits.md, section "Forward cells"; RFC 8439; NIST SP
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -35,8 +35,8 @@ CIPHERS: Final = (CHACHA20_POLY1305, AES_256_GCM)
 MAX_HOPS: Final = 5
 PAD_BYTES: Final = 17
 """What a hop takes from the front of a forward cell (tag and flag) and appends at its end."""
-FORWARD: Final = 0
 DELIVER: Final = 1
+"""P[0] of a cell for this hop; 0 passes on."""
 MESSAGES_START: Final = 1
 MESSAGES_END: Final = CONTENT_BYTES - 2 * PAD_BYTES
 """Messages of a delivered cell stand in P[1:1990]; behind may be forced bytes."""
@@ -132,12 +132,11 @@ class ForwardOpener:
         counter: number of the next cell.
     """
 
-    __slots__ = ("_aead", "_cipher", "_key", "_nonce", "_pad", "_since", "counter")
+    __slots__ = ("_cipher", "_decrypt", "_key", "_pad", "_since", "counter")
 
     def __init__(self, cipher: int, keys: LayerKeys, counter: int = 0) -> None:
         self._cipher = cipher
         self.counter = counter
-        self._nonce = b""
         self.set_keys(keys)
 
     def set_keys(self, keys: LayerKeys) -> None:
@@ -145,7 +144,7 @@ class ForwardOpener:
         self._since = self.counter
         self._key = keys.forward
         self._pad = keys.pad
-        self._aead = make_aead(self._cipher, keys.forward)
+        self._decrypt = make_aead(self._cipher, keys.forward).decrypt
 
     def open(self, cell: bytes) -> bytes:
         """Return P (2,024 bytes) of the next cell.
@@ -153,26 +152,45 @@ class ForwardOpener:
         Raises:
             CryptoError: the tag does not verify; the circuit must be destroyed.
         """
-        counter = self.counter
-        if not counter & _RATCHET_MASK and counter != self._since:
-            self._ratchet()
-        nonce = self._nonce = cell_nonce(counter)
-        try:
-            plain = self._aead.decrypt(nonce, cell[_BODY:] + cell[HEADER_BYTES:_BODY], None)
-        except InvalidTag:
-            raise CryptoError from None
-        self.counter = counter + 1
+        plain = self.pass_on(iter((cell,)), b"", [])
+        assert plain is not None  # without a next hop every cell stops here
         return plain
 
-    def onward(self, plain: bytes, header: bytes) -> bytes:
-        """Return the cell for the next hop, from what `open` returned last."""
-        return header + plain[1:] + blake3(self._nonce, key=self._pad).digest(PAD_BYTES)
+    def pass_on(self, cells: Iterator[bytes], header: bytes, onward: list[bytes]) -> bytes | None:
+        """Open cells until one is not to be passed on.
+
+        Args:
+            cells: cells of the circuit, in order; what is opened is taken out.
+            header: header of cells for the next hop, empty at the last hop.
+            onward: where cells for the next hop are appended.
+
+        Returns:
+            P of the cell that stops here (2,024 bytes), None if all were passed on.
+
+        Raises:
+            CryptoError: a tag does not verify; the circuit must be destroyed.
+        """
+        for cell in cells:
+            counter = self.counter
+            if not counter & _RATCHET_MASK and counter != self._since:
+                self._ratchet()
+            nonce = cell_nonce(counter)
+            try:
+                plain = self._decrypt(nonce, cell[_BODY:] + cell[HEADER_BYTES:_BODY], None)
+            except InvalidTag:
+                raise CryptoError from None
+            self.counter = counter + 1
+            if plain[0] or not header:
+                return plain
+            pad = blake3(nonce, key=self._pad).digest(PAD_BYTES)
+            onward.append(header + plain[1:] + pad)
+        return None
 
     def _ratchet(self) -> None:
         self._since = self.counter
         self._key = ratchet(self._key)
         self._pad = ratchet(self._pad)
-        self._aead = make_aead(self._cipher, self._key)
+        self._decrypt = make_aead(self._cipher, self._key).decrypt
 
 
 class ForwardSealer:

@@ -18,7 +18,6 @@ from node.circuit.flow import INITIAL_CELLS
 from node.circuit.journal import Journal
 from node.circuit.layer import (
     DELIVER,
-    FORWARD,
     MESSAGES_END,
     MESSAGES_START,
     ForwardOpener,
@@ -249,17 +248,15 @@ class RelayCircuit:
             raise RemoteProtocolError("RELAY before the circuit is open")
         self.previous.window.receive(len(cells))
         self.touched = self.around.now
-        opener, following = self._opener, self.next
+        following = self.next
+        header = b"" if following is None else following.header
         onward: list[bytes] = []
-        for cell in cells:
-            plain = opener.open(cell)
-            if plain[0] == FORWARD and following is not None:
-                onward.append(opener.onward(plain, following.header))
-            elif plain[0] == DELIVER:
-                for message in decode_messages(plain, MESSAGES_START, MESSAGES_END, forward=True):
-                    self._handle(message)
-            else:
+        remaining = iter(cells)
+        while (plain := self._opener.pass_on(remaining, header, onward)) is not None:
+            if plain[0] != DELIVER:
                 raise RemoteProtocolError("a cell for nobody")
+            for message in decode_messages(plain, MESSAGES_START, MESSAGES_END, forward=True):
+                self._handle(message)
         if following is not None and onward:
             self.forward.queue.push(onward)
             following.activate()

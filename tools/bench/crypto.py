@@ -168,8 +168,9 @@ class _Circuit:
         ]
 
     def relay_forward(self, position: int) -> None:
-        opener = self.openers[position]
-        self.cells = [opener.onward(opener.open(cell), _HEADER) for cell in self.cells]
+        onward: list[bytes] = []
+        _check(self.openers[position].pass_on(iter(self.cells), _HEADER, onward) is None)
+        self.cells = onward
 
     def receive_forward(self) -> None:
         opener = self.openers[-1]

@@ -132,17 +132,17 @@ def forward(cipher: int, position: int, counter: int) -> dict[str, object]:
     cell = build_forward(sealers, messages, Filler(random), relay_header(5))
     steps = []
     for opener in openers:
-        plain = opener.open(cell)
-        steps.append({"cell": cell.hex(), "plaintext_blake3": blake3(plain).hex()})
-        if plain[0] == 0:
-            cell = opener.onward(plain, relay_header(5))
+        steps.append(cell.hex())
+        onward: list[bytes] = []
+        if opener.pass_on(iter([cell]), relay_header(5), onward) is None:
+            (cell,) = onward
     return {
         "cipher": cipher,
         "counter": counter,
         "circuit_id": 5,
         "keys": [show(key) for key in keys],
         "messages": messages.hex(),
-        "hops": steps,
+        "cell_at_each_hop": steps,
     }
 
 

@@ -10,7 +10,6 @@ from node.circuit.layer import (
     AES_256_GCM,
     CHACHA20_POLY1305,
     DELIVER,
-    FORWARD,
     MESSAGES_END,
     RATCHET_CELLS,
     Filler,
@@ -47,9 +46,9 @@ class Forward:
     def carry(self, position, cell):
         """Return P at the hop that is to receive, checking every hop on the way."""
         for opener in self.openers[:position]:
-            plain = opener.open(cell)
-            assert plain[0] == FORWARD
-            cell = opener.onward(plain, HEADER)
+            onward = []
+            assert opener.pass_on(iter([cell]), HEADER, onward) is None
+            (cell,) = onward
             assert len(cell) == CELL_BYTES
         return self.openers[position].open(cell)
 
@@ -87,6 +86,16 @@ def test_any_flipped_bit_is_found_by_the_next_hop(cipher):
 
     check()
     assert path.carry(2, cell)[1:7] == b"\x03hello"
+
+
+def test_what_stops_at_a_hop_divides_the_cells():
+    path = Forward(2)
+    cells = [path.build(1, b"a"), path.build(0, b"b"), path.build(1, b"c")]
+    onward, remaining = [], iter(cells)
+    plain = path.openers[0].pass_on(remaining, HEADER, onward)
+    assert plain[:3] == b"\x01b\x00"
+    assert path.openers[0].pass_on(remaining, HEADER, onward) is None
+    assert [path.openers[1].open(cell)[1:2] for cell in onward] == [b"a", b"c"]
 
 
 def test_cells_cannot_be_repeated_dropped_or_swapped():

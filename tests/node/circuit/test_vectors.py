@@ -114,13 +114,12 @@ def test_setup(number):
 def test_forward(number):
     shown = load("forward.json")["cells"][number]
     make_aead = {1: ChaCha20Poly1305, 2: AESGCM}[shown["cipher"]]
-    counter, cell = shown["counter"], bytes.fromhex(shown["hops"][0]["cell"])
-    for keys, step in zip(map(unhex, shown["keys"]), shown["hops"], strict=True):
-        assert cell == bytes.fromhex(step["cell"])
+    counter, cell = shown["counter"], bytes.fromhex(shown["cell_at_each_hop"][0])
+    for keys, step in zip(map(unhex, shown["keys"]), shown["cell_at_each_hop"], strict=True):
+        assert cell == bytes.fromhex(step)
         assert cell[:8] == bytes.fromhex("0000000503000000")
         aead = make_aead(stepped(keys["forward"], counter))
         plain = aead.decrypt(nonce(counter), cell[24:] + cell[8:24], None)
-        assert blake3(plain).hexdigest() == step["plaintext_blake3"]
         pad = blake3(nonce(counter), key=stepped(keys["pad"], counter)).digest(17)
         cell = cell[:8] + plain[1:] + pad
     messages = bytes.fromhex(shown["messages"])
