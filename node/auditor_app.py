@@ -34,7 +34,7 @@ def run_auditor(home: Path, *, bundle: Path, url: str, token_file: Path, log_lev
 
         async def main(stop: asyncio.Event) -> None:
             session = Session(load_bundle(bundle), home / "state", ready=0, uses_guards=False)
-            auditor = Auditor(session.view, session.circuits, url, read_file(token_file))
+            auditor = Auditor(session.view, session.entries, url, read_file(token_file))
             await _serve(home, session, auditor, stop)
 
         run_until_stopped(main)
