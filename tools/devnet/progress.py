@@ -36,7 +36,7 @@ class Progress:
             yield
         took = time.monotonic() - began
         note = f"  [dim]{self._note}[/dim]" if self._note else ""
-        self._console.print(f"[green]ok[/green] {title:<44} {took:5.1f} s{note}")
+        self._console.print(f"[green]ok[/green] {title:<18} {took:5.1f} s{note}")
 
     def note(self, text: str) -> None:
         """Add a remark to the stage that runs now."""
