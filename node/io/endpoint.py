@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from typing import Final
 
 from node.errors import LinkError
 from node.htx.address import HtxAddress
@@ -18,6 +19,9 @@ from qnet.crypto.kdf import node_id_of
 from qnet.parameters import NetworkParameters
 
 __all__ = ["Link", "LinkHandler", "LinkServer", "LocalIdentity", "ServerKeys", "dial", "serve"]
+
+HANG_UP_S: Final = 0.5
+"""A failed dial waits so long for its last bytes to leave before it cuts the connection."""
 
 
 class _DialledLink(Link):
@@ -117,9 +121,15 @@ async def dial(
 
 async def _give_up(made: list[_DialledLink]) -> None:
     for link in made:
-        link.abandon(CloseReason.TIMEOUT)
+        link.close(CloseReason.TIMEOUT)
         link.settled.cancel()
         if not link.settled.cancelled():
             link.settled.exception()  # `dial` raises it, or another error in its place
-        if link.is_connected:
+        if not link.is_connected:
+            continue
+        try:
+            async with asyncio.timeout(HANG_UP_S):
+                await link.wait_gone()
+        except TimeoutError:
+            link.abandon(CloseReason.TIMEOUT)
             await link.wait_gone()

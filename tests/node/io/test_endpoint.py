@@ -218,6 +218,7 @@ async def test_a_server_without_h2_gets_no_ticket(tmp_path, alpn):
     async with RawServer(web_site, ssl=context) as listener:
         with pytest.raises(LinkError) as caught:
             await connect(listener, keys)
+        await condition(lambda: seen)
     assert caught.value.reason is CloseReason.NOT_ADMITTED
     assert seen == [b""]
 
