@@ -141,6 +141,7 @@ def status() -> int:
 def down() -> None:
     """Stop every program of the network; its folder stays."""
     home = states.find_home(settings().home)
+    states.load(home)  # says so when there is no network
     with states.locked(home):
         state = states.load(home)
         running = [process for process in state.processes if process.alive]
