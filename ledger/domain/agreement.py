@@ -37,6 +37,8 @@ from qnet.errors import CryptoError, LocalProtocolError
 from qnet.messages.consensus import CommitteeTrust, join_signatures
 
 RESENDS_PER_VIEW: Final = 4
+UNCHECKED_MAX: Final = 8
+"""Documents under examination at one time."""
 GROWTH_MAX: Final = 8
 """Views grow by one timeout after every full rotation of leaders, up to this factor."""
 
@@ -98,9 +100,14 @@ class BuildDocument:
 
 @dataclass(frozen=True, slots=True)
 class CheckDocument:
-    """Judge a proposed document and call `checked`; `certified` means a quorum accepted it."""
+    """Judge a document and call `checked`.
 
-    view: int
+    Args:
+        digest: what the document must give, 32 bytes.
+        document: the document.
+        certified: a quorum accepted it already; only its digest is in question.
+    """
+
     digest: bytes
     document: bytes
     certified: bool
@@ -147,9 +154,9 @@ class Agreement:
         self._entered = False
         self._next_resend = 0.0
         self._locks: dict[int, Certificate | None] = {}
-        self._votes: dict[tuple[Phase, bytes], dict[int, Vote]] = {}
-        self._signatures: dict[bytes, dict[int, bytes]] = {}
-        self._pending: Proposal | None = None
+        self._votes: dict[Phase, dict[int, Vote]] = {}
+        self._signatures: dict[int, Signature] = {}
+        self._unchecked: dict[bytes, tuple[int, NewView | Proposal | Decision]] = {}
         self._leading: Message | None = None
         self._building = False
         self._actions: list[Action] = []
@@ -180,13 +187,21 @@ class Agreement:
             self._propose(Proposal(view, digest, document, None))
         return self._take_actions()
 
-    def checked(self, view: int, digest: bytes, *, valid: bool) -> list[Action]:
-        """Take the driver's judgement on a proposal."""
-        proposal = self._pending
-        if proposal is not None and (proposal.view, proposal.digest) == (view, digest):
-            self._pending = None
-            if valid and view == self.state.view and self.state.decided is None:
-                self._accept(proposal)
+    def checked(self, digest: bytes, *, valid: bool) -> list[Action]:
+        """Take the driver's judgement on a document and go on with the message that brought it."""
+        sender, message = self._unchecked.pop(digest, (0, None))
+        if message is not None and valid and self.state.decided is None:
+            match message:
+                case Decision():
+                    self._decide(message)
+                case Proposal():
+                    if self._fits(message) and self._is_safe(message):
+                        self._accept(message)
+                case NewView(view, lock, document):
+                    if view == self.state.view and lock is not None and document is not None:
+                        self._keep(digest, document)
+                        self._locks[sender] = lock
+                        self._lead()
         return self._take_actions()
 
     def receive(self, sender: int, message: Message, now: float) -> list[Action]:
@@ -194,7 +209,7 @@ class Agreement:
         if not 0 <= sender < len(self._trust.signers):
             return []
         if isinstance(message, Decision):
-            self._on_decision(message)
+            self._on_decision(sender, message)
         elif self.state.decided is not None:
             self._actions.append(Send(sender, self.state.decided))
         else:
@@ -205,7 +220,9 @@ class Agreement:
 
     # ---- inputs ------------------------------------------------------------------------------
 
-    def _dispatch(self, sender: int, message: Message, now: float) -> None:
+    def _dispatch(
+        self, sender: int, message: NewView | Proposal | Vote | Certified | Signature, now: float
+    ) -> None:
         match message:
             case NewView():
                 self._follow(message.view, now)
@@ -219,8 +236,6 @@ class Agreement:
                 self._on_certificate(certificate)
             case Signature():
                 self._on_signature(sender, message)
-            case Decision():  # handled by receive
-                self._on_decision(message)
 
     def _follow(self, view: int, now: float) -> None:
         """Enter a view one ahead of our clock: clocks differ."""
@@ -235,25 +250,38 @@ class Agreement:
             if lock.phase is not Phase.PREPARE or not is_certified(lock, self._trust, self.topic):
                 return
             if lock.digest not in self.state.documents:
-                if message.document is None:
-                    return
-                self._keep(lock.digest, message.document)
+                if message.document is not None:
+                    self._ask(sender, message, lock.digest, message.document, certified=True)
+                return
         self._locks[sender] = lock
         self._lead()
 
     def _on_proposal(self, sender: int, proposal: Proposal) -> None:
-        state = self.state
-        if proposal.view != state.view or sender != self._schedule.leader(state.view):
+        if sender != self._schedule.leader(self.state.view):
             return
-        if state.voted is not None:
-            if state.voted == proposal.digest:
-                self._vote(Phase.PREPARE, proposal.digest)
-            return
-        if self._pending is None and self._is_safe(proposal):
-            self._pending = proposal
+        if proposal.view == self.state.view and self.state.voted == proposal.digest:
+            self._vote(Phase.PREPARE, proposal.digest)
+        elif self._fits(proposal) and self._is_safe(proposal):
             certified = proposal.justify is not None
-            check = CheckDocument(proposal.view, proposal.digest, proposal.document, certified)
-            self._actions.append(check)
+            self._ask(sender, proposal, proposal.digest, proposal.document, certified=certified)
+
+    def _fits(self, proposal: Proposal) -> bool:
+        """Whether a vote in the proposal's view is still ours to give."""
+        return proposal.view == self.state.view and self.state.voted is None
+
+    def _ask(
+        self,
+        sender: int,
+        message: NewView | Proposal | Decision,
+        digest: bytes,
+        document: bytes,
+        *,
+        certified: bool,
+    ) -> None:
+        """Have a document checked, one at a time for a digest; lost ones come again."""
+        if digest not in self._unchecked and len(self._unchecked) < UNCHECKED_MAX:
+            self._unchecked[digest] = (sender, message)
+            self._actions.append(CheckDocument(digest, document, certified))
 
     def _is_safe(self, proposal: Proposal) -> bool:
         """Whether our lock allows a vote for the proposal."""
@@ -271,11 +299,13 @@ class Agreement:
     def _on_vote(self, sender: int, vote: Vote) -> None:
         if vote.view != self.state.view or not self.is_leader:
             return
+        if vote.digest != self.state.voted:
+            return
         if not is_vote_of(sender, vote, self._trust, self.topic):
             return
-        votes = self._votes.setdefault((vote.phase, vote.digest), {})
+        votes = self._votes.setdefault(vote.phase, {})
         votes[sender] = vote
-        if len(votes) == self._trust.quorum and vote.digest == self.state.voted:
+        if len(votes) == self._trust.quorum:
             certificate = make_certificate(votes)
             self._leading = Certified(certificate)
             self._actions.append(Send(None, self._leading))
@@ -295,19 +325,20 @@ class Agreement:
 
     def _on_signature(self, sender: int, message: Signature) -> None:
         if signed_by(self._trust.signers[sender], message.digest, message.signature):
-            signatures = self._signatures.setdefault(message.digest, {})
-            signatures[sender] = message.signature
+            self._signatures[sender] = message
             self._conclude(message.digest)
 
-    def _on_decision(self, decision: Decision) -> None:
+    def _on_decision(self, sender: int, decision: Decision) -> None:
         if self.state.decided is not None:
             return
         try:
             self._trust.check_signatures(decision.digest, decision.bitmap, decision.signatures)
         except CryptoError:
             return
-        self._update(replace(self.state, decided=decision))
-        self._actions.append(Decided(decision))
+        if self.state.documents.get(decision.digest) == decision.document:
+            self._decide(decision)
+        else:
+            self._ask(sender, decision, decision.digest, decision.document, certified=True)
 
     # ---- steps -------------------------------------------------------------------------------
 
@@ -320,7 +351,7 @@ class Agreement:
         self._entered = True
         self._locks = {self._member: self.state.lock}
         self._votes = {}
-        self._pending = None
+        self._unchecked = {}
         self._leading = None
         self._building = False
         self._announce()
@@ -377,20 +408,27 @@ class Agreement:
             raise LocalProtocolError("a second document was certified for one topic")
         if self.state.signed is None:
             self._update(replace(self.state, signed=digest))
-        signature = self._key.sign(digest)
-        self._actions.append(Send(None, Signature(digest, signature)))
-        self._signatures.setdefault(digest, {})[self._member] = signature
+        signature = Signature(digest, self._key.sign(digest))
+        self._actions.append(Send(None, signature))
+        self._signatures[self._member] = signature
         self._conclude(digest)
 
     def _conclude(self, digest: bytes) -> None:
-        signatures = self._signatures[digest]
+        """Decide when a quorum has signed and the document is known."""
         document = self.state.documents.get(digest)
-        if len(signatures) < self._trust.quorum or document is None or self.state.decided:
-            return
-        bitmap, joined = join_signatures(signatures)
-        decision = Decision(digest, document, bitmap, joined)
-        self._update(replace(self.state, decided=decision))
-        self._actions.append(Decided(decision))
+        found = {
+            member: given.signature
+            for member, given in self._signatures.items()
+            if given.digest == digest
+        }
+        if len(found) >= self._trust.quorum and document is not None:
+            bitmap, joined = join_signatures(found)
+            self._decide(Decision(digest, document, bitmap, joined))
+
+    def _decide(self, decision: Decision) -> None:
+        if self.state.decided is None:
+            self._update(replace(self.state, decided=decision, documents={}))
+            self._actions.append(Decided(decision))
 
     def _repeat(self) -> None:
         """Say again what the present view waits for."""

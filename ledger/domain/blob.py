@@ -3,9 +3,9 @@
 Source: docs/spec/rewards.md, QN-REW-072.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from ledger.domain.state import (
     P_HISTORY,
@@ -93,6 +93,7 @@ class EpochData:
         """
         value = cbor.loads(data, max_bytes=MAX_BLOB_BYTES)
         fields = Fields(value, _KEYS, "data blob")
+        values = cast("dict[str, object]", value)
         fields.uint("v", BLOB_VERSION, minimum=BLOB_VERSION)
         nodes = tuple(map(_parse_node, fields.items("nodes", MAX_NODES)))
         if [node.index for node in nodes] != list(range(1, len(nodes) + 1)):
@@ -105,7 +106,7 @@ class EpochData:
             epoch=fields.uint("epoch", U32_MAX),
             params_hash=fields.octets("params_hash", _HASH),
             reveal=fields.octets("reveal", _HASH),
-            budget_wei=_int(_as_map(value)["budget"]),
+            budget_wei=_int(values["budget"]),
             prev_report_hash=fields.octets("prev", _HASH),
             members=_octet_list(fields.items("members", MAX_MEMBERS, minimum=1), ADDRESS_BYTES),
             nodes=nodes,
@@ -122,7 +123,7 @@ class EpochData:
             beacons=_octet_list(fields.items("beacons", MAX_SLOTS, minimum=1), _HASH),
             receipts=tuple(SignedReceipt.decode(item) for item in receipts),
             reveals=tuple(AuditReveal.decode(item) for item in audits),
-            before=parse_state(_as_map(value)["state"]),
+            before=parse_state(values["state"]),
         )
 
 
@@ -242,10 +243,4 @@ def _sorted_octets(items: Iterable[object], what: str) -> list[bytes]:
 def _bounded(value: object, maximum: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= maximum:
         raise DecodeError(f"data blob: a value is outside [0, {maximum}]")
-    return value
-
-
-def _as_map(value: object) -> Mapping[object, object]:
-    if not isinstance(value, dict):
-        raise DecodeError("data blob: not a map")
     return value

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from ledger.domain.votes import (
     MAX_DOCUMENT_BYTES,
@@ -64,19 +64,18 @@ class MemberState:
         """
         value = cbor.loads(data, max_bytes=MAX_STATE_BYTES, max_depth=3)
         fields = Fields(value, _KEYS, "agreement state")
-        if not isinstance(value, dict):
-            raise DecodeError("agreement state: not a map")
+        values = cast("dict[str, object]", value)
         decided = None
-        if isinstance(value["decided"], bytes):
-            message = decode_message(value["decided"])
+        if isinstance(values["decided"], bytes):
+            message = decode_message(values["decided"])
             if not isinstance(message, Decision):
                 raise DecodeError("agreement state: not a decision")
             decided = message
         return cls(
             view=fields.uint("view", U32_MAX),
-            voted=_digest(value["voted"]),
-            lock=parse_certificate(value["lock"]),
-            signed=_digest(value["signed"]),
+            voted=_digest(values["voted"]),
+            lock=parse_certificate(values["lock"]),
+            signed=_digest(values["signed"]),
             decided=decided,
             documents=_documents(fields.mapping("docs", 64)),
         )

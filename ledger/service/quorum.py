@@ -220,12 +220,12 @@ class Quorum:
                 "proposal refused",
                 kind=machine.topic.kind.name,
                 period=machine.topic.period,
-                view=action.view,
+                view=machine.state.view,
                 error=error.message,
                 why=error.why,
             )
         async with running.turn:
-            answer = machine.checked(action.view, action.digest, valid=valid)
+            answer = machine.checked(action.digest, valid=valid)
             await self._perform(running, answer)
 
     async def _decide(self, running: _Running, decision: Decision) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,8 @@ from ledger.domain.agreement import (
 )
 from ledger.domain.memory import MemberState
 from ledger.domain.votes import (
+    Certificate,
+    Certified,
     Decision,
     Kind,
     Message,
@@ -28,12 +31,15 @@ from ledger.domain.votes import (
     Proposal,
     Signature,
     Topic,
+    Vote,
     cast_vote,
     decode_message,
     encode_message,
+    make_certificate,
 )
 from qnet.crypto.keys import ReceiptKey, keccak256
-from qnet.messages.consensus import CommitteeTrust
+from qnet.errors import LocalProtocolError
+from qnet.messages.consensus import CommitteeTrust, join_signatures
 
 KEYS = tuple(ReceiptKey(bytes([7 + n]) * 32) for n in range(4))
 TRUST = CommitteeTrust(31337, b"\x11" * 20, tuple(key.address for key in KEYS), 3)
@@ -93,9 +99,9 @@ class Network:
                     self.perform(
                         member, agreement.provide(view, keccak256(document), document), crash_after
                     )
-                case CheckDocument(view, digest, document, _):
+                case CheckDocument(digest, document, _):
                     valid = keccak256(document) == digest
-                    self.perform(member, agreement.checked(view, digest, valid=valid), crash_after)
+                    self.perform(member, agreement.checked(digest, valid=valid), crash_after)
                 case Decided(decision):
                     self.decisions.append(decision)
 
@@ -313,21 +319,12 @@ def test_a_proposal_of_somebody_else_is_ignored():
 
 
 def test_a_locked_member_refuses_another_document_without_a_higher_certificate():
-    network = Network()
-    network.settle(0.5)
-    locked = next(
-        MemberState.decode(disk) for disk in network.disks if disk and MemberState.decode(disk).lock
-    )
-    member = Agreement(
-        TOPIC,
-        member=0,
-        key=KEYS[0],
-        trust=TRUST,
-        schedule=Schedule(100.0, TIMEOUT_S, 4, first_leader=1),
-        state=MemberState(view=0, lock=locked.lock, documents=locked.documents),
-    )
-    member.tick(105.0)
-    assert not member.receive(2, Proposal(1, keccak256(b"other"), b"other", None), 105.0)
+    lock = certificate(Phase.PREPARE, 0)
+    state = MemberState(lock=lock, documents={lock.digest: DOCUMENT})
+    member = member_at(0, 105.0, state)
+    assert member.receive(2, Proposal(1, keccak256(b"other"), b"other", None), 105.0) == []
+    (check,) = member.receive(2, Proposal(1, DIGEST, DOCUMENT, None), 105.0)
+    assert isinstance(check, CheckDocument)
 
 
 def test_a_forged_certificate_is_ignored():
@@ -335,14 +332,163 @@ def test_a_forged_certificate_is_ignored():
     network = Network()
     agreement = network.members[0]
     assert agreement is not None
-    from ledger.domain.votes import Certificate
-
     forged = Certificate(
         Phase.PREPARE, 0, b"\x05" * 32, 0b111, votes[0].signature + votes[1].signature * 2
     )
     agreement.tick(105.0)
     assert not agreement.receive(3, NewView(1, forged, b"x"), 105.0)
     assert not agreement.receive(2, Proposal(1, b"\x05" * 32, b"x", forged), 105.0)
+
+
+def member_at(member: int, now: float, state: MemberState | None = None) -> Agreement:
+    agreement = Agreement(
+        TOPIC,
+        member=member,
+        key=KEYS[member],
+        trust=TRUST,
+        schedule=Schedule(100.0, TIMEOUT_S, 4, first_leader=1),
+        state=state,
+    )
+    agreement.tick(now)
+    return agreement
+
+
+DOCUMENT = b"the document"
+DIGEST = keccak256(DOCUMENT)
+
+
+def certificate(phase: Phase, view: int, digest: bytes = DIGEST) -> Certificate:
+    return make_certificate(
+        {n: cast_vote(KEYS[n], TRUST, TOPIC, phase, view, digest) for n in (0, 1, 2)}
+    )
+
+
+def decision(document: bytes = DOCUMENT) -> Decision:
+    bitmap, joined = join_signatures({n: KEYS[n].sign(DIGEST) for n in (0, 1, 2)})
+    return Decision(DIGEST, document, bitmap, joined)
+
+
+def test_a_decision_with_another_document_is_not_believed():
+    agreement = member_at(3, 100.0)
+    actions = agreement.receive(0, decision(b"another"), 100.0)
+    assert actions == [CheckDocument(DIGEST, b"another", certified=True)]
+    assert agreement.checked(DIGEST, valid=False) == []
+    assert agreement.receive(0, decision(), 100.0) == [
+        CheckDocument(DIGEST, DOCUMENT, certified=True)
+    ]
+    assert agreement.checked(DIGEST, valid=True)[-1] == Decided(decision())
+    assert agreement.receive(1, decision(), 100.0) == []
+    assert agreement.receive(1, Signature(DIGEST, bytes(65)), 100.0) == [Send(1, decision())]
+    assert agreement.tick(200.0) == []
+
+
+def test_a_decision_without_a_quorum_is_ignored():
+    agreement = member_at(3, 100.0)
+    short = replace(decision(), bitmap=0b11, signatures=decision().signatures[:130])
+    assert agreement.receive(0, short, 100.0) == []
+
+
+def test_a_leader_checks_the_document_that_comes_with_a_lock():
+    leader = member_at(2, 105.0)
+    lock = certificate(Phase.PREPARE, 0)
+    asked = leader.receive(0, NewView(1, lock, b"another"), 105.0)
+    assert asked == [CheckDocument(DIGEST, b"another", certified=True)]
+    assert leader.checked(DIGEST, valid=False) == []
+    leader.receive(0, NewView(1, lock, DOCUMENT), 105.0)
+    leader.checked(DIGEST, valid=True)
+    proposed = leader.receive(3, NewView(1, None, None), 105.0)
+    assert Send(None, Proposal(1, DIGEST, DOCUMENT, lock)) in proposed
+
+
+def test_a_lock_without_its_document_is_not_counted():
+    leader = member_at(2, 105.0)
+    assert leader.receive(0, NewView(1, certificate(Phase.PREPARE, 0), None), 105.0) == []
+    assert leader.receive(3, NewView(1, None, None), 105.0) == []
+    assert leader.receive(3, NewView(1, certificate(Phase.LOCK, 0), DOCUMENT), 105.0) == []
+
+
+def test_new_views_of_other_views_or_to_others_are_ignored():
+    assert member_at(3, 105.0).receive(0, NewView(1, None, None), 105.0) == []
+    assert member_at(2, 105.0).receive(0, NewView(0, None, None), 105.0) == []
+    assert member_at(3, 105.0).receive(9, NewView(1, None, None), 105.0) == []
+
+
+def test_a_view_one_ahead_is_followed_two_ahead_is_not():
+    agreement = member_at(3, 100.0)
+    agreement.receive(0, NewView(2, None, None), 100.0)
+    assert agreement.state.view == 0
+    agreement.receive(0, NewView(1, None, None), 100.0)
+    assert agreement.state.view == 1
+
+
+def test_a_late_judgement_and_a_late_document_are_dropped():
+    agreement = member_at(3, 100.0)
+    assert agreement.receive(1, Proposal(0, DIGEST, DOCUMENT, None), 100.0)
+    agreement.tick(105.0)
+    assert agreement.checked(DIGEST, valid=True) == []
+    leader = member_at(1, 100.0)
+    leader.tick(105.0)
+    assert leader.provide(0, DIGEST, DOCUMENT) == []
+
+
+def test_a_proposal_must_carry_the_lock_it_claims():
+    agreement = member_at(3, 105.0)
+    for justify in (
+        certificate(Phase.LOCK, 0),
+        certificate(Phase.PREPARE, 1),
+        certificate(Phase.PREPARE, 0, b"\x01" * 32),
+    ):
+        assert agreement.receive(2, Proposal(1, DIGEST, DOCUMENT, justify), 105.0) == []
+
+
+def test_a_higher_certificate_frees_a_locked_member():
+    lock = certificate(Phase.PREPARE, 0, keccak256(b"old"))
+    state = MemberState(view=0, lock=lock, documents={lock.digest: b"old"})
+    proposal = Proposal(2, DIGEST, DOCUMENT, certificate(Phase.PREPARE, 1))
+    agreement = member_at(0, 109.0, state)
+    assert agreement.receive(3, proposal, 109.0) == [
+        CheckDocument(DIGEST, DOCUMENT, certified=True)
+    ]
+    votes = [action for action in agreement.checked(DIGEST, valid=True) if isinstance(action, Send)]
+    assert isinstance(votes[0].message, Vote)
+
+
+def test_votes_for_something_else_or_forged_do_not_count():
+    leader = member_at(1, 100.0)
+    leader.provide(0, DIGEST, DOCUMENT)
+    good = cast_vote(KEYS[0], TRUST, TOPIC, Phase.PREPARE, 0, DIGEST)
+    assert leader.receive(2, good, 100.0) == []
+    other = cast_vote(KEYS[2], TRUST, TOPIC, Phase.PREPARE, 0, b"\x07" * 32)
+    assert leader.receive(2, other, 100.0) == []
+    assert leader.receive(0, good, 100.0) == []
+    assert member_at(3, 100.0).receive(0, good, 100.0) == []
+
+
+def test_certificates_of_unknown_documents_and_forged_ones_are_ignored():
+    agreement = member_at(3, 100.0)
+    assert agreement.receive(1, Certified(certificate(Phase.LOCK, 0)), 100.0) == []
+    state = MemberState(documents={DIGEST: DOCUMENT})
+    agreement = member_at(3, 100.0, state)
+    forged = replace(certificate(Phase.LOCK, 0), view=3)
+    assert agreement.receive(1, Certified(forged), 100.0) == []
+    old = Certified(certificate(Phase.PREPARE, 5))
+    assert agreement.receive(1, old, 100.0) == []
+
+
+def test_a_forged_signature_does_not_count():
+    agreement = member_at(3, 100.0, MemberState(documents={DIGEST: DOCUMENT}))
+    for member in (0, 1):
+        agreement.receive(member, Signature(DIGEST, KEYS[member].sign(DIGEST)), 100.0)
+    assert agreement.receive(2, Signature(DIGEST, KEYS[0].sign(DIGEST)), 100.0) == []
+    actions = agreement.receive(2, Signature(DIGEST, KEYS[2].sign(DIGEST)), 100.0)
+    assert isinstance(actions[-1], Decided)
+
+
+def test_a_second_certified_document_is_an_alarm():
+    state = MemberState(signed=b"\x01" * 32, documents={DIGEST: DOCUMENT})
+    agreement = member_at(3, 100.0, state)
+    with pytest.raises(LocalProtocolError):
+        agreement.receive(1, Certified(certificate(Phase.LOCK, 0)), 100.0)
 
 
 def test_views_follow_the_clock_and_grow():

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from ledger.domain.blob import EpochData
 from ledger.domain.report import recompute
-from ledger.domain.state import NodeState
+from ledger.domain.state import NetworkState, NodeState
 from ledger.errors import BadDataError
+from qnet import cbor
 from qnet.crypto.keys import keccak256
 from qnet.errors import DecodeError
 from qnet.merkle import verify
@@ -126,6 +127,69 @@ def test_a_jailed_node_earns_nothing_and_keeps_its_leaf():
 def test_contradictions_are_refused(change):
     with pytest.raises(BadDataError):
         recompute(replace(epoch_data([], []), **change).encode())
+
+
+def test_more_contradictions_are_refused():
+    data = epoch_data([], [])
+    chain = (*data.beacons[:-2], bytes(32), data.beacons[-1])
+    later = NetworkState(epoch=3, report_hash=bytes(32))
+    for change in (
+        {"beacons": chain},
+        {"before": later},
+        {"before": NetworkState(epoch=1, report_hash=b"\x01" * 32)},
+        {"snapshot": replace(data.snapshot, nodes=())},
+    ):
+        with pytest.raises(BadDataError):
+            recompute(replace(data, **change).encode())
+
+
+def test_reveals_of_other_epochs_and_strangers_count_for_nothing():
+    odd = [reveal(4, 0, 0, GOOD), replace(reveal(3, 0, 1, GOOD), auditor=9)]
+    assert recompute(epoch_data([], odd).encode()).audits == ()
+
+
+def test_a_node_without_stake_or_slot_earns_nothing():
+    nodes = list(small_network())
+    nodes[0] = replace(nodes[0], bond_end_wei=0)
+    nodes[1] = replace(nodes[1], slot=False)
+    result = recompute(epoch_data(some_receipts(3), full_reveals(3), nodes=tuple(nodes)).encode())
+    assert [leaf.reward_wei > 0 for leaf in result.leaves] == [False, False, True, True, True, True]
+    assert result.leaves[1].w_ppm == 10**6
+    assert result.after.records[1].rho_ppm == DEVNET.reputation_start_ppm
+
+
+def mutate(change) -> bytes:
+    value = cbor.loads(
+        epoch_data(some_receipts(3), full_reveals(3)[:2]).encode(), max_bytes=1 << 20
+    )
+    change(value)
+    return cbor.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v["nodes"].reverse(),
+        lambda v: v["nodes"][0].pop(),
+        lambda v: v["nodes"][0].__setitem__(1, b"short"),
+        lambda v: v["nodes"].__setitem__(0, [True, *v["nodes"][0][1:]]),
+        lambda v: v["receipts"].reverse(),
+        lambda v: v["receipts"].__setitem__(0, b"short"),
+        lambda v: v["state"]["records"].append([1, 2]),
+        lambda v: v["state"]["records"].extend([[1, 0, 0, [], 0, bytes(32), bytes(32)]] * 2),
+        lambda v: v["state"]["records"].append([1, 0, 0, [0] * 8, 0, bytes(32), bytes(32)]),
+        lambda v: v["state"]["records"].append([1, 10**6 + 1, 0, [], 0, bytes(32), bytes(32)]),
+        lambda v: v.__setitem__("budget", 7),
+    ],
+)
+def test_malformed_blobs_are_decode_errors(change):
+    with pytest.raises(DecodeError):
+        EpochData.decode(mutate(change))
+
+
+def test_a_blob_must_be_a_map():
+    with pytest.raises(DecodeError):
+        EpochData.decode(cbor.dumps([1]))
 
 
 def test_the_data_hash_is_the_blob():
