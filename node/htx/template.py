@@ -79,7 +79,7 @@ class ChromeTemplate:
                 navigate=_headers(headers["navigate"]),
                 submit=_headers(headers["submit"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise TemplateError("the template is malformed", why=str(error)) from error
 
 

@@ -33,14 +33,14 @@ class ServerStats:
         accepted: connections.
         opened: connections that became links.
         refused_links: connections dropped because there were too many.
-        refused_visitors: … because too many of them had shown no ticket.
+        dropped_visitors: the longest-standing ones without ticket, dropped for newcomers.
         slow_readers: links dropped because the peer did not take what was queued.
     """
 
     accepted: int = 0
     opened: int = 0
     refused_links: int = 0
-    refused_visitors: int = 0
+    dropped_visitors: int = 0
     slow_readers: int = 0
 
 
@@ -78,7 +78,7 @@ class LinkServer:
         self.settings = settings
         self.link_keys_of = link_keys_of
         self.links: set[AcceptedLink] = set()
-        self.visitors = 0
+        self.visitors: dict[AcceptedLink, None] = {}
         self._memory = memory
         self._buckets = buckets
         self._max_links = max_links
@@ -108,16 +108,17 @@ class LinkServer:
         return int(self._server.sockets[0].getsockname()[1])
 
     def admit_connection(self, link: "AcceptedLink") -> bool:
-        """Count a new connection; False drops it."""
+        """Count a new connection; False refuses it."""
         self.stats.accepted += 1
         if len(self.links) >= self._max_links or self._closing:
             self.stats.refused_links += 1
             return False
-        if self.visitors >= self._max_visitors:
-            self.stats.refused_visitors += 1
-            return False
+        if len(self.visitors) >= self._max_visitors:
+            # whoever holds a ticket shows it at once, so a flood cannot keep links out
+            self.stats.dropped_visitors += 1
+            next(iter(self.visitors)).close(CloseReason.RESOURCES)
         self.links.add(link)
-        self.visitors += 1
+        self.visitors[link] = None
         return True
 
     async def close(self) -> None:
@@ -147,7 +148,6 @@ class AcceptedLink(Link):
         self._server = server
         self._keys = server.keys
         self._gate = server.gate
-        self._visiting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Drop the connection at once if there are too many."""
@@ -155,7 +155,6 @@ class AcceptedLink(Link):
             self._end(CloseReason.RESOURCES)
             transport.close()
             return
-        self._visiting = True
         super().connection_made(transport)
 
     def _make_core(self) -> LinkCore:
@@ -174,14 +173,9 @@ class AcceptedLink(Link):
         )
 
     def _announce(self) -> None:
-        self._stop_visiting()
+        self._server.visitors.pop(self, None)
         self._server.stats.opened += 1
         super()._announce()
-
-    def _stop_visiting(self) -> None:
-        if self._visiting:
-            self._visiting = False
-            self._server.visitors -= 1
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The socket is gone, and only now does it no longer count."""
@@ -189,7 +183,7 @@ class AcceptedLink(Link):
         self._server.links.discard(self)
 
     def _ended(self, reason: CloseReason) -> None:
-        self._stop_visiting()
+        self._server.visitors.pop(self, None)
         if reason is CloseReason.SLOW_READER:
             self._server.stats.slow_readers += 1
 

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.errors import TemplateError
 from node.htx.template import MAX_TEMPLATE_BYTES, ChromeTemplate
@@ -31,6 +33,7 @@ def test_the_shipped_template():
         lambda data: data["http2"].update(settings=[1, 2]),
         lambda data: data["http2"].pop("priority"),
         lambda data: data["headers"].update(navigate=None),
+        lambda data: data["http2"].update(window_update=float("inf")),
     ],
 )
 def test_malformed_templates_are_refused(change):
@@ -40,7 +43,24 @@ def test_malformed_templates_are_refused(change):
         ChromeTemplate.decode(json.dumps(data).encode())
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b" " * (MAX_TEMPLATE_BYTES + 1)])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(["tls", "http2", "headers", "name"]), JSON)
+def test_never_crashes_on_odd_parts(part, value):
+    try:
+        ChromeTemplate.decode(json.dumps(raw() | {part: value}).encode())
+    except TemplateError:
+        return
+
+
+@pytest.mark.parametrize(
+    "data", [b"[" * 60_000, b"", b"[]", b"{}", b"\xff", b" " * (MAX_TEMPLATE_BYTES + 1)]
+)
 def test_what_is_no_template_is_refused(data):
     with pytest.raises(TemplateError):
         ChromeTemplate.decode(data)

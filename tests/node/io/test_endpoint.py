@@ -77,7 +77,7 @@ async def exchange():
     await server.close()
     await close_all()
     assert not server.links
-    assert server.visitors == 0
+    assert not server.visitors
 
 
 async def test_cells_and_records_both_ways():

@@ -233,22 +233,32 @@ async def test_buckets_limit_a_prefix():
 
 
 async def test_connections_are_capped_and_counted():
-    server, keys, _ = await start_server(max_links=2, max_visitors=1)
+    server, keys, _ = await start_server(max_links=2)
     address = address_of(keys, server.port)
     options = {"identity": None, "handler": Recorder(), "parameters": PARAMETERS}
     first = await dial(address, **options)
     async with Prober(server.port):
         with pytest.raises(LinkError):
             await dial(address, **options)
-        assert server.stats.refused_visitors == 0
         assert server.stats.refused_links == 1
         first.close()
         await condition(lambda: len(server.links) == 1)
-        with pytest.raises(LinkError):
-            await dial(address, **options)
-        assert server.stats.refused_visitors == 1
-    await condition(lambda: not server.links)
-    await dial(address, **options)
+        await dial(address, **options)
+    await server.close()
+
+
+async def test_visitors_make_room_for_newcomers():
+    server, keys, _ = await start_server(max_visitors=2)
+    address = address_of(keys, server.port)
+    options = {"identity": None, "handler": Recorder(), "parameters": PARAMETERS}
+    async with Prober(server.port) as oldest, Prober(server.port) as newer:
+        link = await dial(address, **options)
+        assert await oldest.read_until() is not None
+        assert server.stats.dropped_visitors == 1
+        newer.send(opening(default_template()) + PING)
+        assert PONG in await newer.read_until(PONG)
+        assert not link.is_closed
+        assert len(server.visitors) == 1
     await server.close()
 
 
