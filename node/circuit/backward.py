@@ -65,17 +65,15 @@ class BackwardLayer:
         return header + left + self._context.update(right)
 
     def peel(self, left: bytes, right: bytes) -> tuple[bytes, bytes]:
-        """Undo the layer of body `counter`; the counter stays until `step`."""
-        if not self.counter & _RATCHET_MASK and self.counter != self._since:
+        """Undo the layer of body `counter`; the counter stays."""
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
             self._set(ratchet(self._key_mac), ratchet(self._key_stream))
-        self._context.reset_nonce(left)
-        right = self._context.update(right)
-        tag = self._mac.encrypt(cell_nonce(self.counter), b"", right)
+        context = self._context
+        context.reset_nonce(left)
+        right = context.update(right)
+        tag = self._mac.encrypt(cell_nonce(counter), b"", right)
         return (_int(left, "big") ^ _int(tag, "big")).to_bytes(TAG_BYTES, "big"), right
-
-    def step(self) -> None:
-        """Count a peeled body that was accepted."""
-        self.counter += 1
 
 
 class ContentKey:
@@ -152,24 +150,24 @@ class BackwardOpener:
         Raises:
             CryptoError: no hop said this; the circuit must be destroyed.
         """
-        bodies = [(cell[HEADER_BYTES:_BODY], cell[_BODY:])]
-        found = self._try(bodies, self._expected)
-        if found is not None:
-            return self._expected - 1, found
+        content = self._try(cell, self._expected)
+        if content is not None:
+            return self._expected - 1, content
         for depth in range(1, len(self._layers) + 1):
-            if depth == self._expected:
-                continue
-            found = self._try(bodies, depth)
-            if found is not None:
+            content = self._try(cell, depth)
+            if content is not None:
                 self._expected = depth
-                return depth - 1, found
+                return depth - 1, content
         raise CryptoError
 
-    def _try(self, bodies: list[tuple[bytes, bytes]], depth: int) -> bytes | None:
-        while len(bodies) <= depth:
-            bodies.append(self._layers[len(bodies) - 1][0].peel(*bodies[-1]))
-        content = self._layers[depth - 1][1].open(*bodies[depth])
+    def _try(self, cell: bytes, depth: int) -> bytes | None:
+        """Return the content if the hop at this depth said it, and step the counters then."""
+        layers = self._layers[:depth]
+        left, right = cell[HEADER_BYTES:_BODY], cell[_BODY:]
+        for layer, _ in layers:
+            left, right = layer.peel(left, right)
+        content = layers[-1][1].open(left, right)
         if content is not None:
-            for layer, _ in self._layers[:depth]:
-                layer.step()
+            for layer, _ in layers:
+                layer.counter += 1
         return content
