@@ -6,6 +6,7 @@ one write per link, even if nobody calls `flush`.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from itertools import count
 from typing import Final, Protocol, cast
@@ -311,6 +312,8 @@ class Link(asyncio.Protocol):
         if self._core is not None:
             self._tls.close()
             out += self._tls.output()
-        if out:
-            transport.write(out)
-        transport.close()
+        # a connection that failed while it was being made is closed before uvloop says so
+        with contextlib.suppress(RuntimeError):
+            if out:
+                transport.write(out)
+            transport.close()
