@@ -2,8 +2,9 @@
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tools.devnet.errors import HomeTakenError, PortTakenError, TopologyError
 
@@ -13,6 +14,9 @@ MIN_COMMITTEE = 4
 MAX_COMMITTEE = 16
 STATE_FILE = "state.json"
 DEVNET_CHAIN_ID = 31337
+PORT_STEP = 101
+"""Distance between the ports tried when a default one is taken."""
+PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,29 +137,84 @@ def claim_home(home: Path) -> None:
     home.chmod(0o700)
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A place where the network wants to listen.
+
+    Attributes:
+        field: name in `DevnetConfig` of the port.
+        flag: option of `qnet devnet up` that moves it.
+        purpose: what listens there.
+        places: (host, port) of each.
+        kind: TCP or UDP.
+    """
+
+    field: str
+    flag: str
+    purpose: str
+    places: tuple[tuple[str, int], ...]
+    kind: socket.SocketKind = socket.SOCK_STREAM
+
+
+def listeners(config: DevnetConfig, node_hosts: tuple[str, ...]) -> tuple[Listener, ...]:
+    """Every place where a network listens."""
+    local = "127.0.0.1"
+    members = tuple((local, config.ledger_port + index) for index in range(config.committee))
+    nodes = tuple((host, config.node_port) for host in node_hosts)
+    names = ((local, config.dns_port),)
+    return (
+        Listener("chain_port", "--chain-port", "chain", ((local, config.chain_port),)),
+        Listener("ledger_port", "--ledger-port", "committee", members),
+        Listener("dns_port", "--dns-port", "names", names, socket.SOCK_DGRAM),
+        Listener("socks_port", "--socks", "SOCKS5", ((local, config.socks_port),)),
+        Listener("web_port", "--web-port", "web.devnet", ((local, config.web_port),)),
+        Listener("node_port", "--node-port", "node", nodes),
+    )
+
+
 def check_ports(config: DevnetConfig, node_hosts: tuple[str, ...]) -> None:
     """Try every address this network will listen on.
 
     Raises:
         PortTakenError: the first one that is in use.
     """
-    local = "127.0.0.1"
-    _probe(local, config.chain_port, "chain", "--chain-port", socket.SOCK_STREAM)
-    for index in range(config.committee):
-        port = config.ledger_port + index
-        _probe(local, port, f"committee member {index}", "--ledger-port", socket.SOCK_STREAM)
-    _probe(local, config.dns_port, "names", "--dns-port", socket.SOCK_DGRAM)
-    _probe(local, config.socks_port, "SOCKS5", "--socks", socket.SOCK_STREAM)
-    _probe(local, config.web_port, "web.devnet", "--web-port", socket.SOCK_STREAM)
-    for host in node_hosts:
-        _probe(host, config.node_port, "node", "--node-port", socket.SOCK_STREAM)
+    for listener in listeners(config, node_hosts):
+        for host, port in listener.places:
+            if not _is_free(host, port, listener.kind):
+                raise PortTakenError(host, port, listener.purpose, flag=listener.flag)
 
 
-def _probe(host: str, port: int, purpose: str, flag: str, kind: socket.SocketKind) -> None:
+def move_to_free_ports(config: DevnetConfig, node_hosts: tuple[str, ...]) -> DevnetConfig:
+    """Replace each port that is taken by one that is free; the others stay.
+
+    Raises:
+        PortTakenError: none of many tries is free.
+    """
+    for listener in listeners(config, node_hosts):
+        first = listener.places[0][1]
+        if all(_is_free(host, port, listener.kind) for host, port in listener.places):
+            continue
+        moved = _free_port(listener, first)
+        ports: dict[str, Any] = {listener.field: moved}
+        config = replace(config, **ports)
+    return config
+
+
+def _free_port(listener: Listener, first: int) -> int:
+    for port in range(first + PORT_STEP, PORT_MAX - MAX_COMMITTEE, PORT_STEP):
+        shifted = [(host, port + place - first) for host, place in listener.places]
+        if all(_is_free(host, at, listener.kind) for host, at in shifted):
+            return port
+    host, port = listener.places[0]
+    raise PortTakenError(host, port, listener.purpose, flag=listener.flag)
+
+
+def _is_free(host: str, port: int, kind: socket.SocketKind) -> bool:
     with socket.socket(socket.AF_INET, kind) as probe:
         if kind is socket.SOCK_STREAM:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
-            raise PortTakenError(host, port, purpose, flag=flag) from error
+        except OSError:
+            return False
+    return True

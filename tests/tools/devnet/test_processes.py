@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tools.devnet.config import DevnetConfig, check_ports, claim_home, free_home
+from tools.devnet.config import DevnetConfig, check_ports, claim_home, free_home, move_to_free_ports
 from tools.devnet.errors import (
     HomeTakenError,
     PortTakenError,
@@ -182,6 +182,18 @@ def test_taken_dns_port_is_seen_over_udp(tmp_path):
         )
         with pytest.raises(PortTakenError, match="names"):
             check_ports(config, ())
+
+
+def test_taken_ports_are_moved_and_the_others_stay(tmp_path):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        config = DevnetConfig(tmp_path, ledger_port=taken - 1, chain_port=28545)
+        moved = move_to_free_ports(config, ("127.0.0.1",))
+        check_ports(moved, ("127.0.0.1",))
+    assert moved.ledger_port not in range(taken - 4, taken + 1)
+    assert moved.chain_port == 28545
 
 
 def test_homes_are_never_overwritten(tmp_path):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from qnet.cli.output import show_error
 from qnet.errors import QnetError
-from tools.devnet.config import DevnetConfig, free_home, state_root
+from tools.devnet.config import DevnetConfig, free_home, move_to_free_ports, state_root
 from tools.devnet.demo.bonds import show_bonds
 from tools.devnet.demo.context import Demo
 from tools.devnet.demo.earnings import show_earnings
@@ -21,6 +21,7 @@ from tools.devnet.demo.watch import show_keys, watching
 from tools.devnet.processes import stop_all
 from tools.devnet.progress import Progress
 from tools.devnet.state import load
+from tools.devnet.topology import plan
 from tools.devnet.up import bring_up
 
 EXIT_FAILED = 1
@@ -68,7 +69,8 @@ def main(  # noqa: D103 - the module's docstring says it
     console = Console(stderr=True)
     journal = Journal(console)
     folder = (home or free_home(state_root())).resolve()
-    config = DevnetConfig(folder, nodes=nodes, committee=committee, seed=seed)
+    wished = DevnetConfig(folder, nodes=nodes, committee=committee, seed=seed)
+    config = move_to_free_ports(wished, tuple(node.host for node in plan(wished).nodes))
     failed = False
     try:
         asyncio.run(_run(config, journal, until))
