@@ -11,10 +11,19 @@ Drive it with :meth:`Agreement.tick` (at least every `resend_s`), :meth:`Agreeme
 Source: docs/spec/agreement.md.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from dataclasses import replace
+from typing import Final
 
+from ledger.domain.actions import (
+    Action,
+    BuildDocument,
+    CheckDocument,
+    Decided,
+    Persist,
+    Send,
+)
 from ledger.domain.memory import MemberState
+from ledger.domain.schedule import Schedule
 from ledger.domain.votes import (
     Certificate,
     Certified,
@@ -39,88 +48,6 @@ from qnet.messages.consensus import CommitteeTrust, join_signatures
 RESENDS_PER_VIEW: Final = 4
 UNCHECKED_MAX: Final = 8
 """Documents under examination at one time."""
-GROWTH_MAX: Final = 8
-"""Views grow by one timeout after every full rotation of leaders, up to this factor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Views as a function of time, so that members need no message to agree on one.
-
-    Args:
-        start_s: unix time at which view 0 starts.
-        timeout_s: length of the first views.
-        members: number of members.
-        first_leader: leader of view 0.
-    """
-
-    start_s: float
-    timeout_s: float
-    members: int
-    first_leader: int
-
-    def leader(self, view: int) -> int:
-        """Member that leads a view."""
-        return (self.first_leader + view) % self.members
-
-    def view_at(self, now: float) -> int:
-        """View that holds `now`; 0 before the start."""
-        left = now - self.start_s
-        view = 0
-        for factor in range(1, GROWTH_MAX):
-            length = factor * self.timeout_s
-            if left < self.members * length:
-                return view + max(0, int(left // length))
-            left -= self.members * length
-            view += self.members
-        return view + int(left // (GROWTH_MAX * self.timeout_s))
-
-
-@dataclass(frozen=True, slots=True)
-class Persist:
-    """Write the state to disk before anything that follows."""
-
-    state: MemberState
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send a message to one member, or to all others (`to` is None)."""
-
-    to: int | None
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class BuildDocument:
-    """We lead: build the document of this topic and call `provide`."""
-
-    view: int
-
-
-@dataclass(frozen=True, slots=True)
-class CheckDocument:
-    """Judge a document and call `checked`.
-
-    Args:
-        digest: what the document must give, 32 bytes.
-        document: the document.
-        certified: a quorum accepted it already; only its digest is in question.
-    """
-
-    digest: bytes
-    document: bytes
-    certified: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """The topic is decided."""
-
-    decision: Decision
-
-
-Action: TypeAlias = Persist | Send | BuildDocument | CheckDocument | Decided
 
 
 class Agreement:

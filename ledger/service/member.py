@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ledger.domain.agreement import Schedule
+from ledger.domain.schedule import Schedule
 from ledger.domain.votes import Kind, Topic
 from ledger.service.chain_reader import ChainReader, NetworkFacts
 from ledger.service.unit_of_work import UnitOfWork

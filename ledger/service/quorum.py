@@ -6,15 +6,8 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from ledger.domain.agreement import (
-    Action,
-    Agreement,
-    BuildDocument,
-    CheckDocument,
-    Decided,
-    Persist,
-    Send,
-)
+from ledger.domain.actions import Action, BuildDocument, CheckDocument, Decided, Persist, Send
+from ledger.domain.agreement import Agreement
 from ledger.domain.votes import (
     MAX_MESSAGE_BYTES,
     Decision,

@@ -9,17 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ledger.domain.agreement import (
-    Action,
-    Agreement,
-    BuildDocument,
-    CheckDocument,
-    Decided,
-    Persist,
-    Schedule,
-    Send,
-)
+from ledger.domain.actions import Action, BuildDocument, CheckDocument, Decided, Persist, Send
+from ledger.domain.agreement import Agreement
 from ledger.domain.memory import MemberState
+from ledger.domain.schedule import Schedule
 from ledger.domain.votes import (
     Certificate,
     Certified,
