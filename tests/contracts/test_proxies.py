@@ -76,6 +76,7 @@ def test_every_link_leads_where_it_should(world):
 def test_storage_stands_at_its_erc7201_namespace(world):
     operator = world.operators[0]
     index = world.bonded_node(operator, "relay")
+    world.advance(10)
     world.hub.unbond(index, QNET, {"from": operator})
     places = [
         (world.registry, "qnet.NodeRegistry", 5, 0xFFFFFFFF, 1),  # nodes registered
