@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from pydantic_core import from_json
+
 from qnet.errors import DecodeError
 from qnet.messages.audit import MAX_TARGETS
 from qnet.messages.fields import U32_MAX
@@ -93,8 +95,8 @@ def decode_work(data: bytes) -> SlotWork:
     if len(data) > MAX_WORK_BYTES:
         raise DecodeError(f"assignments exceed {MAX_WORK_BYTES} bytes")
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = from_json(data)  # bounds its depth, whatever the recursion limit is
+    except ValueError as error:
         raise DecodeError("assignments are not JSON") from error
     work = SlotWork(
         epoch=_number(value, "epoch", 0, U32_MAX),

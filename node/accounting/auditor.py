@@ -21,8 +21,10 @@ from qnet.sampling import RandomBytes, shuffle, uniform_below, weighted_place
 
 POSITIONS: Final[Mapping[Role, Position]] = {role: position for position, role in ROLES.items()}
 """Where a node of a role stands; roles without a place in circuits are not probed."""
-PARTS: Final = 3
-"""A slot is divided so that the last probe and its control still fit."""
+PROBE_SHARE: Final = 0.3
+"""Longest deadline of a probe, and of its control, as a share of the slot."""
+SLACK_SHARE: Final = 0.125
+"""Share of the slot in which nothing is planned, for jobs that start late."""
 SUSPECT_S: Final = 60.0
 """A node that spoilt a probe is avoided as another target's hop for this long."""
 _MOMENTS: Final = 1 << 32
@@ -80,8 +82,8 @@ def plan_slot(
     """
     tasks: list[Target | Measure] = [*work.targets, *(Measure(i) for i in work.capacity)]
     shuffle(tasks, random)
-    probe_s = min(latency_max_ms / 1000, window_s / PARTS)
-    span_s = window_s - 2 * probe_s
+    probe_s = min(latency_max_ms / 1000, window_s * PROBE_SHARE)
+    span_s = window_s * (1 - SLACK_SHARE) - 2 * probe_s
     starts = sorted(span_s * uniform_below(_MOMENTS, random) / _MOMENTS for _ in tasks)
     jobs = tuple(Job(start_s, task) for start_s, task in zip(starts, tasks, strict=True))
     return SlotPlan(window_s, probe_s, jobs)

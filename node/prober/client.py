@@ -5,10 +5,10 @@ Source: docs/spec/ledger-api.md, section Audits.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Self
 
 import aiohttp
+from pydantic_core import from_json
 
 from node.accounting.assignments import MAX_WORK_BYTES, SlotWork, decode_work
 from node.errors import LedgerUnavailableError
@@ -107,8 +107,8 @@ class MemberClient:
 def _cause(body: bytes) -> str:
     """What an error body says, for people."""
     try:
-        fields: dict[str, Any] = json.loads(body)["error"]
+        fields: dict[str, Any] = from_json(body)["error"]
         text = f"{fields['message']}: {fields.get('why', '')}".rstrip(": ")
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         text = body[:MAX_CAUSE_LETTERS].decode("utf-8", "replace")
     return "".join(letter for letter in text[:MAX_CAUSE_LETTERS] if letter.isprintable())
