@@ -311,8 +311,9 @@ class OriginCircuit:
         for cell in cells:
             position, content = self._opener.open(cell)
             for message in decode_messages(content, 0, CONTENT_BYTES, forward=False):
-                if self.state is not OriginState.CLOSED:
-                    self._handle(position, message)
+                self._handle(position, message)
+                if self.state is OriginState.CLOSED:
+                    return
         self.port.consumed(len(cells))
         self.port.activate()
 
@@ -384,9 +385,14 @@ class OriginCircuit:
         self._around.events.add(CircuitFailed(self.circuit_id, reason, hop))
         self._close()
 
+    def _erase_keys(self) -> None:
+        self._pending, self._sealers, self._rekeys = [], [], []
+        self._opener = BackwardOpener([])
+
     def _close(self) -> None:
         self.state = step(ORIGIN_TABLE, self.state, OriginInput.ENDED)
         self._starts.abandon(None)
+        self._erase_keys()
         self._switches.clear()
         self.renew_buffer()
         self._around.ended(self)

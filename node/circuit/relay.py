@@ -395,6 +395,7 @@ class RelayCore:
         circuit.release(reason)
         if tell_previous:
             circuit.previous.link.destroy(circuit.previous.circuit_id)
+        circuit.erase_keys()
         del self._circuits[circuit.handle]
 
     @staticmethod

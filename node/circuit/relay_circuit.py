@@ -370,3 +370,10 @@ class RelayCircuit:
         self.backward.queue.clear()
         self.ends.abandon(reason)
         self.renew_buffer()
+
+    def erase_keys(self) -> None:
+        """Let go of all keys; the circuit is closed."""
+        self._opened = None
+        for name in ("_opener", "_layer", "_content", "_rekey"):
+            if hasattr(self, name):
+                delattr(self, name)

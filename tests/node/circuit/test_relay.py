@@ -606,3 +606,17 @@ def test_answers_that_nobody_takes_destroy_the_circuit(network):
         relay.ends.outbox.say(MessageType.END, number, b"\x04")
     network.cores[2].stream_ended(relay.handle, stream, EndReason.RESET)
     assert relay.state is RelayState.DRAINING
+
+
+def test_a_closed_circuit_keeps_no_keys(network):
+    circuit = network.built()
+    relays = [network.handle_at(index) for index in range(3)]
+    circuit.destroy()
+    network.settle()
+    for relay in relays:
+        assert relay.state is RelayState.CLOSED
+        for name in ("_opener", "_layer", "_content", "_rekey"):
+            assert not hasattr(relay, name)
+    assert not circuit._sealers
+    assert not circuit._opener._layers
+    assert circuit.generations == ()
