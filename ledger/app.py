@@ -171,7 +171,7 @@ async def open_app(
             random=secrets.token_bytes,
         )
         await _check_identity(member, config, client.genesis_hash)
-        await member.refresh_parameters()
+        await member.refresh_parameters(force=True)
         sender = Sender(client, KeySigner(keys.owner))
         yield await _wire(home, config, member, sender, keys.audit_token)
 

@@ -178,6 +178,10 @@ class ChainReader:
         """Parameters in force at the newest finalized block."""
         return await self.contracts.parameters.all("finalized")
 
+    async def parameters_hash(self) -> bytes:
+        """Hash of the parameters in force at the newest finalized block, 32 bytes."""
+        return await self.contracts.parameters.hash("finalized")
+
     async def _nodes(self, count: int, at: int) -> list[RegisteredNode]:
         registry = self.contracts.registry
         return await self._all([registry.node(index, at) for index in range(1, count + 1)])

@@ -14,7 +14,7 @@ from qnet.chain.reporting import ReportStatus
 from qnet.epochs import consensus_period
 from qnet.errors import ChainRecoverableError
 
-POLL_S: Final = 0.5
+POLL_S: Final = 1.0
 FINALIZE_AHEAD: Final = 16
 """Reports looked at in one step; the contract allows 8 unfinished ones."""
 
@@ -106,14 +106,16 @@ class EpochLoop:
     async def _finalize(self) -> None:
         """Note `finalize` for every report whose window is open."""
         oracle = self._member.reader.contracts.oracle
+        if not await oracle.unfinished():
+            return
         following = await oracle.next_epoch()
         for epoch in range(max(following - FINALIZE_AHEAD, 0), following):
             if ("finalize", epoch) in self._queued:
                 continue
             report = await oracle.report(epoch)
+            if report.status is ReportStatus.FINAL:
+                self._queued.add(("finalize", epoch))
             if report.status is not ReportStatus.SUBMITTED:
-                if report.status is ReportStatus.FINAL:
-                    self._queued.add(("finalize", epoch))
                 continue
             until = report.submitted_at_s + self._member.parameters.challenge_window_s
             call = oracle.finalize(epoch)

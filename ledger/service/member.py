@@ -63,8 +63,10 @@ class Member:
         """EIP-712 domain of receipts, audits and reports, 32 bytes."""
         return qnet_domain(self.trust.chain_id, self.facts.oracle)
 
-    async def refresh_parameters(self) -> None:
-        """Read the parameters in force and remember them by their hash."""
+    async def refresh_parameters(self, *, force: bool = False) -> None:
+        """Read the parameters in force, if they changed, and remember them by their hash."""
+        if not force and await self.reader.parameters_hash() == self.parameters.hash():
+            return
         current = await self.reader.parameters()
         self.parameters = current
         async with self.work() as rows:

@@ -20,7 +20,13 @@ from ledger.errors import NotReadyError
 from ledger.service.member import Member
 from ledger.service.peers import Peers
 from qnet import cbor
-from qnet.errors import ChainError, NetworkError, QnetError, RemoteProtocolError
+from qnet.errors import (
+    ChainError,
+    ChainRecoverableError,
+    NetworkError,
+    QnetError,
+    RemoteProtocolError,
+)
 from qnet.messages.fields import U64_MAX, Fields
 
 PATH: Final = "/v1/peer/agreement"
@@ -61,7 +67,6 @@ class _Running:
     def __init__(self, machine: Agreement) -> None:
         self.machine = machine
         self.turn = asyncio.Lock()
-        self.done = asyncio.Event()
 
 
 class Quorum:
@@ -113,8 +118,7 @@ class Quorum:
         running = _Running(machine)
         self._running[topic] = running
         if machine.state.decided is not None:
-            async with running.turn:
-                await self._decide(running, machine.state.decided)
+            self._spawn(self._publish(running, machine.state.decided))
 
     def drop(self, topic: Topic) -> None:
         """Leave an agreement that has lost its purpose."""
@@ -168,7 +172,7 @@ class Quorum:
                 case CheckDocument():
                     self._spawn(self._check(running, action))
                 case Decided(decision):
-                    await self._decide(running, decision)
+                    self._spawn(self._publish(running, decision))
 
     def _send(self, to: int | None, topic: Topic, message: bytes) -> None:
         body = cbor.dumps({"kind": int(topic.kind), "period": topic.period, "message": message})
@@ -221,12 +225,16 @@ class Quorum:
             answer = machine.checked(action.digest, valid=valid)
             await self._perform(running, answer)
 
-    async def _decide(self, running: _Running, decision: Decision) -> None:
+    async def _publish(self, running: _Running, decision: Decision) -> None:
+        """Carry out a decision; while the chain does not answer, try again."""
         topic = running.machine.topic
-        try:
-            await self._handlers[topic.kind].decided(topic.period, decision)
-        except RemoteProtocolError as error:
-            _log.error("a decision does not fit its document", kind=topic.kind.name, why=error.why)
-            return
-        running.done.set()
-        self.drop(topic)
+        while self._running.get(topic) is running:
+            try:
+                await self._handlers[topic.kind].decided(topic.period, decision)
+            except (NotReadyError, ChainRecoverableError, NetworkError) as error:
+                _log.warning("a decision waits", kind=topic.kind.name, why=error.message)
+                await asyncio.sleep(BUILD_RETRY_S)
+                continue
+            except RemoteProtocolError as error:
+                _log.error("a decision is not what its document gives", error=error.message)
+            self.drop(topic)

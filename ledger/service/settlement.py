@@ -12,11 +12,16 @@ import structlog
 from ledger.service.member import Member
 from ledger.storage.results import OutboxRow
 from qnet.chain.confirmations import final_receipt
-from qnet.chain.errors import ContractError, NonceSpentError
+from qnet.chain.errors import (
+    ChainRestartedError,
+    ContractError,
+    NonceSpentError,
+    WrongChainError,
+)
 from qnet.chain.reporting import ReportStatus
 from qnet.chain.sender import Sender
 from qnet.chain.values import Call
-from qnet.errors import ChainRecoverableError, FundsError
+from qnet.errors import ChainRecoverableError, ChainUnrecoverableError, FundsError
 
 POLL_S: Final = 0.3
 RETRY_S: Final = 2.0
@@ -73,8 +78,10 @@ class Settlement:
         except ContractError as error:
             await self._refused(row, error)
             return
-        except FundsError as error:
-            _log.error("our account cannot pay", what=row.label, why=error.why)
+        except (ChainRestartedError, WrongChainError):
+            raise
+        except (FundsError, ChainUnrecoverableError) as error:
+            _log.error("a transaction cannot be made", what=row.label, error=error.message)
             await self._postpone(row, error.message)
             return
         async with self._member.work() as rows:
