@@ -63,8 +63,9 @@ class LedgerClient:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     async def publish_descriptor(self, signed: bytes) -> int:
         """Send a signed descriptor to every member.

@@ -106,6 +106,8 @@ class Pipe(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over; a direction that was still open ends in a reset."""
         del exc
+        if self._is_lost:
+            return
         self._transport, self._is_lost = None, True
         if self.is_wanted and self._ended_by_peer and self._pending:
             return  # the rest leaves when the stream has credit
@@ -160,6 +162,7 @@ class Pipe(asyncio.Protocol):
         self.is_wanted = False
         transport, self._transport = self._transport, None
         if transport is not None:
+            self._is_lost = True
             reset_on_close(transport)
             transport.abort()
         self._gone()
