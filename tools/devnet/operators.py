@@ -1,6 +1,5 @@
 """Operators: their nodes' keys, their places in the registry, their bonds."""
 
-import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -38,13 +37,13 @@ async def register_operators(network: Network) -> None:
             deployment = Deployment.load(network.config.deployment)
             contracts = await Contracts.open(client, deployment)
             records = [_make_home(network, node) for node in network.topology.nodes]
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(_register(network, contracts, node, record))
-                    for node, record in zip(network.topology.nodes, records, strict=True)
-                ]
+            # one after the other, so that node-1 gets registry index 1
+            entered = [
+                await _register(network, contracts, node, record)
+                for node, record in zip(network.topology.nodes, records, strict=True)
+            ]
             total = await contracts.hub.total_bonded()
-        network.record(nodes=tuple(task.result() for task in tasks))
+        network.record(nodes=tuple(entered))
         network.progress.note(f"{len(records)} nodes, {total // WEI_PER_QNET} QNET")
 
 
