@@ -59,7 +59,11 @@ def status(session: Session) -> None:
 @chain_options
 def params(session: Session, name: str | None) -> None:
     """Show parameters in force with their bounds; NAME may be the start of a name."""
-    values = _run(session, lambda client: client.parameters()).to_map()
+
+    async def work(client: GovernanceClient) -> tuple[dict[str, int], int]:
+        return (await client.parameters()).to_map(), client.chain_id
+
+    values, chain_id = _run(session, work)
     chosen = [key for key in values if key.startswith(name or "")]
     if not chosen:
         NetworkParameters.profile("main").with_value(name or "", 0)  # raises NotFoundError
@@ -67,7 +71,7 @@ def params(session: Session, name: str | None) -> None:
         {
             "name": key,
             "value": values[key],
-            "min": values[key] if key in PINNED_PARAMETERS else BOUNDS[key].low,
+            "min": values[key] if key in PINNED_PARAMETERS else BOUNDS[key].low_on(chain_id),
             "max": values[key] if key in PINNED_PARAMETERS else BOUNDS[key].high,
             "meaning": BOUNDS[key].meaning,
         }

@@ -96,6 +96,11 @@ class GovernanceClient:
 
     # -- reading ---------------------------------------------------------------------------
 
+    @property
+    def chain_id(self) -> int:
+        """Id of the chain the contracts stand on."""
+        return self._chain.chain_id
+
     async def latest(self) -> Block:
         """The chain's latest block; its time is governance's clock."""
         return await self._chain.block("latest")

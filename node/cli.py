@@ -68,7 +68,7 @@ def run(log_level: str) -> None:
 @click.option("--log-level", default="info", show_default=True)
 def auditor(bundle: Path, url: str, token_file: Path, log_level: str) -> None:
     """Probe nodes for a committee member until SIGTERM."""
-    from node.auditor_app import run_auditor
+    from node.prober.app import run_auditor
 
     run_auditor(node_home(), bundle=bundle, url=url, token_file=token_file, log_level=log_level)
 

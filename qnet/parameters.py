@@ -28,6 +28,16 @@ class Bounds:
     low: int
     high: int
     meaning: str
+    is_period: bool = False
+
+    def low_on(self, chain_id: int) -> int:
+        """Least value on a chain: no vote may shrink a real network's periods to a moment.
+
+        A devnet runs in seconds. Everywhere else a period stays above a quarter of its default.
+        """
+        if chain_id == DEVNET_CHAIN_ID or not self.is_period:
+            return self.low
+        return max(self.low, self.main // MAIN_PERIOD_DIVISOR)
 
 
 def _p(main: int, devnet: int, low: int, high: int, meaning: str) -> Any:
@@ -119,8 +129,10 @@ class NetworkParameters:
     voting_period_s: int = _p(7 * _DAY, 12, 2, 30 * _DAY, "length of a vote")
     late_extension_s: int = _p(2 * _DAY, 3, 0, 30 * _DAY, "extension after a late quorum")
     timelock_s: int = _p(2 * _DAY, 4, 1, 60 * _DAY, "between queue and execution")
-    proposal_threshold_ppm: int = _p(2500, 2500, 0, 10**5, "share of the supply needed to propose")
-    quorum_ppm: int = _p(40_000, 40_000, 1, 10**6, "share of the supply that must take part")
+    proposal_threshold_ppm: int = _p(
+        2500, 2500, 100, 10**5, "share of the supply needed to propose"
+    )
+    quorum_ppm: int = _p(40_000, 40_000, 10_000, 10**6, "share of the supply that must take part")
 
     def __post_init__(self) -> None:
         """Refuse values outside their bounds.
@@ -188,18 +200,20 @@ class NetworkParameters:
         """Refuse scaled-down periods on any chain but the devnet's.
 
         Raises:
-            ConfigError: a period is shorter than the main network's bound allows.
+            ConfigError: a period is shorter than the chain allows.
         """
-        if chain_id != DEVNET_CHAIN_ID and self.slot_s < MAIN_SLOT_MIN_S:
-            raise ConfigError(
-                f"the devnet profile is refused on chain {chain_id}",
-                why=f"slots of {self.slot_s} s are for chain {DEVNET_CHAIN_ID} only",
-            )
+        for name, bounds in BOUNDS.items():
+            if getattr(self, name) < bounds.low_on(chain_id):
+                raise ConfigError(
+                    f"the devnet profile is refused on chain {chain_id}",
+                    why=f"{name} must be at least {bounds.low_on(chain_id)} there",
+                )
 
 
-MAIN_SLOT_MIN_S: Final = 600
+MAIN_PERIOD_DIVISOR: Final = 4
 BOUNDS: Final[dict[str, Bounds]] = {
-    item.name: item.metadata["bounds"] for item in fields(NetworkParameters)
+    item.name: replace(item.metadata["bounds"], is_period=item.name.endswith("_s"))
+    for item in fields(NetworkParameters)
 }
 
 

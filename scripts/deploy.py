@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rlp
-from brownie import Contract, accounts, web3
+from brownie import Contract, accounts, chain, web3
 from eth_abi import encode
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
@@ -33,8 +33,8 @@ OFFSETS = {
 } | PROXIES
 # The parameters live in the product, which has an environment of its own.
 PARAMETERS_PROGRAM = (
-    "import json; from qnet.parameters import BOUNDS; "
-    "print(json.dumps({n: {'main': b.main, 'devnet': b.devnet, 'low': b.low, 'high': b.high} "
+    "import json, sys; from qnet.parameters import BOUNDS; chain_id = int(sys.argv[1]); "
+    "print(json.dumps({n: {'main': b.main, 'devnet': b.devnet, 'low': b.low_on(chain_id), 'high': b.high} "
     "for n, b in BOUNDS.items()}))"
 )
 
@@ -69,7 +69,7 @@ def profile_parameters(profile):
     """Return name -> (value, low, high) of a profile, the calendar pinned."""
     python = ROOT / ".venv" / "bin" / "python"
     result = subprocess.run(
-        [python, "-c", PARAMETERS_PROGRAM], cwd=ROOT, check=True, capture_output=True, text=True
+        [python, "-c", PARAMETERS_PROGRAM, str(chain.id)], cwd=ROOT, check=True, capture_output=True, text=True
     )
     parameters = {}
     for name, entry in json.loads(result.stdout).items():

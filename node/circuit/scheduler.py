@@ -7,6 +7,7 @@ Source: Shreedhar, Varghese: Efficient Fair Queuing using Deficit Round Robin (1
 the list of new flows.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Final
 
@@ -14,7 +15,7 @@ QUANTUM_CELLS: Final = 16
 """Cells that a circuit of weight 1 may send per turn."""
 
 
-class Lane:
+class Lane(ABC):
     """One direction of one circuit on a link. Subclasses make the cells.
 
     Args:
@@ -31,13 +32,13 @@ class Lane:
         self.weight = weight
 
     @property
+    @abstractmethod
     def is_ready(self) -> bool:
         """Whether `take` would return a cell: something to send, and credit for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, count: int) -> list[bytes]:
         """Return up to `count` cells and spend credit for them."""
-        raise NotImplementedError
 
 
 class LinkScheduler:

@@ -10,6 +10,7 @@ Stages, in order; each is left once:
 A server without a ticket stays in ADMISSION and is a web site. Any failure leads to CLOSED.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -69,7 +70,7 @@ class LinkSettings:
     cover: CoverProfile = DEFAULT
 
 
-class LinkCore:
+class LinkCore(ABC):
     """What both ends have in common.
 
     Args:
@@ -166,8 +167,9 @@ class LinkCore:
         self._out, self._buffer = [], b""
         return [LinkClosed(reason)]
 
+    @abstractmethod
     def _receive_early(self, data: bytes, now: float) -> list[LinkEvent]:
-        raise NotImplementedError
+        """Take what arrives before the link is open."""
 
     def _take_message(self, data: bytes, least: int) -> bytes | None:
         """Collect one handshake message; None while it is not complete."""

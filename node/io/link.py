@@ -7,6 +7,7 @@ one write per link, even if nobody calls `flush`.
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import count
 from typing import Final, Protocol, cast
@@ -55,7 +56,7 @@ class LinkHandler(Protocol):
         """The link ended; nothing follows. Only for links that were opened."""
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.Protocol, ABC):
     """One connection. The asyncio side of it is not for its owner.
 
     Attributes:
@@ -192,9 +193,9 @@ class Link(asyncio.Protocol):
 
     # inside
 
+    @abstractmethod
     def _make_core(self) -> LinkCore:
         """Called once, when TLS is up; raises LinkError to end the link."""
-        raise NotImplementedError
 
     def _announce(self) -> None:
         self._announced = True

@@ -174,7 +174,7 @@ async def deploy(
     """
     request.parameters.check_chain(client.chain_id)
     journal = _Journal.open(path, await _opening(client, signer.address, request))
-    addresses = _addresses(request, signer.address, journal.base_nonce)
+    addresses = _addresses(request, signer.address, client.chain_id, journal.base_nonce)
     steps = _steps(client, request, signer.address, addresses)
     sender = Sender(client, signer)
     for number in range(journal.steps_done, len(steps)):
@@ -222,10 +222,12 @@ async def _opening(
     }
 
 
-def _addresses(request: DeploymentRequest, deployer: bytes, base_nonce: int) -> dict[str, bytes]:
+def _addresses(
+    request: DeploymentRequest, deployer: bytes, chain_id: int, base_nonce: int
+) -> dict[str, bytes]:
     return {
         creation.name: create_address(deployer, base_nonce + place)
-        for place, creation in enumerate(creations(request, deployer))
+        for place, creation in enumerate(creations(request, deployer, chain_id))
     }
 
 
@@ -238,7 +240,7 @@ def _steps(
     """List all transactions: first the contracts, then the payments of the first tokens."""
     steps = [
         Step(creation.name, creation.call(addresses), addresses[creation.name], creation.artifact)
-        for creation in creations(request, deployer)
+        for creation in creations(request, deployer, client.chain_id)
     ]
     token = QNetToken(client, addresses["QNetToken"])
     payments = [(addresses["RewardVault"], request.vault_wei), *request.allocations]

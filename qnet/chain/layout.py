@@ -98,7 +98,7 @@ class Creation:
         return Call(None, code, label=f"create {self.name}")
 
 
-def creations(request: DeploymentRequest, deployer: bytes) -> list[Creation]:
+def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> list[Creation]:
     """List the contracts in the order in which they are created."""
     params = request.parameters.to_map()
     pinned = {name: params[name] for name in PINNED_PARAMETERS}
@@ -108,7 +108,7 @@ def creations(request: DeploymentRequest, deployer: bytes) -> list[Creation]:
             at["QNetTimelock"],
             [parameter_key(name) for name in params],
             list(params.values()),
-            [pinned.get(name, bounds.low) for name, bounds in BOUNDS.items()],
+            [pinned.get(name, bounds.low_on(chain_id)) for name, bounds in BOUNDS.items()],
             [pinned.get(name, bounds.high) for name, bounds in BOUNDS.items()],
         )
 

@@ -1,6 +1,7 @@
 """JSON-RPC over HTTP with a deadline and a limit on every answer."""
 
 import json
+import sys
 from typing import Any, Final, Self
 
 import aiohttp
@@ -11,6 +12,10 @@ from qnet.chain.errors import ChainUnreachableError
 
 DEFAULT_TIMEOUT_S: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16 << 20
+
+# web3's imports lift the interpreter's recursion limit to 100,000 (py_ecc does), so deep that
+# hostile JSON ends the process instead of raising RecursionError; put the default back.
+sys.setrecursionlimit(1000)
 
 
 class BoundedProvider(AsyncJSONBaseProvider):

@@ -23,7 +23,6 @@ class Label(StrEnum):
     CIRCUIT_KEYS = "qnet circuit keys 1"
     CIRCUIT_REKEY = "qnet circuit rekey 1"
     CIRCUIT_RATCHET = "qnet circuit ratchet 1"
-    CIRCUIT_REPLAY = "qnet circuit replay 1"
     BEACON_DRAW = "qnet beacon draw 1"
     RECEIPT_SAMPLE = "qnet receipt sample 1"
     NODE_KEYS = "qnet node keys 1"

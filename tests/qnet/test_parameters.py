@@ -61,3 +61,12 @@ def test_devnet_periods_are_refused_elsewhere():
     with pytest.raises(ConfigError, match="chain 1"):
         devnet.check_chain(1)
     NetworkParameters.profile("main").check_chain(1)
+
+
+def test_no_vote_may_shrink_a_real_networks_periods_to_a_moment():
+    bounds = BOUNDS["timelock_s"]
+    assert bounds.low_on(31337) == 1
+    assert bounds.low_on(1) == bounds.main // 4
+    assert BOUNDS["streams_per_circuit_max"].low_on(1) == 1
+    for name, item in BOUNDS.items():
+        assert item.low_on(1) <= item.main, name

@@ -1,7 +1,5 @@
 from collections import Counter
 
-import pytest
-
 from node.circuit.scheduler import QUANTUM_CELLS, Lane, LinkScheduler
 
 
@@ -92,11 +90,3 @@ def test_a_lane_that_went_quiet_in_the_queue_is_passed_over():
     scheduler = started(quiet, busy)
     quiet.cells = 0
     assert scheduler.pull(10) == ["busy"] * 5
-
-
-def test_a_bare_lane_makes_no_cells():
-    lane = Lane(1)
-    with pytest.raises(NotImplementedError):
-        _ = lane.is_ready
-    with pytest.raises(NotImplementedError):
-        lane.take(1)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.htx.events import CLIENT, CellsReceived, CloseReason, PeerIdentity, RecordReceived
-from node.htx.link import SITE_IDLE_S, LinkCore, LinkSettings, LinkStage
+from node.htx.link import SITE_IDLE_S, LinkStage
 from node.htx.record import CELL_BYTES, SIZES, RecordType
 from node.htx.session import LinkStats
 from qnet.crypto.keys import DhKey
@@ -408,8 +408,6 @@ def test_a_link_that_is_not_open_takes_nothing():
     with pytest.raises(LocalProtocolError):
         pair.client.send_record(RecordType.CREDIT, bytes(8))
     assert pair.client.tick(pair.now) == []
-    with pytest.raises(NotImplementedError):
-        LinkCore(LinkSettings(PARAMETERS, secrets.token_bytes), 0.0).receive(b"x", 0.0)
 
 
 def test_nothing_is_read_after_close():

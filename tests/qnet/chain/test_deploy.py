@@ -284,7 +284,7 @@ def test_a_cut_manifest_is_a_config_error(tmp_path):
 
 
 def test_every_contract_of_the_manifest_is_created_once():
-    names = [creation.name for creation in creations(make_request(), bytes(20))]
+    names = [creation.name for creation in creations(make_request(), bytes(20), 31337)]
     assert len(names) == len(set(names))
     assert set(CONTRACT_NAMES) <= set(names)
 
