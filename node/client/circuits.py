@@ -165,6 +165,7 @@ class Circuits:
         except TimeoutError as error:
             cause = f"not built within {BUILD_PATIENCE_S:g} s"
             circuit.destroy(cause)
+            self.entries.stalled(path.entry)
             self._avoid[path.middle.index] = self._avoid[path.exit.index] = self.now() + AVOID_S
             self._note_failure(path, cause)
             raise CircuitError(Stage.CIRCUIT, "circuit not built", why=cause) from error

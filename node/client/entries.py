@@ -31,6 +31,8 @@ SET_ASIDE_S = 30.0
 """An entry that could not be reached is not tried again for this long."""
 
 DIAL_TIMEOUT_S = 4.0
+MAX_STALLS = 2
+"""Circuits in a row that an entry may leave without an answer."""
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +58,7 @@ class Entries:
     state: GuardState = field(default_factory=GuardState)
     links: dict[bytes, EntryLink] = field(default_factory=dict)
     _aside: dict[bytes, tuple[float, str]] = field(default_factory=dict)
+    _stalls: dict[bytes, int] = field(default_factory=dict)
     _dialling: dict[bytes, asyncio.Lock] = field(default_factory=dict)
 
     def load(self) -> None:
@@ -85,7 +88,21 @@ class Entries:
 
     def record(self, node_id: bytes, *, built: bool) -> None:
         """Note how a circuit through a guard went."""
+        if built:
+            self._stalls.pop(node_id, None)
         self._change(self.state.record(node_id, built=built))
+
+    def stalled(self, node: ConsensusNode) -> None:
+        """A circuit got no answer in time; after a few in a row the entry itself is given up."""
+        self._stalls[node.node_id] = self._stalls.get(node.node_id, 0) + 1
+        if self._stalls[node.node_id] < MAX_STALLS:
+            return
+        del self._stalls[node.node_id]
+        link = self.links.get(node.node_id)
+        if link is not None:
+            link.close()
+        self._aside[node.node_id] = (self.now() + SET_ASIDE_S, "answers nothing")
+        self._change(self.state.record(node.node_id, built=False))
 
     async def link_to(self, node: ConsensusNode) -> EntryLink:
         """The link to an entry, dialled if there is none.

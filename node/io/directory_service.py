@@ -32,6 +32,9 @@ _log = structlog.get_logger(__name__)
 class DirectoryServer:
     """Answers requests of links and streams.
 
+    A circuit keeps its budget whatever it does to its streams; the service forgets those of
+    circuits long gone by itself.
+
     Args:
         service: Documents and limits.
         core: Where directory streams end.
@@ -122,7 +125,6 @@ class DirectoryServer:
             return False
         if action.reason is not EndReason.DONE:
             del self._streams[key]
-            self.service.forget(("circuit", action.circuit))
             return True
         state.ended = True
         self._feed_stream(key, state)
@@ -152,7 +154,6 @@ class DirectoryServer:
 
     def _drop(self, key: Key, reason: EndReason) -> None:
         del self._streams[key]
-        self.service.forget(("circuit", key[0]))
         self._core.stream_ended(*key, reason)
         self._wake()
 
