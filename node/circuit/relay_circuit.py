@@ -365,9 +365,10 @@ class RelayCircuit:
         self.touched = self.around.now
 
     def release(self, reason: EndReason) -> None:
-        """Give back all memory and end all streams."""
+        """Give back all memory, end all streams, and say nothing more."""
         self.forward.queue.clear()
         self.backward.queue.clear()
+        self._rekeyed = self._last_words = b""
         self.ends.abandon(reason)
         self.renew_buffer()
 
