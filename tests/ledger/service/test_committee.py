@@ -3,14 +3,21 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ledger.domain.blob import EpochData
+from ledger.domain.directory import DirectoryInput, assemble
 from ledger.domain.report import recompute
+from ledger.domain.state import NetworkState
+from ledger.domain.votes import Decision, Kind, Topic
+from ledger.errors import BadDataError, NotReadyError, OmittedReceiptError
 from ledger.verification import verify_epoch
 from qnet.chain.reporting import ReportStatus
 from qnet.crypto.keys import keccak256
+from qnet.errors import QnetError, RemoteProtocolError
 from qnet.messages.consensus import CommitteeTrust, SignedConsensus
 from qnet.messages.report import NodeLeaf, unpack_slot_p
 from tests.ledger.service.committee import Committee, open_committee, own_chain
@@ -51,12 +58,21 @@ async def publish(committee: Committee) -> None:
 
 
 async def be_nodes(committee: Committee, codes: list[int]) -> None:
-    """After every slot of epoch 0 the receipts of both sides."""
+    """After every slot of epoch 0 the receipts of both sides; the last ones to one member only."""
     clock = committee.clock
-    for slot in range(clock.slots_per_epoch):
+    last = clock.slots_per_epoch - 1
+    for slot in range(last):
         await committee.until(clock.slot_bounds(0, slot)[1] + 0.3)
         answers = await committee.send_receipts(committee.receipts(0, slot, CELLS))
         codes += [code for found in answers.values() for code in found]
+    again = committee.receipts(0, last - 1, CELLS)[:1]
+    lies = committee.receipts(0, last - 1, {(4, 2): 500})[:1]
+    others = committee.receipts(0, last - 1, {(4, 2): 900})[:1]
+    answers = await committee.send_receipts(again + lies + others)
+    assert set(map(tuple, answers.values())) == {(1, 0, 5)}
+    await committee.until(clock.slot_bounds(0, last)[1] + 0.3)
+    answers = await committee.send_receipts(committee.receipts(0, last, CELLS), members=(1,))
+    codes += answers[1]
 
 
 async def test_three_of_four_members_carry_an_epoch_to_its_end(
@@ -68,16 +84,18 @@ async def test_three_of_four_members_carry_an_epoch_to_its_end(
             codes: list[int] = []
             tasks = [asyncio.create_task(be_auditor(committee, member)) for member in others]
             tasks.append(asyncio.create_task(publish(committee)))
-            tasks.append(asyncio.create_task(be_nodes(committee, codes)))
+            nodes = asyncio.create_task(be_nodes(committee, codes))
             try:
                 await check_consensus(committee, others)
                 await check_report(committee, others)
+                await nodes
             finally:
-                for task in tasks:
+                for task in (nodes, *tasks):
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(nodes, *tasks, return_exceptions=True)
             assert set(codes) == {0}
             await check_settlement(committee)
+            await check_catching_up(committee)
 
 
 async def check_consensus(committee: Committee, members: list[int]) -> None:
@@ -105,6 +123,7 @@ async def check_consensus(committee: Committee, members: list[int]) -> None:
         return anchor if any(anchor) else None
 
     assert await wait_for(anchored) == signed.hash
+    await check_directory_refusals(committee, period)
 
 
 async def check_report(committee: Committee, members: list[int]) -> None:
@@ -115,6 +134,7 @@ async def check_report(committee: Committee, members: list[int]) -> None:
         return found if found.status is ReportStatus.FINAL else None
 
     on_chain = await wait_for(final, seconds=90)
+    await check_refusals(committee)
     blobs = {await committee.get(member, "/v1/epochs/0/data") for member in members}
     assert len(blobs) == 1
     (blob,) = blobs
@@ -131,6 +151,71 @@ async def check_report(committee: Committee, members: list[int]) -> None:
     assert checked["status"] == "final"
 
 
+async def check_refusals(committee: Committee) -> None:
+    """What a dishonest leader might propose, as an honest member judges it."""
+    answer = await committee.get(1, "/v1/epochs/0/data")
+    assert answer is not None
+    reports, data = committee.apps[1].services.reports, EpochData.decode(answer)
+    await reports.check(0, recompute(answer).digest, answer, certified=False)
+    snapshot = data.snapshot
+    forged = replace(data.receipts[0], signature=data.receipts[1].signature)
+    stranger = replace(data.reveals[0], auditor=(data.reveals[0].auditor + 1) % 4)
+    lies: list[tuple[EpochData, type[QnetError]]] = [
+        (replace(data, receipts=data.receipts[1:]), OmittedReceiptError),
+        (replace(data, reveals=data.reveals[1:]), OmittedReceiptError),
+        (replace(data, receipts=(forged, *data.receipts)), BadDataError),
+        (replace(data, reveals=(stranger, *data.reveals)), BadDataError),
+        (replace(data, snapshot=replace(snapshot, budget_wei=1)), BadDataError),
+        (replace(data, snapshot=replace(snapshot, block_hash=bytes(32))), BadDataError),
+        (replace(data, snapshot=replace(snapshot, block_number=10**9)), NotReadyError),
+        (replace(data, before=replace(data.before, n_hat_cells=5000)), BadDataError),
+    ]
+    for lie, error in lies:
+        document = lie.encode()
+        with pytest.raises(error):
+            await reports.check(0, recompute(document).digest, document, certified=False)
+    with pytest.raises(BadDataError):
+        await reports.check(0, bytes(32), answer, certified=True)
+    with pytest.raises(RemoteProtocolError):
+        await reports.decided(0, Decision(bytes(32), answer, 0b111, bytes(195)))
+
+
+async def check_directory_refusals(committee: Committee, period: int) -> None:
+    """What a dishonest leader might list."""
+    directory = committee.apps[1].services.quorum._handlers[Kind.CONSENSUS]
+    async with committee.apps[1].member.work() as rows:
+        state = await rows.agreements.load(Topic(Kind.CONSENSUS, period))
+    assert state is not None
+    assert state.decided is not None
+    digest, document = state.decided.digest, state.decided.document
+    await directory.check(period, digest, document, certified=False)
+    proposal = DirectoryInput.decode(document)
+    for lie, words in (
+        (replace(proposal, reachable=proposal.reachable[1:]), "leaves out"),
+        (replace(proposal, reachable=proposal.reachable[:2]), "cannot serve"),
+        (replace(proposal, block_hash=bytes(32)), "not on our chain"),
+        (replace(proposal, valid_after=period + 30), "another period"),
+    ):
+        digest = await digest_of(committee, lie)
+        with pytest.raises(BadDataError) as caught:
+            await directory.check(
+                period, await digest_of(committee, lie), lie.encode(), certified=False
+            )
+        assert words in caught.value.message
+    with pytest.raises(BadDataError):
+        await directory.check(period, bytes(32), document, certified=True)
+
+
+async def digest_of(committee: Committee, proposal: DirectoryInput) -> bytes:
+    """Digest of the consensus that a proposal gives, whether it is honest or not."""
+    member = committee.apps[1].member
+    block = await member.reader.contracts.client.block(proposal.block_number)
+    view = await member.reader.directory_view(block)
+    epoch = member.clock.epoch_at(proposal.valid_after)
+    network = member.facts.network
+    return assemble(proposal, view, NetworkState(), network=network, epoch=epoch).digest
+
+
 async def check_settlement(committee: Committee) -> None:
     """Operators settle with the leaf a member serves and claim exactly its reward."""
     contracts, chain = committee.chain.contracts, committee.chain
@@ -145,3 +230,17 @@ async def check_settlement(committee: Committee) -> None:
         await chain.send(node.owner, contracts.hub.claim_operator(node.index))
         after = await contracts.token.balance_of(node.owner.address)
         assert after - before == leaf.reward_wei
+
+
+async def check_catching_up(committee: Committee) -> None:
+    """The member that was down learns what it missed, and checks it against the chain."""
+    on_chain = await committee.chain.contracts.oracle.report(0)
+    async with committee.member(DOWN) as app:
+        state = await app.services.reports._states.after(on_chain.hash)
+        assert state.epoch == 0
+        assert await committee.get(DOWN, "/v1/epochs/0/data") == await committee.get(
+            0, "/v1/epochs/0/data"
+        )
+        assert await committee.get(DOWN, "/v1/epochs/0/leaf/6") is not None
+        with pytest.raises(NotReadyError):
+            await app.services.reports._states.after(b"\x01" * 32)
