@@ -4,7 +4,7 @@
 online key, link keys, ticket keys and the TLS certificate, sealed under a key derived from the
 identity: a copy of that file alone opens nothing. Onion keys are never here: they live in memory.
 
-Source: docs/spec/keys.md; lives of keys as in docs/spec/htx.md.
+Source: docs/spec/exits-and-clients.md; lives of keys as in docs/spec/htx.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Rules are read from the first to the last and the first match decides; what no r
 refused. Private, link-local, multicast and metadata addresses are refused before any rule, unless
 the operator runs a development network (`allow_private`).
 
-Source: docs/spec/exit.md; the order of rules follows Tor's dir-spec, section 2.1.3 (exit policies).
+Source: docs/spec/exits-and-clients.md; the order of rules follows Tor's dir-spec, section 2.1.3.
 """
 
 from __future__ import annotations
