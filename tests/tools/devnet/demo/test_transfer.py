@@ -38,6 +38,7 @@ async def socks():
             writer.write(data)
             await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     async def serve(reader, writer):
         methods = (await reader.readexactly(2))[1]
@@ -49,9 +50,15 @@ async def socks():
         writer.write(b"\x05\x00\x00\x01" + bytes(6))
         await asyncio.gather(pump(reader, back), pump(there, writer))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    handlers = []
+
+    def accept(reader, writer):
+        handlers.append(asyncio.ensure_future(serve(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.wait_for(asyncio.gather(*handlers), 10)
 
 
 async def test_a_download_is_measured_and_hashed(site, socks, tmp_path):
