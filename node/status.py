@@ -18,12 +18,13 @@ def node_status(node: NodeRuntime) -> dict[str, Any]:
     """Everything `qnet node status` shows."""
     held = node.view.held
     listed = held is not None and node.registration.index in held.consensus.by_index
+    usable = listed and _has_listed_keys(node)
     return {
         "version": node.view.software,
         "role": node.config.node.role,
         "index": node.registration.index,
         "node_id": node.keys.node_id.hex(),
-        "state": _state(node, listed=listed),
+        "state": _state(node, listed=listed, usable=usable),
         "problem": node.upkeep.problem,
         "uptime_s": int(time.time() - node.started_at),
         "consensus": None
@@ -32,6 +33,7 @@ def node_status(node: NodeRuntime) -> dict[str, Any]:
             "valid_after": held.consensus.valid_after,
             "nodes": len(held.consensus.nodes),
             "listed": listed,
+            "keys_listed": usable,
         },
         "descriptor_period": node.upkeep.published,
         "phase": node.keyring.current,
@@ -124,7 +126,19 @@ def _links(node: NodeRuntime) -> dict[str, int]:
     }
 
 
-def _state(node: NodeRuntime, *, listed: bool) -> str:
+def _has_listed_keys(node: NodeRuntime) -> bool:
+    """Whether the consensus lists the onion key in memory: not so after a restart (QN-DIR-006)."""
+    held = node.view.held
+    if held is None:
+        return False
+    phase = node.keyring.current
+    entry = held.consensus.by_index[node.registration.index]
+    return entry.phase_key(phase) == node.keyring.public(phase)
+
+
+def _state(node: NodeRuntime, *, listed: bool, usable: bool) -> str:
     if node.view.held is None:
         return "waiting for a consensus"
-    return "in the consensus" if listed else "not in the consensus"
+    if not listed:
+        return "not in the consensus"
+    return "in the consensus" if usable else "restarted: waiting for a consensus with its new keys"

@@ -161,6 +161,7 @@ async def everyone_knows_everyone(network, since=0.0):
         for node in network.nodes:
             while True:
                 seen = (await call(node.home / "control.sock", "status"))["consensus"] or {}
-                if seen.get("nodes") == len(ROLES) and seen["valid_after"] > since:
+                complete = seen.get("nodes") == len(ROLES) and seen["keys_listed"]
+                if complete and seen["valid_after"] > since:
                     break
                 await asyncio.sleep(0.1)
