@@ -112,6 +112,7 @@ class DirectoryService:
                 not_before=self._member.now() + self._member.delay(topic),
             )
             await rows.descriptors.forget(oldest)
+            await rows.agreements.trim(Kind.CONSENSUS, oldest)
         if new:
             _log.info("consensus", valid_after=period, nodes=len(consensus.nodes))
 

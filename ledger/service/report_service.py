@@ -26,6 +26,8 @@ FETCH_PATH: Final = "/v1/peer/fetch"
 FETCH_ITEMS: Final = 2048
 KEPT_EPOCHS: Final = 720
 """Receipts are deleted after 30 days of 24-hour epochs."""
+KEPT_AGREEMENTS: Final = 8
+"""Whole memories kept: as many as reports can be unfinished."""
 
 _log = structlog.get_logger(__name__)
 
@@ -116,6 +118,7 @@ class ReportService:
                 not_before=self._member.now() + delay,
             )
             await rows.receipts.forget(period - KEPT_EPOCHS)
+            await rows.agreements.trim(Kind.REPORT, period - KEPT_AGREEMENTS)
         self._states.keep(result)
         if new:
             _log.info(

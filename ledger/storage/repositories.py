@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Insert, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.domain.memory import MemberState
-from ledger.domain.votes import Topic
+from ledger.domain.votes import Kind, Topic
 from ledger.storage import tables
 from qnet import cbor
 from qnet.errors import DecodeError
@@ -16,6 +17,10 @@ from qnet.messages.audit import AuditReveal
 from qnet.messages.descriptor import SignedDescriptor
 from qnet.messages.receipt import ReceiptId, SignedReceipt
 from qnet.parameters import NetworkParameters
+
+TRIMMED_BYTES: Final = 128
+"""A memory without documents is shorter than this."""
+TRIM_AT_ONCE: Final = 32
 
 
 def insert_new(connection: AsyncConnection, table: Table) -> Insert:
@@ -295,6 +300,25 @@ class Agreements:
         if not done.rowcount:
             row = {"kind": int(topic.kind), "period": topic.period, "state": state.encode()}
             await self._connection.execute(insert(table), row)
+
+    async def trim(self, kind: Kind, before: int) -> None:
+        """Drop the documents of old topics; what was signed stays, so nothing is signed twice."""
+        table = tables.agreements
+        query = (
+            select(table.c.period)
+            .where(
+                table.c.kind == int(kind),
+                table.c.period < before,
+                func.length(table.c.state) > TRIMMED_BYTES,
+            )
+            .order_by(table.c.period)
+            .limit(TRIM_AT_ONCE)
+        )
+        for period in list((await self._connection.execute(query)).scalars()):
+            topic = Topic(kind, period)
+            state = await self.load(topic)
+            if state is not None:
+                await self.save(topic, MemberState(view=state.view, signed=state.signed))
 
 
 class ParameterSets:

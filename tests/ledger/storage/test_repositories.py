@@ -96,6 +96,20 @@ async def test_agreement_memory_is_replaced(work: UnitOfWork):
         assert await rows.agreements.load(Topic(Kind.CONSENSUS, 9)) is None
 
 
+async def test_old_agreements_shrink_and_still_know_what_was_signed(work: UnitOfWork):
+    digest = b"\x02" * 32
+    for period in (1, 2, 3):
+        state = MemberState(view=4, signed=digest, documents={digest: bytes(500)})
+        async with work() as rows:
+            await rows.agreements.save(Topic(Kind.REPORT, period), state)
+    async with work() as rows:
+        await rows.agreements.trim(Kind.REPORT, 3)
+        await rows.agreements.trim(Kind.REPORT, 3)
+        first, last = [await rows.agreements.load(Topic(Kind.REPORT, n)) for n in (1, 3)]
+        assert first == MemberState(view=4, signed=digest)
+        assert last == state
+
+
 async def test_reports_keep_their_leaves(work: UnitOfWork):
     blob = epoch_data(both_sides(3, 1, 1, 2, 600), []).encode()
     result = recompute(blob)
