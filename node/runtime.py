@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from node.accounting.cosign import Cosigner
+from node.ciphers import offered_ciphers
 from node.circuit.keys.phase import PhaseKeyring
 from node.circuit.relay import RelayCore
 from node.config import Endpoint, NodeConfig
@@ -52,7 +53,7 @@ from node.view import NetworkView, address_of
 from qnet.eip712 import qnet_domain
 from qnet.epochs import phase_at
 from qnet.messages.consensus import Consensus
-from qnet.messages.descriptor import CIPHER_CHACHA20_POLY1305, Role
+from qnet.messages.descriptor import Role
 
 TICK_S = 1.0
 DRAIN_S = 0.2
@@ -219,7 +220,7 @@ class NodeRuntime:
             family=node.family,
             software=version("qnet"),
             policy=self.config.exit.policy if self.role is Role.EXIT else "",
-            ciphers=(CIPHER_CHACHA20_POLY1305,),
+            ciphers=offered_ciphers(),
             bandwidth_kbps=node.mbps * 1000,
         )
         return Upkeep(

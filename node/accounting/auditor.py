@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Final
 
 from node.accounting.assignments import SlotWork, Target
-from node.circuit.setup import HopInfo
 from node.directory.path import ROLES, Path, Position, Wishes, are_distinct, select_path
 from node.errors import Stage, StageError
 from qnet.messages.consensus import Consensus, ConsensusNode
@@ -215,21 +214,6 @@ def plan_burst(index: int, around: Surroundings, *, random: RandomBytes) -> Burs
             first = fitting[weighted_place([entry.weight for entry in fitting], random)]
             return BurstPlan((first, node), around.phase)
     raise StageError(Stage.PATH, f"no entry is independent of node {index}")
-
-
-def hops_of(nodes: Sequence[ConsensusNode], phase: int) -> list[HopInfo]:
-    """What a circuit needs to know of its hops.
-
-    Raises:
-        StageError: one has no onion key of that phase.
-    """
-    hops = []
-    for node in nodes:
-        key = node.phase_key(phase)
-        if key is None:
-            raise StageError(Stage.PATH, f"node {node.index} has no key for this phase")
-        hops.append(HopInfo(node.index, node.node_id, key))
-    return hops
 
 
 @dataclass(slots=True)

@@ -16,10 +16,10 @@ from typing import Any
 
 import structlog
 
-from node.circuit.setup import HopInfo
 from node.client.entries import Entries
 from node.client.entry import Circuit
 from node.client.isolation import IsolationKey
+from node.directory.hops import hops_of
 from node.directory.path import Path, Wishes, select_path
 from node.errors import CircuitError, ExitPolicyError, Stage, StageError
 from node.exit.policy import ExitPolicy, Refusal, parse_address
@@ -154,7 +154,7 @@ class Circuits:
         """
         started = self.now()
         link = await self.entries.link_to(path.entry)
-        circuit = link.open_circuit(_hops(path), path.phase)
+        circuit = link.open_circuit(hops_of(path.nodes, path.phase), path.phase)
         try:
             async with asyncio.timeout(BUILD_PATIENCE_S):
                 built_s = await circuit.built
@@ -329,13 +329,3 @@ def _policy(text: str) -> ExitPolicy:
         return ExitPolicy.parse(text, allow_private=True)
     except ExitPolicyError:
         return ExitPolicy(())
-
-
-def _hops(path: Path) -> list[HopInfo]:
-    hops = []
-    for node in path.nodes:
-        key = node.phase_key(path.phase)
-        if key is None:
-            raise CircuitError(Stage.PATH, f"node {node.index} has no key for this phase")
-        hops.append(HopInfo(node.index, node.node_id, key))
-    return hops

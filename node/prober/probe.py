@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import structlog
 
 from node.accounting.assignments import Burst
-from node.accounting.auditor import BurstPlan, hops_of
+from node.accounting.auditor import BurstPlan
 from node.client.directory import DirectoryStream
 from node.client.entries import Entries
 from node.client.entry import Circuit
+from node.directory.hops import hops_of
 from node.directory.exchange import DirRequest, Kind
 from node.directory.path import Path
 from node.errors import CircuitError, Stage, StreamError

@@ -16,12 +16,12 @@ from node.accounting.auditor import (
     Surroundings,
     Suspects,
     Verdict,
-    hops_of,
     in_time,
     plan_burst,
     plan_probe,
     plan_slot,
 )
+from node.directory.hops import hops_of
 from node.directory.path import Position, are_distinct
 from node.errors import StageError
 from qnet.messages.descriptor import Role
