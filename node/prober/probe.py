@@ -20,8 +20,8 @@ from node.accounting.auditor import BurstPlan
 from node.client.directory import DirectoryStream
 from node.client.entries import Entries
 from node.client.entry import Circuit
-from node.directory.hops import hops_of
 from node.directory.exchange import DirRequest, Kind
+from node.directory.hops import hops_of
 from node.directory.path import Path
 from node.errors import CircuitError, Stage, StreamError
 from node.view import NetworkView
