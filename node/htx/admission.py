@@ -47,6 +47,7 @@ class ServerAdmission:
         gate: decides about tickets.
         source: address of the peer.
         clock: unix time, seconds.
+        links: whether a ticket may make the connection a link (TLS 1.3).
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class ServerAdmission:
         gate: Gate,
         source: str,
         clock: Callable[[], float],
+        links: bool = True,
     ) -> None:
+        self._links = links
         self._gate = gate
         self._source = source
         self._clock = clock
@@ -69,7 +72,7 @@ class ServerAdmission:
             self._server = Http1Server(site)
 
     def _admit(self, request: SiteRequest) -> bool:
-        token = find_token(request)
+        token = find_token(request) if self._links else None
         self.ticket = self._gate.admit(token, source=self._source, unix_s=self._clock())
         return self.ticket is not None
 

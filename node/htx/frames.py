@@ -1,6 +1,5 @@
 """Contents of control records. Each decoder takes exactly what its encoder writes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -9,7 +8,6 @@ from qnet.codec import Reader, Writer
 from qnet.errors import DecodeError
 
 PING_BYTES: Final = 8
-MAX_CREDITS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +61,9 @@ def decode_close(data: bytes) -> CloseReason:
     return CloseReason(code) if code in CloseReason.__members__.values() else CloseReason.DONE
 
 
-def encode_credits(credits_: Sequence[tuple[int, int]]) -> bytes:
-    """Content of CREDIT: (circuit id u32, cells u32), one or more."""
-    writer = Writer()
-    for circuit, cells in credits_:
-        writer.u32(circuit).u32(cells)
-    return writer.bytes()
-
-
-def decode_credits(data: bytes) -> list[tuple[int, int]]:
-    """Read (circuit id, cells) pairs.
-
-    Raises:
-        DecodeError: none, too many, or not whole pairs.
-    """
-    count, rest = divmod(len(data), 8)
-    if rest or not 0 < count <= MAX_CREDITS:
-        raise DecodeError("malformed CREDIT record")
-    reader = Reader(data)
-    return [(reader.u32(), reader.u32()) for _ in range(count)]
+def decode_padding(data: bytes) -> None:
+    """Read the content of PADDING: nothing, or raise DecodeError."""
+    Reader(data).finish()
 
 
 def decode_ping(data: bytes) -> bytes:

@@ -25,7 +25,11 @@ class TicketStore(Protocol):
         """Return all (hour, digest of 16 bytes) that were appended and not dropped."""
 
     def append(self, hour: int, digest: bytes) -> None:
-        """Keep one ticket; returns only when it would survive the end of the process."""
+        """Keep one ticket; returns only when it would survive the end of the process.
+
+        Raises:
+            OSError: it cannot be kept.
+        """
 
     def drop_before(self, hour: int) -> None:
         """Forget all tickets of earlier hours."""
@@ -58,11 +62,12 @@ class TicketMemory:
         self._capacity = capacity
         self._hours: dict[int, set[bytes]] = {}
         self.refused_full = 0
+        self.refused_unkept = 0
         for hour, digest in store.load():
             self._hours.setdefault(hour, set()).add(digest)
 
     def remember(self, hour: int, ticket: Ticket, unix_s: float) -> bool:
-        """Take a ticket; False when it was taken before or the table is full."""
+        """Take a ticket; False when it was taken before, or cannot be remembered."""
         self._expire(hour_of(unix_s))
         seen = self._hours.setdefault(hour, set())
         digest = blake3(ticket.encode())[:DIGEST_BYTES]
@@ -71,7 +76,11 @@ class TicketMemory:
         if len(seen) >= self._capacity:
             self.refused_full += 1
             return False
-        self._store.append(hour, digest)
+        try:
+            self._store.append(hour, digest)
+        except OSError:
+            self.refused_unkept += 1
+            return False
         seen.add(digest)
         return True
 

@@ -5,7 +5,7 @@ Each message is `length u16 ‖ Noise message`. A payload is `content_length u16
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from node.errors import HandshakeRefusedError
 from node.htx.events import CLIENT, NODE_ID_BYTES, CloseReason, PeerIdentity, Role
@@ -32,7 +32,8 @@ LinkKeysOf = Callable[[bytes], Collection[bytes]]
 """Node id → link keys that node has now or still honours; empty for an unknown node."""
 
 
-class Secured(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Secured:
     """What a finished handshake gives.
 
     Attributes:
@@ -42,7 +43,7 @@ class Secured(NamedTuple):
         features: feature bits both have.
     """
 
-    root: bytes
+    root: bytes = field(repr=False)
     peer: PeerIdentity
     version: int
     features: int

@@ -30,6 +30,10 @@ MAX_REQUESTS: Final = 1000
 MAX_STREAMS: Final = 128
 MAX_KEPT_BODY_BYTES: Final = 1024
 MAX_HEADER_LIST_BYTES: Final = 16_384
+MAX_OPEN_HEAD_BYTES: Final = 2 * MAX_HEADER_LIST_BYTES
+"""Heads of all requests of a connection that are not complete; a few bytes can name much of them
+again, so they are counted unpacked."""
+_FIELD_BYTES: Final = 32
 _SETTINGS: Final = {
     SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
     SettingCodes.INITIAL_WINDOW_SIZE: 65_536,
@@ -51,6 +55,7 @@ class Http2Server:
         self._admit = admit
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._h2.local_settings = Settings(client=False, initial_values=dict(_SETTINGS))
+        self._h2.decoder.max_header_list_size = MAX_HEADER_LIST_BYTES  # before the client's ACK
         self._buffer = b""
         self._greeted = False
         self._acknowledged = False
@@ -122,6 +127,10 @@ class Http2Server:
             self._acknowledged = True
         elif isinstance(event, RequestReceived) and event.stream_id and event.headers:
             self._requests[event.stream_id] = _request(event.headers)
+            if sum(map(_head_bytes, self._requests.values())) > MAX_OPEN_HEAD_BYTES:
+                self._requests.clear()
+                self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+                self.closed = True
         elif isinstance(event, DataReceived) and event.stream_id:
             self._keep_body(event)
         elif isinstance(event, StreamReset) and event.stream_id:
@@ -180,3 +189,9 @@ def _request(headers: list[tuple[bytes, bytes]]) -> SiteRequest:
     pseudo = dict(named)
     plain = tuple((name, value) for name, value in named if not name.startswith(":"))
     return SiteRequest(pseudo.get(":method", ""), pseudo.get(":path", ""), plain)
+
+
+def _head_bytes(request: SiteRequest) -> int:
+    """Size of a head as RFC 9113, section 6.5.2 counts it."""
+    fields = sum(len(name) + len(value) + _FIELD_BYTES for name, value in request.headers)
+    return len(request.path) + fields

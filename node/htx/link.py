@@ -165,6 +165,8 @@ class LinkCore(ABC):
     def _fail(self, reason: CloseReason) -> list[LinkEvent]:
         self.stage = LinkStage.CLOSED
         self._out, self._buffer = [], b""
+        if self._session is not None:
+            self._session.erase()
         return [LinkClosed(reason)]
 
     @abstractmethod
@@ -281,6 +283,7 @@ class ServerLink(LinkCore):
         settings: shared settings.
         now: monotonic time, seconds.
         clock: unix time, seconds.
+        links: whether a ticket may make this connection a link (TLS 1.3).
     """
 
     def __init__(
@@ -295,11 +298,14 @@ class ServerLink(LinkCore):
         settings: LinkSettings,
         now: float,
         clock: Callable[[], float],
+        links: bool = True,
     ) -> None:
         super().__init__(settings, now)
         self._keys = keys
         self._link_keys_of = link_keys_of
-        admission = ServerAdmission(alpn, site=site, gate=gate, source=source, clock=clock)
+        admission = ServerAdmission(
+            alpn, site=site, gate=gate, source=source, clock=clock, links=links
+        )
         self._admission: ServerAdmission | None = admission
         self._handshake: ResponderHandshake | None = None
         self._answered = False

@@ -165,6 +165,13 @@ class KeySchedule:
         """Use the next sealing key; KEY_SWITCH was the last record under the old one."""
         self.sealer, self._next_opener = self._keys()
 
+    def erase(self) -> None:
+        """Let go of all keys; the link is closed."""
+        self._root, self._own, self._next_opener = b"", None, None
+        for name in ("sealer", "opener"):
+            if hasattr(self, name):
+                delattr(self, name)
+
     def receive_switch(self, generation: int, now: float) -> None:
         """Use the next opening key; the change is complete.
 

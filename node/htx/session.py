@@ -1,5 +1,6 @@
 """An open link: records in, events out; cells and records in, sealed records out."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -111,7 +112,13 @@ class Session:
         return len(self._cells) * CELL_BYTES + self._out_bytes
 
     def send_cells(self, cells: Iterable[bytes]) -> None:
-        """Queue cells of 2,048 bytes; up to 7 of them share a record."""
+        """Queue cells of 2,048 bytes; up to 7 of them share a record.
+
+        Raises:
+            LocalProtocolError: the link is closed.
+        """
+        if self._closed:
+            raise LocalProtocolError("the link is closed")
         self._cells.extend(cells)
 
     def send_record(self, kind: RecordType, content: bytes) -> None:
@@ -129,7 +136,13 @@ class Session:
         """Queue CLOSE; nothing may be sent after it."""
         if not self._closed:
             self._seal(RecordType.CLOSE, frames.encode_close(reason))
-            self._closed = True
+            self.erase()
+
+    def erase(self) -> None:
+        """Let go of all keys; nothing is sealed or opened any more."""
+        self._closed = True
+        self._cells, self._rest = [], b""
+        self._schedule.erase()
 
     def data_to_send(self, now: float) -> list[bytes]:
         """Return the records due, each to be written as one TLS record."""
@@ -173,6 +186,8 @@ class Session:
             CryptoError: a record does not open; the link is over and nothing may be sent.
             RemoteProtocolError: the peer broke a rule; likewise.
         """
+        if self._closed:
+            return []
         buffer = self._rest + data if self._rest else data
         view, size, at = memoryview(buffer), len(buffer), 0
         events: list[LinkEvent] = []
@@ -198,7 +213,7 @@ class Session:
                 events.append(event)
                 if isinstance(event, LinkClosed):
                     break
-        self._rest = buffer[at:] if at < size else b""
+        self._rest = buffer[at:] if at < size and not self._closed else b""
         for item in events:
             if isinstance(item, CellsReceived):
                 self.stats.cells_received += len(item.cells)
@@ -208,8 +223,11 @@ class Session:
         if kind in OWNER_KINDS:
             return RecordReceived(kind, content)
         if kind is RecordType.CLOSE:
-            self._closed = True
-            return LinkClosed(frames.decode_close(content), by_peer=True)
+            reason = frames.decode_close(content)
+            self.erase()
+            return LinkClosed(reason, by_peer=True)
+        if kind is RecordType.PADDING:
+            frames.decode_padding(content)
         if kind is RecordType.KEY_UPDATE:
             self._receive_update(frames.KeyUpdate.decode(content), now)
         elif kind is RecordType.KEY_SWITCH:
@@ -246,6 +264,8 @@ class Session:
 
     def next_tick(self) -> float:
         """When `tick` should be called, at the latest."""
+        if self._closed:
+            return math.inf
         times = (self._schedule.next_tick(), self._cover.due, self._health_at)
         return min(time for time in times if time is not None)
 

@@ -170,6 +170,7 @@ class AcceptedLink(Link):
             settings=self._settings,
             now=self._loop.time(),
             clock=time.time,
+            links=self._tls.version == "TLSv1.3",
         )
 
     def _announce(self) -> None:

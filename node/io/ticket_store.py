@@ -1,5 +1,6 @@
 """Accepted tickets on disk: one append-only file per hour, so that a restart forgets nothing."""
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,13 +37,20 @@ class FileTicketStore:
                 yield int(hour), data[at : at + DIGEST_BYTES]
 
     def append(self, hour: int, digest: bytes) -> None:
-        """Write one ticket through to the operating system."""
+        """Write one ticket through to the operating system.
+
+        Raises:
+            OSError: it was not written; the file is as before.
+        """
         file = self._files.get(hour)
         if file is None:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             file = os.open(self._folder / f"{_PREFIX}{hour}", flags, 0o600)
             self._files[hour] = file
-        os.write(file, digest)
+        written = os.write(file, digest)
+        if written != len(digest):  # or all later entries would be read askew
+            os.ftruncate(file, os.fstat(file).st_size - written)
+            raise OSError(errno.ENOSPC, "a ticket was not kept")
 
     def drop_before(self, hour: int) -> None:
         """Delete the files of earlier hours."""

@@ -16,19 +16,10 @@ def test_key_update_round_trip(generation, share):
     assert frames.decode_key_switch(frames.encode_key_switch(generation)) == generation
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)), min_size=1, max_size=20
-    )
-)
-def test_credits_round_trip(pairs):
-    assert frames.decode_credits(frames.encode_credits(pairs)) == pairs
-
-
-def test_credit_limits():
-    for data in (b"", bytes(7), bytes(9), bytes(8 * (frames.MAX_CREDITS + 1))):
-        with pytest.raises(DecodeError):
-            frames.decode_credits(data)
+def test_padding_carries_nothing():
+    frames.decode_padding(b"")
+    with pytest.raises(DecodeError):
+        frames.decode_padding(b"x")
 
 
 @pytest.mark.parametrize("reason", list(CloseReason))
@@ -46,7 +37,7 @@ def test_decoders_never_crash(data):
         frames.KeyUpdate.decode,
         frames.decode_key_switch,
         frames.decode_close,
-        frames.decode_credits,
+        frames.decode_padding,
         frames.decode_ping,
     )
     for decode in decoders:

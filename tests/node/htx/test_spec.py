@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from node.htx import frames, handshake, http1, http2_server, link, record, ticket
+from node.htx import handshake, http1, http2_server, link, record, ticket
 from node.htx.events import CloseReason, Role
 from node.htx.http2_client import BODY_NAME, COOKIE_NAME, QUERY_NAME, CarrierWeights
 from node.htx.noise import QNET_SUITE
@@ -29,6 +29,7 @@ CONSTANTS = {
     "MAX_STREAMS": http2_server.MAX_STREAMS,
     "MAX_HEAD_BYTES": http1.MAX_HEAD_BYTES,
     "MAX_KEPT_BODY_BYTES": http2_server.MAX_KEPT_BODY_BYTES,
+    "MAX_OPEN_HEAD_BYTES": http2_server.MAX_OPEN_HEAD_BYTES,
     "MIN_VERSION": handshake.MIN_VERSION,
     "MAX_VERSION": handshake.MAX_VERSION,
     "FEATURES": handshake.FEATURES,
@@ -39,7 +40,6 @@ CONSTANTS = {
     "SMALL_BYTES": record.SMALL_BYTES,
     "UNIT_BYTES": record.UNIT_BYTES,
     "MAX_RECORD_BYTES": record.MAX_RECORD_BYTES,
-    "MAX_CREDITS": frames.MAX_CREDITS,
 }
 
 

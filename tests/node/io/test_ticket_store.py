@@ -1,5 +1,9 @@
 """Accepted tickets on disk."""
 
+import os
+
+import pytest
+
 from node.io.ticket_store import FileTicketStore
 
 
@@ -36,3 +40,16 @@ def test_old_hours_are_deleted(tmp_path):
     (tmp_path / "tickets-2").write_bytes(bytes(16))
     store.drop_before(3)
     store.close()
+
+
+def test_a_ticket_written_half_leaves_the_others_readable(tmp_path, monkeypatch):
+    store = FileTicketStore(tmp_path)
+    store.append(7, b"a" * 16)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
+    with pytest.raises(OSError, match="not kept"):
+        store.append(7, b"b" * 16)
+    monkeypatch.undo()
+    store.append(7, b"c" * 16)
+    store.close()
+    assert list(FileTicketStore(tmp_path).load()) == [(7, b"a" * 16), (7, b"c" * 16)]
