@@ -6,9 +6,9 @@ Source: docs/spec/circuits.md, section "Cells".
 from __future__ import annotations
 
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from node.circuit.cell import CircuitIds, destroy_cell, relay_header
+from node.circuit.cell import CircuitIds, relay_header
 from node.circuit.flow import (
     INITIAL_CELLS,
     LINK_DELAY_S,
@@ -17,7 +17,11 @@ from node.circuit.flow import (
     encode_credits,
 )
 from node.circuit.scheduler import Lane, LinkScheduler
+from qnet.errors import RemoteProtocolError
 from qnet.parameters import NetworkParameters
+
+REFUSED_PARTS: Final = 2
+"""A peer with this many times the circuits it may have, refused ones included, loses its link."""
 
 C = TypeVar("C")
 
@@ -95,11 +99,14 @@ class LinkPorts(Generic[C]):
         outgoing: whether this side opened it.
         limit: most circuits, per side.
         agenda: where the link reports that it has something to send.
+        most: most circuits that the peer may open, whatever the limit; None for no such bound.
     """
 
     __slots__ = (
         "_agenda",
+        "_claimed",
         "_headers",
+        "_most",
         "_owing",
         "_scheduler",
         "closing",
@@ -109,21 +116,35 @@ class LinkPorts(Generic[C]):
         "ports",
     )
 
-    def __init__(self, link_id: int, limit: int, agenda: Agenda[C], *, outgoing: bool) -> None:
+    def __init__(
+        self,
+        link_id: int,
+        limit: int,
+        agenda: Agenda[C],
+        *,
+        outgoing: bool,
+        most: int | None = None,
+    ) -> None:
         self.link_id = link_id
         self._agenda = agenda
-        self.limit = limit
+        self._most = most
+        self.set_limit(limit)
         self.ids = CircuitIds(initiator=outgoing, limit=limit)
         self.ports: dict[int, Port[C]] = {}
         self.closing: set[int] = set()
+        self._claimed: set[int] = set()
         self._owing: set[Port[C]] = set()
         self._scheduler = LinkScheduler()
         self._headers: dict[bytes, Port[C]] = {}
 
+    def set_limit(self, limit: int) -> None:
+        """Change how many circuits the peer may open."""
+        self.limit = limit if self._most is None else min(limit, self._most)
+
     @property
     def is_full(self) -> bool:
         """Whether the peer may open no further circuit."""
-        return len(self.ports) + len(self.closing) - len(self.ids) >= self.limit
+        return len(self._claimed) >= self.limit
 
     def port_of(self, header: bytes) -> Port[C] | None:
         """Return the port whose RELAY cells begin with these 8 bytes."""
@@ -134,25 +155,36 @@ class LinkPorts(Generic[C]):
         self.ports[port.circuit_id] = port
         self._headers[port.header] = port
 
-    def is_used(self, circuit_id: int) -> bool:
-        """Whether the id may not be used for a new circuit."""
-        return circuit_id in self.ports or circuit_id in self.closing
+    def claim(self, circuit_id: int) -> None:
+        """Take an id that the peer chose; it is free again when DESTROY went both ways.
+
+        Raises:
+            RemoteProtocolError: ours to choose, in use, or far more than the peer may have.
+        """
+        claimed = self._claimed
+        if self.ids.is_ours(circuit_id) or circuit_id in claimed:
+            raise RemoteProtocolError("a circuit id that may not be used")
+        if len(claimed) >= REFUSED_PARTS * self.limit:
+            raise RemoteProtocolError("more circuits than the link may carry")
+        claimed.add(circuit_id)
 
     def destroy(self, circuit_id: int) -> None:
         """Send DESTROY for a circuit; its id stays taken until the peer's comes."""
         self._remove(circuit_id)
         self.closing.add(circuit_id)
-        self.push_control(destroy_cell(circuit_id))
+        self._push_destroy(circuit_id)
 
     def destroyed(self, circuit_id: int) -> Port[C] | None:
         """Take the peer's DESTROY; answer it unless ours is out. Return the circuit's port."""
         if circuit_id in self.closing:
             self.closing.discard(circuit_id)
             self.ids.release(circuit_id)
+            if circuit_id not in self._scheduler.destroying:
+                self._claimed.discard(circuit_id)
             return None
         port = self._remove(circuit_id)
         if port is not None:
-            self.push_control(destroy_cell(circuit_id))
+            self._push_destroy(circuit_id)
             self.ids.release(circuit_id)
         return port
 
@@ -164,8 +196,12 @@ class LinkPorts(Generic[C]):
         return port
 
     def push_control(self, cell: bytes) -> None:
-        """Queue CREATE, CREATED or DESTROY."""
+        """Queue CREATE or CREATED."""
         self._scheduler.push_control(cell)
+        self._agenda.ready[self.link_id] = self
+
+    def _push_destroy(self, circuit_id: int) -> None:
+        self._scheduler.push_destroy(circuit_id)
         self._agenda.ready[self.link_id] = self
 
     def activate(self, lane: Lane) -> None:
@@ -176,8 +212,12 @@ class LinkPorts(Generic[C]):
 
     def pull(self, max_cells: int) -> list[bytes]:
         """Return up to `max_cells` cells, control first, then fairly over circuits."""
-        cells = self._scheduler.pull(max_cells)
-        if not self._scheduler.is_ready:
+        scheduler = self._scheduler
+        cells = scheduler.pull(max_cells)
+        if scheduler.destroyed:
+            self._claimed.difference_update(set(scheduler.destroyed) - self.closing)
+            scheduler.destroyed.clear()
+        if not scheduler.is_ready:
             self._agenda.ready.pop(self.link_id, None)
         return cells
 

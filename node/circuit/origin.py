@@ -57,7 +57,7 @@ class OriginLink:
         """Obey new parameters from now on."""
         self._around.parameters = parameters
         self._pool.set_limit(parameters.pool_bytes)
-        self._link.limit = parameters.circuits_per_link_max
+        self._link.set_limit(parameters.circuits_per_link_max)
 
     def open_circuit(self, hops: Sequence[HopInfo], phase: int, now: float) -> OriginCircuit:
         """Start a circuit; CircuitBuilt or CircuitFailed follows.

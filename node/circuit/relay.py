@@ -24,6 +24,10 @@ from node.circuit.states import RelayInput, RelayState
 from qnet.errors import DecodeError, LocalProtocolError, RemoteProtocolError
 from qnet.parameters import NetworkParameters
 
+CLIENT_CIRCUITS: Final = 1024
+"""Most circuits on the link of a client; nodes carry the circuits of many."""
+MAX_CIRCUITS: Final = 1 << 16
+"""Most circuits of a process: one without cells takes 17 KiB."""
 _WHOLE_CIRCUIT: Final = 0
 """Stream number of a deadline that concerns the circuit itself."""
 
@@ -84,7 +88,7 @@ class RelayCore:
         self._around.parameters = parameters
         self._pool.set_limit(parameters.pool_bytes)
         for link in self._links.values():
-            link.limit = parameters.circuits_per_link_max
+            link.set_limit(parameters.circuits_per_link_max)
 
     @property
     def circuits(self) -> int:
@@ -108,10 +112,17 @@ class RelayCore:
 
     # links
 
-    def link_opened(self, link_id: int, *, outgoing: bool) -> None:
-        """A link stands; `outgoing` if this node dialled it (its circuit ids have top bit 0)."""
+    def link_opened(self, link_id: int, *, outgoing: bool, client: bool = False) -> None:
+        """A link stands.
+
+        Args:
+            link_id: the driver's number for it.
+            outgoing: whether this node dialled it (its circuit ids have top bit 0).
+            client: whether the peer did not prove to be a node.
+        """
+        most = CLIENT_CIRCUITS if client else MAX_CIRCUITS
         limit = self._around.parameters.circuits_per_link_max
-        self._links[link_id] = LinkPorts(link_id, limit, self._agenda, outgoing=outgoing)
+        self._links[link_id] = LinkPorts(link_id, limit, self._agenda, outgoing=outgoing, most=most)
 
     def link_closed(self, link_id: int, now: float) -> list[Action]:
         """A link is gone, and with it what its circuits were on this side."""
@@ -220,10 +231,10 @@ class RelayCore:
     def _create(
         self, link: LinkPorts[RelayCircuit], circuit_id: int, phase: int, body: bytes
     ) -> None:
-        if link.ids.is_ours(circuit_id) or link.is_used(circuit_id):
-            raise RemoteProtocolError("a circuit id that may not be used")
+        has_room = not link.is_full and len(self._circuits) < MAX_CIRCUITS
+        link.claim(circuit_id)
         opened = None
-        if not link.is_full:
+        if has_room:
             with suppress(RemoteProtocolError):
                 opened = open_create(body, phase, self._node_id, self._phase_keys)
         if opened is None:

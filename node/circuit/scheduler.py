@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Final
 
+from node.circuit.cell import destroy_cell
+
 QUANTUM_CELLS: Final = 16
 """Cells that a circuit of weight 1 may send per turn."""
 
@@ -44,10 +46,14 @@ class Lane(ABC):
 class LinkScheduler:
     """What may go out on one link."""
 
-    __slots__ = ("_control", "_new", "_old")
+    __slots__ = ("_control", "_new", "_old", "destroyed", "destroying")
 
     def __init__(self) -> None:
-        self._control: deque[bytes] = deque()
+        self._control: deque[bytes | int] = deque()
+        self.destroying: set[int] = set()
+        """Ids whose DESTROY waits here."""
+        self.destroyed: list[int] = []
+        """Ids whose DESTROY left, until the owner of the link empties this list."""
         self._new: deque[Lane] = deque()
         self._old: deque[Lane] = deque()
 
@@ -57,8 +63,13 @@ class LinkScheduler:
         return bool(self._control or self._new or self._old)
 
     def push_control(self, cell: bytes) -> None:
-        """Queue a cell that belongs to no lane (CREATE, CREATED, DESTROY)."""
+        """Queue a cell that belongs to no lane (CREATE, CREATED)."""
         self._control.append(cell)
+
+    def push_destroy(self, circuit_id: int) -> None:
+        """Queue DESTROY; the cell is made when it leaves."""
+        self._control.append(circuit_id)
+        self.destroying.add(circuit_id)
 
     def activate(self, lane: Lane) -> None:
         """Let a lane take part if it is ready and does not yet."""
@@ -70,7 +81,12 @@ class LinkScheduler:
         """Return up to `max_cells` cells, fairly."""
         cells: list[bytes] = []
         while self._control and len(cells) < max_cells:
-            cells.append(self._control.popleft())
+            cell = self._control.popleft()
+            if isinstance(cell, int):
+                self.destroying.discard(cell)
+                self.destroyed.append(cell)
+                cell = destroy_cell(cell)
+            cells.append(cell)
         while len(cells) < max_cells and (self._new or self._old):
             lanes = self._new or self._old
             lane = lanes[0]

@@ -140,7 +140,9 @@ class RelayDriver:
         """A link stands."""
         self.stats.links_opened += 1
         self.links[link.link_id] = link
-        self.core.link_opened(link.link_id, outgoing=link.outgoing)
+        self.core.link_opened(
+            link.link_id, outgoing=link.outgoing, client=link.peer.node_id is None
+        )
         if self._pool is not None and link.peer.node_id is not None:
             self._pool.added(link)
 

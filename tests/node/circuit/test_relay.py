@@ -265,13 +265,13 @@ def test_an_id_is_free_again_only_after_destroy_both_ways(network, entry):
     network.settle()
     assert [node.circuits for node in network.cores] == [0, 0, 0]
     assert all(not link.closing for node in network.cores for link in node._links.values())
-    assert network.client._link.is_used(circuit.circuit_id)
+    assert circuit.circuit_id in network.client._link.closing
     network.note(
         network.client.handle_cells(
             [encode_header(circuit.circuit_id, Command.DESTROY) + BODY], network.now
         )
     )
-    assert not network.client._link.is_used(circuit.circuit_id)
+    assert circuit.circuit_id not in network.client._link.closing
 
 
 def test_crossing_destroys_settle(network):
