@@ -158,6 +158,7 @@ class NodeRuntime:
             spawn=self.spawn,
             now=self._clock,
             circuits_on=self.core.circuits_on,
+            check=lambda index, node_id: self.view.node(node_id, index),
             on_ready=lambda node_id: self.spawn(self.accounts.link_ready(node_id)),
         )
         self.exits = ExitStreams(

@@ -22,6 +22,8 @@ from node.io.endpoint import Link
 from qnet.errors import DecodeError
 
 PIECES_PER_TURN = 64
+MAX_WAITING = 16
+"""Answers that may wait until a link or stream takes them; who asks for more is cut off."""
 _KIND_OFFSET = 2
 _SIZES: dict[int, int] = {Kind.LATEST: 11, Kind.BY_HASH: REQUEST_MAX_BYTES, Kind.MEASURE: 7}
 """On a stream a request's kind tells its size."""
@@ -67,8 +69,12 @@ class DirectoryServer:
             _log.info("bad directory request", cause=error.message)
             link.close(CloseReason.PROTOCOL)
             return
-        answer = self.service.respond(asked, source=("link", link.link_id), now=self._now())
-        self._links.setdefault(link.link_id, []).append(answer)
+        answers = self._links.setdefault(link.link_id, [])
+        if len(answers) >= MAX_WAITING:
+            link.close(CloseReason.RESOURCES)
+            return
+        source = ("link", link.link_id)
+        answers.append(self.service.respond(asked, source=source, now=self._now()))
         self.feed(link)
 
     def feed(self, link: Link) -> None:
@@ -76,15 +82,15 @@ class DirectoryServer:
         answers = self._links.get(link.link_id)
         if not answers:
             return
-        while answers and link.is_writable:
+        while answers and link.is_writable and not link.is_closed:
             piece = next(answers[0], None)
             if piece is None:
                 answers.pop(0)
             else:
                 link.send_record(RecordType.DIR_DATA, piece)
+                link.flush()  # only then the link knows whether it is writable
         if not answers:
-            del self._links[link.link_id]
-        link.flush()
+            self._links.pop(link.link_id, None)
 
     def link_closed(self, link_id: int) -> None:
         """Forget a link."""
@@ -106,14 +112,18 @@ class DirectoryServer:
         data = b"".join(action.chunks)
         self._core.stream_consumed(*key, len(data))
         try:
-            for asked in state.receive(data):
-                answer = self.service.respond(
-                    asked, source=("circuit", action.circuit), now=self._now()
-                )
-                state.answers.append(answer)
+            requests = state.receive(data)
         except DecodeError:
             self._drop(key, EndReason.PROTOCOL)
             return True
+        if len(state.answers) + len(requests) > MAX_WAITING:
+            self._drop(key, EndReason.RESOURCE_LIMIT)
+            return True
+        for asked in requests:
+            answer = self.service.respond(
+                asked, source=("circuit", action.circuit), now=self._now()
+            )
+            state.answers.append(answer)
         self._feed_stream(key, state)
         return True
 

@@ -51,6 +51,7 @@ class LinkPool:
         spawn: Runs a coroutine in the owner's task group.
         now: Clock in seconds.
         circuits_on: How many circuits use a link.
+        check: Raises QnetError for an index and id that are not of one listed node.
         on_ready: Called with the node id when a neighbour gets a link.
         max_links: Links kept open.
     """
@@ -62,6 +63,7 @@ class LinkPool:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         now: Callable[[], float],
         circuits_on: Callable[[int], int],
+        check: Callable[[int, bytes], object] = lambda _index, _node_id: None,
         on_ready: Callable[[bytes], None] = lambda _node_id: None,
         max_links: int = MAX_LINKS,
     ) -> None:
@@ -69,6 +71,7 @@ class LinkPool:
         self._spawn = spawn
         self._now = now
         self._circuits_on = circuits_on
+        self._check = check
         self._on_ready = on_ready
         self._max_links = max_links
         self._neighbours: dict[bytes, _Neighbour] = {}
@@ -112,6 +115,12 @@ class LinkPool:
             node_id: 32 bytes.
             waiter: Called once, perhaps before this returns.
         """
+        try:
+            # whoever asks for nonsense must neither be remembered nor fail those who do not
+            self._check(index, node_id)
+        except QnetError as error:
+            waiter(None, error.message)
+            return
         neighbour = self._neighbours.setdefault(node_id, _Neighbour())
         if neighbour.link is not None and not neighbour.link.is_closed:
             neighbour.used_at = self._now()

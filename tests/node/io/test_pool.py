@@ -7,6 +7,7 @@ import pytest
 from node.errors import LinkError
 from node.htx.events import CloseReason, PeerIdentity
 from node.io.pool import REDIAL_PAUSE_S, LinkPool
+from qnet.errors import NotFoundError
 
 IDS = count(1)
 A, B, C = (bytes([n]) * 32 for n in (1, 2, 3))
@@ -44,9 +45,14 @@ class Bench:
             spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
             now=lambda: self.now,
             circuits_on=lambda link_id: self.circuits.get(link_id, 0),
+            check=self.check,
             on_ready=self.ready.append,
             max_links=max_links,
         )
+
+    def check(self, index, node_id):
+        if node_id[0] != index:
+            raise NotFoundError("node is not in the consensus")
 
     async def dial(self, index, node_id):
         self.dials.append(index)
@@ -138,3 +144,17 @@ async def test_links_of_clients_are_not_pooled(bench):
     bench.pool.added(line)
     bench.pool.removed(line)
     assert len(bench.pool) == 0
+
+
+async def test_nonsense_in_a_setup_fails_alone_and_leaves_nothing_behind(bench):
+    bench.gate.clear()
+    honest = await bench.want(1, A)
+    assert (await bench.want(2, A))[0][0] is None
+    for number in range(100):
+        assert (await bench.want(7, bytes([9, number]) * 16))[0][0] is None
+    assert bench.dials == [1]
+    assert list(bench.pool._neighbours) == [A]
+    assert honest == []
+    bench.gate.set()
+    await asyncio.gather(*bench.tasks)
+    assert honest[0][0] is not None
