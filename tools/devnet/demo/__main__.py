@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -76,13 +77,21 @@ def main(  # noqa: D103 - the module's docstring says it
         asyncio.run(_run(config, journal, until))
     except* QnetError as group:
         failed = True
-        for error in group.exceptions:
-            if isinstance(error, QnetError):
-                show_error(error, as_json=False)
+        for error in _leaves(group):
+            show_error(error, as_json=False)
     finally:
         _finish(config, console, keep=keep and not failed)
     Console(width=None if sys.stdout.isatty() else 120).print(journal.table())
     sys.exit(EXIT_FAILED if failed or not journal.ok else 0)
+
+
+def _leaves(group: BaseExceptionGroup[QnetError]) -> Iterator[QnetError]:
+    """All errors of a group, however deep."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _finish(config: DevnetConfig, console: Console, *, keep: bool) -> None:

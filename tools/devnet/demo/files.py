@@ -11,11 +11,13 @@ from tools.devnet.demo.transfer import FILE_BYTES, Fetch, fetch, random_file
 from tools.devnet.demo.watch import Watch, ask
 
 FILE_NAME = "random.bin"
+MEDIUM_NAME = "medium.bin"
+MEDIUM_BYTES = 6 * 2**20
 SMALL_NAME = "small.txt"
 LATENCY_ROUNDS = 7
 LATENCY_LIMIT_S = 0.5
 LEAST_RATE = 10e6
-TRICKLE_S = 4.0
+TRICKLE_S = 1.0
 HOPS = 3
 
 
@@ -37,9 +39,10 @@ class Site:
 
 
 async def fill_site(demo: Demo) -> Site:
-    """Put 64 MiB of fresh random bytes and a small file where web.devnet serves them."""
+    """Put 64 MiB of fresh random bytes and smaller files where web.devnet serves them."""
     folder = demo.config.site
     digest = await asyncio.to_thread(random_file, folder / FILE_NAME)
+    await asyncio.to_thread(random_file, folder / MEDIUM_NAME, MEDIUM_BYTES)
     (folder / SMALL_NAME).write_bytes(b"hello over three hops\n")
     return Site(demo.config.web_port, digest)
 
@@ -102,7 +105,7 @@ async def keep_traffic_flowing(demo: Demo, site: Site) -> None:
     target = demo.work / "background.bin"
     while True:
         await _fetch(demo, site.url(SMALL_NAME), target, label="background")
-        await _fetch(demo, site.url(FILE_NAME), target, label="background", limit="1M")
+        await _fetch(demo, site.url(MEDIUM_NAME), target, label="background", limit="1M")
         await asyncio.sleep(TRICKLE_S)
 
 
