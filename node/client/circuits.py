@@ -16,8 +16,8 @@ from typing import Any
 
 import structlog
 
+from node.client.circuit import Circuit
 from node.client.entries import Entries
-from node.client.entry import Circuit
 from node.client.isolation import IsolationKey
 from node.directory.hops import hops_of
 from node.directory.path import Path, Wishes, select_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from node.circuit.messages import Answer, EndReason
-from node.client.entry import Circuit
+from node.client.circuit import Circuit
 from node.directory.exchange import DirRequest, Download, PieceReader
 from node.errors import Stage, StreamError
 from qnet.errors import LocalProtocolError, QnetError

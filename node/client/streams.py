@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import structlog
 
 from node.circuit.messages import Answer, EndReason
+from node.client.circuit import Circuit
 from node.client.circuits import PathCircuit
-from node.client.entry import Circuit
 from node.client.isolation import IsolationKey
 from node.client.socks import (
     Command,
