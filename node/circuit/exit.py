@@ -77,7 +77,7 @@ class StreamEnds:
         if kind is MessageType.DATA:
             stream = self.outbox.streams.get(number)
             if stream is not None:
-                stream.hear(data)
+                self.outbox.hear(stream, data)
                 self._actions.deliver(self._circuit, number, data)
         elif kind is MessageType.CREDIT:
             stream = self.outbox.streams.get(number)

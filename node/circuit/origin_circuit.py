@@ -254,6 +254,7 @@ class OriginCircuit:
         """The application took `count` bytes of StreamData: credit goes back."""
         around = self._around
         self._starts.consumed(stream, count, around.now, pressed=around.pool.is_pressed)
+        self.renew_buffer()
         self.port.activate()
 
     # cells out
@@ -315,6 +316,7 @@ class OriginCircuit:
                 if self.state is OriginState.CLOSED:
                     return
         self.port.consumed(len(cells))
+        self.renew_buffer()
         self.port.activate()
 
     def _handle(self, position: int, message: Message) -> None:

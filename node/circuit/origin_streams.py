@@ -142,7 +142,7 @@ class StreamStarts:
         if kind is MessageType.DATA:
             if not stream.is_connected:
                 raise RemoteProtocolError("DATA before CONNECTED")
-            stream.hear(data)
+            outbox.hear(stream, data)
             self._events.deliver(self.circuit_id, number, data)
         elif kind is MessageType.CREDIT:
             outbox.grant(stream, data)

@@ -31,6 +31,8 @@ from qnet.errors import RemoteProtocolError
 
 SEND_BUFFER_BYTES: Final = 1 << 19
 """Bytes that a stream keeps between its application and the circuit."""
+CONTROL_OVERHEAD_BYTES: Final = 64
+"""Memory that a waiting small message takes besides its bytes."""
 MAX_CONTROL_MESSAGES: Final = 4096
 """Small messages that may wait for credit; a peer that provokes more loses the circuit."""
 
@@ -145,12 +147,15 @@ class Stream:
 class Outbox:
     """What one end of a circuit has to say to one hop, cut into cells as credit allows."""
 
-    __slots__ = ("_control", "_ready", "buffered", "resumed", "streams")
+    __slots__ = ("_control", "_control_bytes", "_ready", "buffered", "held", "resumed", "streams")
 
     def __init__(self) -> None:
         self.streams: dict[int, Stream] = {}
         self.resumed: list[int] = []
         self.buffered = 0
+        self.held = 0
+        """Bytes of streams that arrived and that no application has taken."""
+        self._control_bytes = 0
         self._control: deque[bytes] = deque()
         self._ready: deque[Stream] = deque()
 
@@ -161,8 +166,8 @@ class Outbox:
 
     @property
     def cells(self) -> int:
-        """Cells that the buffered data fill, for the pool."""
-        return -(-self.buffered // CELL_BYTES)
+        """Cells that would hold what waits here in either direction, for the pool."""
+        return -(-(self.buffered + self.held + self._control_bytes) // CELL_BYTES)
 
     def say(self, kind: MessageType, stream: int, data: bytes = b"") -> None:
         """Queue a small message; it goes before data.
@@ -173,6 +178,16 @@ class Outbox:
         if len(self._control) >= MAX_CONTROL_MESSAGES:
             raise RemoteProtocolError("too many answers wait for credit")
         self._control.append(encode_message(kind, stream, data))
+        self._control_bytes += HEADER_BYTES + len(data) + CONTROL_OVERHEAD_BYTES
+
+    def hear(self, stream: Stream, data: bytes) -> None:
+        """Count data that arrived.
+
+        Raises:
+            RemoteProtocolError: beyond the credit, or on a stream that cannot carry data now.
+        """
+        stream.hear(data)
+        self.held += len(data)
 
     def write(self, stream: Stream, data: bytes) -> int:
         """Buffer data of a stream; return how much was taken."""
@@ -199,6 +214,8 @@ class Outbox:
         if stream.state is not StreamState.CLOSED:
             stream.change(StreamInput.ABORT)
         self.buffered -= stream.buffered
+        self.held -= stream.window.held
+        stream.window.consume(stream.window.held)
         stream.buffered = 0
         stream.is_ending = False
         self.streams.pop(stream.number, None)
@@ -219,7 +236,9 @@ class Outbox:
         Raises:
             RemoteProtocolError: too many answers wait.
         """
+        count = min(count, stream.window.held)
         stream.window.consume(count)
+        self.held -= count
         if stream.state in {StreamState.OPEN, StreamState.LOCAL_DONE}:
             grant = min(stream.window.grant(now, pressed=pressed), MAX_CREDIT)
             if grant:
@@ -233,6 +252,7 @@ class Outbox:
             message = control.popleft()
             parts.append(message)
             room -= len(message)
+            self._control_bytes -= len(message) + CONTROL_OVERHEAD_BYTES
         while ready and not control and room > HEADER_BYTES:
             stream = ready.popleft()
             stream.is_queued = False

@@ -1,18 +1,33 @@
 """What a hostile peer may try against a relay's circuits, and what comes of it."""
 
 import secrets
+from collections import Counter
+from contextlib import suppress
 
 import pytest
 
 from node.circuit import relay
 from node.circuit.actions import CloseLink
-from node.circuit.cell import BODY_BYTES, Command, decode_header, destroy_cell, encode_header
-from node.circuit.layer import build_forward
+from node.circuit.backward import BackwardLayer
+from node.circuit.cell import (
+    BODY_BYTES,
+    CELL_BYTES,
+    CONTENT_BYTES,
+    TAG_BYTES,
+    Command,
+    decode_header,
+    destroy_cell,
+    encode_header,
+)
+from node.circuit.keys.phase import PHASE_MODULUS, PhaseKeyring
+from node.circuit.layer import CIPHERS, LayerKeys, build_forward
 from node.circuit.link_ports import REFUSED_PARTS
-from node.circuit.messages import MessageType, encode_message
+from node.circuit.messages import EndReason, MessageType, encode_message
 from node.circuit.rekey import encode_share
-from node.circuit.setup import build_create
+from node.circuit.setup import HopInfo, build_create, open_create
+from node.circuit.streams import CONTROL_OVERHEAD_BYTES
 from qnet.crypto.keys import DhKey
+from qnet.errors import CryptoError
 from tests.node.circuit.network import CLIENT, PARAMETERS, PHASE, Network
 
 
@@ -106,3 +121,88 @@ def test_a_process_bounds_its_circuits(network, monkeypatch):
     network.settle()
     assert not circuit.is_open
     assert network.cores[0].circuits == 1
+
+
+def test_answers_that_a_client_does_not_take_count_into_the_pool(network):
+    """One cell asks for 397 streams; each answer takes more memory than its question."""
+    network.built(0, 1, 2)
+    handle = network.handle_at(0)
+    handle.backward.credit = 0
+    asks = b"".join(encode_message(MessageType.RESOLVE, number, b"x") for number in range(1, 300))
+    network.inject(network.client.circuit(1), 0, asks)
+    assert network.cores[0].queued_cells * CELL_BYTES >= 299 * CONTROL_OVERHEAD_BYTES
+    handle.backward.credit = 100
+    handle.speak_up()
+    network.settle()
+    assert network.cores[0].queued_cells == 0
+
+
+def test_data_that_a_destination_does_not_take_counts_into_the_pool():
+    network = Network()
+    network.auto_consume = False
+    circuit = network.built(0, 1, 2)
+    stream = circuit.open_stream("slow.example", 80)
+    network.send_all(circuit, stream, bytes(100_000))
+    exit_core = network.cores[2]
+    assert exit_core.queued_cells == -(-100_000 // CELL_BYTES)
+    exit_core.stream_consumed(network.handle_at(2).handle, stream, 60_000)
+    assert exit_core.queued_cells == -(-40_000 // CELL_BYTES)
+    circuit.end(stream, EndReason.RESET)
+    network.settle()
+    assert exit_core.queued_cells == 0
+
+
+def test_a_destination_that_stalls_costs_its_own_circuit_when_memory_is_short():
+    network = Network(parameters=PARAMETERS.with_value("pool_bytes", 1 << 20))
+    network.auto_consume = False
+    circuit = network.built(0, 1, 2)
+    for _ in range(11):
+        stream = circuit.open_stream("slow.example", 80)
+        circuit.send(stream, bytes(100_000))
+        network.settle()
+    assert network.failure() == (EndReason.RESOURCE_LIMIT, 2)
+    assert network.cores[2].queued_cells == 0
+
+
+def test_a_setup_is_refused_again_in_every_phase_of_its_life():
+    ring, node_id = PhaseKeyring(PHASE, ahead=3), secrets.token_bytes(32)
+    for phase, moves in ((PHASE, (0, 1, 2)), (PHASE + 3, (2, 3, 4, 5, PHASE_MODULUS + 4))):
+        hop = HopInfo(1, node_id, ring.public(phase))
+        body, _ = build_create([hop], phase, secrets.token_bytes)
+        opened = 0
+        for move in moves:
+            ring.advance(PHASE + move)
+            for claimed in (phase - 1, phase, phase + 1):
+                with suppress(CryptoError):
+                    open_create(body, claimed, node_id, ring)
+                    opened += 1
+        assert opened == 1
+
+
+def test_hops_around_an_honest_one_see_nothing_they_sent_twice():
+    """The next hop repeats a body; neither the initial counter block nor the key stream repeats."""
+    keys = LayerKeys(*(secrets.token_bytes(32) for _ in range(5)))
+    for cipher in CIPHERS:
+        layer = BackwardLayer(cipher, keys)
+        left, right = secrets.token_bytes(TAG_BYTES), secrets.token_bytes(CONTENT_BYTES)
+        cells = [layer.wrap(left, right, bytes(8)) for _ in range(200)]
+        assert len({cell[8:24] for cell in cells}) == 200
+        blocks = Counter(cell[at : at + 16] for cell in cells for at in range(24, 2048, 16))
+        assert max(blocks.values()) == 1
+
+
+@pytest.mark.parametrize("target", [1, 2])
+def test_a_mark_on_a_forward_cell_ends_the_circuit_at_the_next_honest_hop(network, target):
+    circuit = network.built(0, 1, 2)
+    stream = circuit.open_stream("a.example", 80)
+    (cell,) = network.client.pull(1)
+    network.wires[CLIENT, 0].items.append([cell])
+    for hop in range(target):
+        network.deliver(hop - 1, hop)
+        network.pump(hop)
+    wire = network.wires[target - 1, target].items
+    (marked,) = wire.pop()
+    wire.append([marked[:100] + bytes([marked[100] ^ 1]) + marked[101:]])
+    network.settle()
+    assert network.failure() == (EndReason.PROTOCOL, target)
+    assert not [served for served in network.served if served[2] == stream]
