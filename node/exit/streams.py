@@ -6,6 +6,7 @@ connection does goes back into the core, followed by one `wake`, so that cells l
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -61,7 +62,7 @@ class ExitStreams:
         *,
         core: StreamCore,
         connector: Connector,
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         wake: Callable[[], None],
         carry_out: Callable[[Sequence[Action]], None],
         now: Callable[[], float],
@@ -73,6 +74,7 @@ class ExitStreams:
         self._spawn = spawn
         self._now = now
         self._streams: dict[Key, ExitStream] = {}
+        self._work: dict[Key, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -81,11 +83,15 @@ class ExitStreams:
         """Connect in the background."""
         stream = ExitStream(self, action.circuit, action.stream)
         self._streams[stream.key] = stream
-        self._spawn(self._connect(stream, action.host, action.port))
+        self._start(stream.key, self._connect(stream, action.host, action.port))
 
     def resolve(self, action: ResolveName) -> None:
         """Look a name up in the background."""
-        self._spawn(self._resolve(action))
+        self._start((action.circuit, action.stream), self._resolve(action))
+
+    def _start(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
+        task = self._work[key] = self._spawn(work)
+        task.add_done_callback(lambda _task: self._work.pop(key, None))
 
     def deliver(self, action: DeliverData) -> None:
         """Write client data to the connection."""
@@ -94,8 +100,12 @@ class ExitStreams:
             stream.write(action.chunks)
 
     def end(self, action: EndStream) -> None:
-        """The client ended the stream."""
-        stream = self._streams.get((action.circuit, action.stream))
+        """The client ended the stream; a connection or answer still awaited is given up."""
+        key = (action.circuit, action.stream)
+        task = self._work.get(key) if action.reason is not EndReason.DONE else None
+        if task is not None:
+            task.cancel()
+        stream = self._streams.get(key)
         if stream is not None:
             stream.end(action.reason)
 

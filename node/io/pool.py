@@ -64,7 +64,7 @@ class LinkPool:
         now: Callable[[], float],
         circuits_on: Callable[[int], int],
         check: Callable[[int, bytes], object] = lambda _index, _node_id: None,
-        on_ready: Callable[[bytes], None] = lambda _node_id: None,
+        on_ready: Callable[[bytes], object] = lambda _node_id: None,
         max_links: int = MAX_LINKS,
     ) -> None:
         self._dial = dial
