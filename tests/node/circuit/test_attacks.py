@@ -45,7 +45,9 @@ def rekey():
     return encode_message(MessageType.REKEY, 0, encode_share(1, share))
 
 
-@pytest.mark.parametrize("provoke", [rekey(), encode_message(MessageType.PAY, 1, b"")])
+@pytest.mark.parametrize(
+    "provoke", [rekey(), encode_message(MessageType.PAY, 1, b"")], ids=["rekey", "refused message"]
+)
 def test_a_circuit_that_ends_with_words_unsaid_does_not_stop_its_link(network, provoke):
     """The lane of the closed circuit still stands in the schedule, without keys to speak with."""
     circuit = network.built(0, 1, 2)

@@ -81,7 +81,7 @@ async def test_every_role_is_probed_and_measured(auditor):
 
 async def test_a_slot_is_done_once_and_told_until_taken(auditor):
     auditor.member.fails = 2
-    await auditor.slot(1, ALL[:1], window_s=3.5)
+    await auditor.slot(1, ALL[:1], window_s=6.0)
     asked = auditor.member.asked
     await eventually(lambda: auditor.member.asked > asked + 3)
     assert len(auditor.member.posted) == 1
