@@ -101,7 +101,10 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
             ),
             "qnet_relay_handshakes": (
                 "result",
-                {"refused": float(node.core.setups_refused)},
+                {
+                    "refused": float(node.core.setups_refused),
+                    "over_budget": float(node.core.setups_over_budget),
+                },
             ),
             "qnet_relay_overload": ("cause", {"pool_full": float(node.core.dropped_circuits)}),
             "qnet_link_rekeys": ("", {"": float(links["rekeys"])}),

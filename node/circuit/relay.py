@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from node.circuit.actions import Action, CloseLink, ConnectNext
+from node.circuit.budget import SetupBudget, SetupBudgets
 from node.circuit.cell import CELL_BYTES, HEADER_BYTES, Command, decode_header, encode_header
 from node.circuit.flow import add_credit, decode_credits
 from node.circuit.keys.phase import PhaseKeyring
@@ -80,7 +81,10 @@ class RelayCore:
             pool=self._pool,
             watch=self._watch,
         )
+        self._budgets = SetupBudgets()
+        self._budget_of: dict[int, SetupBudget] = {}
         self.setups_refused = 0
+        self.setups_over_budget = 0
         self.stray_cells = 0
 
     def set_parameters(self, parameters: NetworkParameters) -> None:
@@ -112,22 +116,29 @@ class RelayCore:
 
     # links
 
-    def link_opened(self, link_id: int, *, outgoing: bool, client: bool = False) -> None:
+    def link_opened(
+        self, link_id: int, *, outgoing: bool, client: bool = False, node_id: bytes | None = None
+    ) -> None:
         """A link stands.
 
         Args:
             link_id: the driver's number for it.
             outgoing: whether this node dialled it (its circuit ids have top bit 0).
             client: whether the peer did not prove to be a node.
+            node_id: the id it proved, 32 bytes.
         """
         most = CLIENT_CIRCUITS if client else MAX_CIRCUITS
         limit = self._around.parameters.circuits_per_link_max
         self._links[link_id] = LinkPorts(link_id, limit, self._agenda, outgoing=outgoing, most=most)
+        self._budget_of[link_id] = self._budgets.open(
+            self._around.now, client=client, node_id=node_id
+        )
 
     def link_closed(self, link_id: int, now: float) -> list[Action]:
         """A link is gone, and with it what its circuits were on this side."""
         self._around.now = now
         link = self._links.pop(link_id, None)
+        self._budget_of.pop(link_id, None)
         for port in link.close() if link is not None else ():
             if port.circuit.state is RelayState.CLOSED:
                 continue  # it came and went by this same link
@@ -234,7 +245,7 @@ class RelayCore:
         has_room = not link.is_full and len(self._circuits) < MAX_CIRCUITS
         link.claim(circuit_id)
         opened = None
-        if has_room:
+        if has_room and self._is_affordable(link):
             with suppress(RemoteProtocolError):
                 opened = open_create(body, phase, self._node_id, self._phase_keys)
         if opened is None:
@@ -266,6 +277,13 @@ class RelayCore:
             around.actions.add(
                 ConnectNext(circuit.handle, routing.next_index, routing.next_node_id)
             )
+
+    def _is_affordable(self, link: LinkPorts[RelayCircuit]) -> bool:
+        """Take a setup from the link's budget; count it if there is none left."""
+        if self._budget_of[link.link_id].take(self._around.now):
+            return True
+        self.setups_over_budget += 1
+        return False
 
     def _extend(self, circuit: RelayCircuit, link: LinkPorts[RelayCircuit]) -> None:
         around = self._around

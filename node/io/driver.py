@@ -141,7 +141,10 @@ class RelayDriver:
         self.stats.links_opened += 1
         self.links[link.link_id] = link
         self.core.link_opened(
-            link.link_id, outgoing=link.outgoing, client=link.peer.node_id is None
+            link.link_id,
+            outgoing=link.outgoing,
+            client=link.peer.node_id is None,
+            node_id=link.peer.node_id,
         )
         if self._pool is not None and link.peer.node_id is not None:
             self._pool.added(link)
