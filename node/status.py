@@ -47,6 +47,7 @@ def node_status(node: NodeRuntime) -> dict[str, Any]:
             "sent": node.driver.stats.cells_sent,
             "queued": node.core.queued_cells,
             "dropped_circuits": node.core.dropped_circuits,
+            "evicted_circuits": node.core.evicted_circuits,
         },
         "receipts": {
             "signed": node.accounts.cosigner.stats.signed,
@@ -106,7 +107,13 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
                     "over_budget": float(node.core.setups_over_budget),
                 },
             ),
-            "qnet_relay_overload": ("cause", {"pool_full": float(node.core.dropped_circuits)}),
+            "qnet_relay_overload": (
+                "cause",
+                {
+                    "pool_full": float(node.core.dropped_circuits),
+                    "circuits_full": float(node.core.evicted_circuits),
+                },
+            ),
             "qnet_link_rekeys": ("", {"": float(links["rekeys"])}),
             "qnet_link_violations": ("", {"": float(driver.link_violations)}),
             "qnet_exit_dns_queries": ("rcode", _floats(node.counters.dns_queries)),

@@ -14,6 +14,7 @@ from typing import Final
 from node.circuit.actions import Action, CloseLink, ConnectNext
 from node.circuit.budget import SetupBudget, SetupBudgets
 from node.circuit.cell import CELL_BYTES, HEADER_BYTES, Command, decode_header, encode_header
+from node.circuit.eviction import Evictions
 from node.circuit.flow import add_credit, decode_credits
 from node.circuit.keys.phase import PhaseKeyring
 from node.circuit.link_ports import Agenda, LinkPorts, Port, Side
@@ -81,6 +82,7 @@ class RelayCore:
             pool=self._pool,
             watch=self._watch,
         )
+        self._evictions = Evictions(self._circuits)
         self._budgets = SetupBudgets()
         self._budget_of: dict[int, SetupBudget] = {}
         self.setups_refused = 0
@@ -113,6 +115,11 @@ class RelayCore:
     def dropped_circuits(self) -> int:
         """Circuits destroyed because the pool was full and theirs was the oldest cell."""
         return self._pool.dropped_circuits
+
+    @property
+    def evicted_circuits(self) -> int:
+        """Idle circuits ended because the process carried as many as it may."""
+        return self._evictions.count
 
     # links
 
@@ -242,10 +249,10 @@ class RelayCore:
     def _create(
         self, link: LinkPorts[RelayCircuit], circuit_id: int, phase: int, body: bytes
     ) -> None:
-        has_room = not link.is_full and len(self._circuits) < MAX_CIRCUITS
+        is_full = link.is_full
         link.claim(circuit_id)
         opened = None
-        if has_room and self._is_affordable(link):
+        if not is_full and self._is_affordable(link) and self._make_room():
             with suppress(RemoteProtocolError):
                 opened = open_create(body, phase, self._node_id, self._phase_keys)
         if opened is None:
@@ -284,6 +291,15 @@ class RelayCore:
             return True
         self.setups_over_budget += 1
         return False
+
+    def _make_room(self) -> bool:
+        """Whether the process may carry one circuit more, if need be in place of an idle one."""
+        if self._evictions.staying < MAX_CIRCUITS:
+            return True
+        idle = self._evictions.next(self._around.now)
+        if idle is not None:
+            self._fail(idle, EndReason.RESOURCE_LIMIT)
+        return idle is not None
 
     def _extend(self, circuit: RelayCircuit, link: LinkPorts[RelayCircuit]) -> None:
         around = self._around
@@ -426,6 +442,7 @@ class RelayCore:
             circuit.previous.link.destroy(circuit.previous.circuit_id)
         circuit.erase_keys()
         del self._circuits[circuit.handle]
+        self._evictions.gone(circuit.handle)
 
     @staticmethod
     def _cut_next(circuit: RelayCircuit) -> None:
