@@ -112,6 +112,7 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
                 {
                     "pool_full": float(node.core.dropped_circuits),
                     "circuits_full": float(node.core.evicted_circuits),
+                    "never_read": float(node.exits.lingering_dropped),
                 },
             ),
             "qnet_link_rekeys": ("", {"": float(links["rekeys"])}),

@@ -22,6 +22,10 @@ _log = structlog.get_logger(__name__)
 
 Key = tuple[int, int]
 """(circuit handle, stream number)."""
+LINGER_S = 60
+"""Time a destination has to read the last bytes once both ends are done."""
+LINGER_BYTES = 64 * 2**20
+"""Such bytes of all streams together; beyond, the connection that lingers longest is reset."""
 
 
 class StreamCore(Protocol):
@@ -75,6 +79,9 @@ class ExitStreams:
         self._now = now
         self._streams: dict[Key, ExitStream] = {}
         self._work: dict[Key, asyncio.Task[None]] = {}
+        self._lingering: dict[Key, tuple[ExitStream, int, asyncio.TimerHandle]] = {}
+        self.lingering_bytes = 0
+        self.lingering_dropped = 0
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -123,6 +130,25 @@ class ExitStreams:
     def forget(self, stream: ExitStream) -> None:
         """Called by a stream whose connection is over."""
         self._streams.pop(stream.key, None)
+        lingering = self._lingering.pop(stream.key, None)
+        if lingering is not None:
+            self.lingering_bytes -= lingering[1]
+            lingering[2].cancel()
+
+    def linger(self, stream: ExitStream, unsent: int) -> None:
+        """Called by a stream that is over except for bytes its destination has yet to read.
+
+        Nothing else would ever end it: the circuit has forgotten it.
+        """
+        timer = asyncio.get_running_loop().call_later(LINGER_S, self._drop, stream)
+        self._lingering[stream.key] = (stream, unsent, timer)
+        self.lingering_bytes += unsent
+        while self.lingering_bytes > LINGER_BYTES:
+            self._drop(next(iter(self._lingering.values()))[0])
+
+    def _drop(self, stream: ExitStream) -> None:
+        self.lingering_dropped += 1
+        stream.abort()
 
     async def _connect(self, stream: ExitStream, host: str, port: int) -> None:
         circuit, number = stream.key
@@ -175,6 +201,9 @@ class ExitStream(Pipe):
 
     def _gone(self) -> None:
         self._owner.forget(self)
+
+    def _lingers(self, unsent: int) -> None:
+        self._owner.linger(self, unsent)
 
 
 def _end_reason(error: ExitRefusedError | ResolveError | StreamError) -> EndReason:

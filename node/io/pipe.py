@@ -61,6 +61,9 @@ class Pipe(asyncio.Protocol):
     def _gone(self) -> None:
         """The connection is over and nothing is left to send."""
 
+    def _lingers(self, unsent: int) -> None:
+        """Both directions are done, and the connection has `unsent` bytes left to take."""
+
     # called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -141,7 +144,7 @@ class Pipe(asyncio.Protocol):
         self._ended_by_stream = True
         if self._transport is not None:
             if self._ended_by_peer and not self._pending:
-                self._transport.close()
+                self._close(self._transport)
             elif self._transport.can_write_eof():
                 self._transport.write_eof()
 
@@ -172,7 +175,14 @@ class Pipe(asyncio.Protocol):
         if self._transport is None:
             self._gone()
         elif self._ended_by_stream:
-            self._transport.close()
+            self._close(self._transport)
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Close once everything is written."""
+        transport.close()
+        unsent = transport.get_write_buffer_size()
+        if unsent:
+            self._lingers(unsent)
 
 
 def reset_on_close(transport: asyncio.BaseTransport) -> None:
