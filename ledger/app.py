@@ -39,7 +39,7 @@ from qnet.chain.contracts import Contracts
 from qnet.chain.deployment import Deployment
 from qnet.chain.sender import KeySigner, Sender
 from qnet.crypto.keys import ReceiptKey
-from qnet.errors import ConfigError
+from qnet.errors import ConfigError, QnetError
 from qnet.files import write_atomic
 from qnet.wallet import keystore
 from qnet.wallet.passphrase import read_file
@@ -230,7 +230,11 @@ async def _wire(
 
 
 async def serve(home: Path, config: LedgerConfig) -> None:
-    """Run a member until SIGTERM or SIGINT; prints one READY line."""
+    """Run a member until SIGTERM or SIGINT; prints one READY line.
+
+    Raises:
+        QnetError: what ended it, e.g. `ChainRestartedError`.
+    """
     stop = asyncio.Event()
     running = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -242,6 +246,13 @@ async def serve(home: Path, config: LedgerConfig) -> None:
         click.echo("READY " + json.dumps(what))
         _log.info("ready", member=config.member.index)
 
-    async with open_app(home, config, keys) as app:
-        await app.run(config.host, config.port, on_ready=ready, stop=stop)
+    try:
+        async with open_app(home, config, keys) as app:
+            await app.run(config.host, config.port, on_ready=ready, stop=stop)
+    except ExceptionGroup as group:
+        cause: Exception = group
+        while isinstance(cause, ExceptionGroup):
+            cause = cause.exceptions[0]
+        _log.error("stopped by a failure", cause=str(cause), kind=type(cause).__name__)
+        raise cause from (None if isinstance(cause, QnetError) else group)
     _log.info("stopped", member=config.member.index)

@@ -57,6 +57,7 @@ async def find_registration(config: NodeConfig, node_id: bytes) -> Registration:
 
 async def _from_chain(config: NodeConfig, node_id: bytes) -> Registration:
     from qnet.chain.client import ChainClient
+    from qnet.chain.deployment import Deployment
     from qnet.chain.governing import Parameters
     from qnet.chain.reporting import Committee, Epochs
     from qnet.chain.staking import NodeRegistry
@@ -67,6 +68,7 @@ async def _from_chain(config: NodeConfig, node_id: bytes) -> Registration:
     async with ChainClient.connect(
         config.chain.rpc, expected_chain_id=deployment.chain_id
     ) as chain:
+        await Deployment.load(config.chain.deployment).check(chain)
         registry = NodeRegistry(chain, contracts["NodeRegistry"])
         index = await registry.index_of(node_id)
         if index == 0:

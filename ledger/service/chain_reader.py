@@ -48,6 +48,20 @@ class ChainReader:
         self._view: DirectoryView | None = None
         self._keys: dict[tuple[int, int], bytes] = {}
 
+    async def check_chain(self) -> None:
+        """Refuse a chain that began anew since we connected to it.
+
+        Raises:
+            ChainRestartedError: its first block is another one.
+        """
+        client = self.contracts.client
+        if (await client.block(0)).hash != client.genesis_hash:
+            raise ChainRestartedError(
+                "the chain was restarted while we ran: its first block is another one",
+                why="nothing we know and nothing we signed belongs to this chain",
+                try_=("point `rpc` at the old chain", "or deploy again and start with empty homes"),
+            )
+
     async def facts(self) -> NetworkFacts:
         """Read chain id, contracts, committee and calendar."""
         contracts = self.contracts

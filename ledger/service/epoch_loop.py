@@ -37,9 +37,14 @@ class EpochLoop:
         self._queued: set[tuple[str, int]] = set()
 
     async def run(self) -> None:
-        """Go on for ever; a chain that does not answer only delays."""
+        """Go on for ever; a chain that does not answer only delays.
+
+        Raises:
+            ChainRestartedError: the chain began anew: the program must end.
+        """
         while True:
             try:
+                await self._member.reader.check_chain()
                 await self._member.refresh_parameters()
                 await self.step()
             except ChainRecoverableError as error:

@@ -57,11 +57,16 @@ class Settlement:
                 await asyncio.sleep(POLL_S)
 
     async def step(self) -> bool:
-        """Carry the next transaction one step further; False if there is nothing to do."""
+        """Carry the next transaction one step further; False if there is nothing to do.
+
+        Raises:
+            ChainRestartedError: the chain began anew; nothing is sent to it.
+        """
         async with self._member.work() as rows:
             row = await rows.outbox.next(self._member.now())
         if row is None:
             return False
+        await self._member.reader.check_chain()
         if row.state == "waiting":
             await self._prepare(row)
             return True

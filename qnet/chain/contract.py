@@ -12,6 +12,7 @@ from qnet.address import checksum_address
 from qnet.chain.abi import Abi
 from qnet.chain.artifact import load_artifact
 from qnet.chain.client import ChainClient
+from qnet.chain.errors import ContractAbsentError
 from qnet.chain.values import BlockTag, Call, Log, TxReceipt
 from qnet.errors import RemoteProtocolError
 
@@ -86,9 +87,10 @@ class Contract:
         call = Call(self.address, entry.encode_call(arguments), label=f"{self.NAME}.{entry.name}")
         data = await self.client.call(call, at=at)
         if not data and entry.outputs:
-            raise RemoteProtocolError(
+            raise ContractAbsentError(
                 f"{self!r} does not answer",
                 why="no contract stands at this address at this block",
+                try_=("wait, if the node is catching up", "else compare the manifest and `rpc`"),
             )
         result = entry.decode_result(data)
         return result[0] if len(result) == 1 else result

@@ -132,6 +132,12 @@ class FinalityBrokenError(ChainUnrecoverableError):
         self.common = common
 
 
+class ContractAbsentError(ChainRecoverableError):
+    """No contract stands at an address at the block asked about."""
+
+    code = "Q0934"
+
+
 class DeploymentMismatchError(ChainUnrecoverableError):
     """The contracts on the chain are not those of the manifest."""
 

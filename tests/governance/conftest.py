@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class World:
         return ["--rpc", self.url, "--deployment", str(self.manifest)]
 
 
-async def _deploy(url, manifest, keys):
+async def _deploy(url, manifest, keys, parameters):
     async with ChainClient.connect(url) as client:
         for key in keys.values():
             await EmbeddedChain(client).set_balance(key.address, 10**21)
@@ -58,7 +59,7 @@ async def _deploy(url, manifest, keys):
         ]
         amounts = {"alice": 2_000_000, "bob": 100_000, "carol": 10, "operator": 100_000}
         request = DeploymentRequest(
-            parameters=NetworkParameters.profile("devnet"),
+            parameters=parameters,
             profile="devnet",
             genesis_s=(await client.block()).timestamp + 5,
             beacon_anchor=secrets.token_bytes(32),
@@ -69,9 +70,9 @@ async def _deploy(url, manifest, keys):
         await deploy(client, KeySigner(keys["deployer"]), request, manifest)
 
 
-@pytest.fixture(scope="session")
-def deployed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("governance")
+@contextmanager
+def open_world(folder, parameters):
+    """A chain of its own with everything deployed."""
     keys = {name: ReceiptKey.generate() for name in (*NAMES, "deployer")}
     passphrase = folder / "passphrase"
     passphrase.write_text("correct horse\n")
@@ -89,8 +90,15 @@ def deployed(tmp_path_factory):
         save(stores[name], stored)
     with Anvil(log=folder / "anvil.log") as anvil:
         manifest = folder / "deployment.json"
-        asyncio.run(_deploy(anvil.url, manifest, keys))
+        asyncio.run(_deploy(anvil.url, manifest, keys, parameters))
         yield World(anvil.url, manifest, keys, stores, passphrase)
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("governance")
+    with open_world(folder, NetworkParameters.profile("devnet")) as world:
+        yield world
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """`qnet ledger` as a user calls it: a real process, killed and started again."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,48 +10,17 @@ import pytest
 import structlog
 
 from qnet.cli.root import run
-from qnet.wallet import keystore
 from tests.ledger.service.committee import free_ports
 from tests.support.anvil import Network
+from tests.support.ledger import MemberProcess, save_key, write_member
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(120)]
-
-PASSPHRASE = "correct horse"
 
 
 @pytest.fixture
 def home(network: Network, tmp_path: Path) -> Path:
     """A member's home, as the devnet writes it."""
-    folder = tmp_path / "ledger-1"
-    (folder / "keys").mkdir(parents=True)
-    (folder / "passphrase").write_text(PASSPHRASE)
-    (folder / "passphrase").chmod(0o600)
-    for name, key in (
-        ("signer", network.member_signers[1]),
-        ("owner", network.member_owners[1]),
-    ):
-        encrypted = keystore.encrypt(
-            key.secret,
-            PASSPHRASE,
-            kind=keystore.KeyKind.SECP256K1,
-            random=os.urandom,
-            cost=keystore.LIGHT,
-        )
-        keystore.save(folder / "keys" / f"{name}.json", encrypted)
-    ports = free_ports(4)
-    peers = ", ".join(f'"http://127.0.0.1:{port}"' for port in ports)
-    (folder / "ledger.toml").write_text(
-        f"""
-[member]
-index = 1
-listen = "127.0.0.1:{ports[1]}"
-peers = [{peers}]
-[chain]
-rpc = "{network.url}"
-deployment = "{network.manifest}"
-"""
-    )
-    return folder
+    return write_member(tmp_path / "ledger-1", network, 1, free_ports(4))
 
 
 @pytest.fixture(autouse=True)
@@ -64,38 +30,9 @@ def fresh_logging() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-class Member:
-    """A `qnet ledger run` process."""
-
-    def __init__(self, home: Path) -> None:
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "from qnet.cli import main; main()",
-                "ledger",
-                "run",
-                "--home",
-                str(home),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("READY "), (line, self.process.stderr)
-        self.ready = json.loads(line.removeprefix("READY "))
-
-    def end(self, number: int) -> int:
-        self.process.send_signal(number)
-        self.process.communicate(timeout=20)
-        return self.process.returncode
-
-
 @pytest.fixture
-def members() -> Iterator[list[Member]]:
-    started: list[Member] = []
+def members() -> Iterator[list[MemberProcess]]:
+    started: list[MemberProcess] = []
     yield started
     for member in started:
         if member.process.poll() is None:
@@ -109,9 +46,9 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
 
 
 def test_a_member_runs_answers_dies_and_comes_back(
-    home: Path, members: list[Member], capsys: pytest.CaptureFixture[str]
+    home: Path, members: list[MemberProcess], capsys: pytest.CaptureFixture[str]
 ):
-    members.append(Member(home))
+    members.append(MemberProcess(home))
     assert members[0].ready["member"] == 1
     code, out, _ = told(capsys, "status", "--home", str(home), "--json")
     assert code == 0
@@ -128,7 +65,7 @@ def test_a_member_runs_answers_dies_and_comes_back(
     code, _, err = told(capsys, "status", "--home", str(home))
     assert code == 5
     assert "no committee member answers" in err
-    members.append(Member(home))
+    members.append(MemberProcess(home))
     assert told(capsys, "status", "--home", str(home))[0] == 0
     began = time.monotonic()
     assert members[1].end(signal.SIGTERM) == 0
@@ -165,21 +102,14 @@ def test_a_wrong_configuration_says_what_and_where(
 
 
 def test_a_database_of_another_network_is_refused(
-    home: Path, members: list[Member], capsys: pytest.CaptureFixture[str], network: Network
+    home: Path, members: list[MemberProcess], capsys: pytest.CaptureFixture[str], network: Network
 ):
-    members.append(Member(home))
+    members.append(MemberProcess(home))
     members[0].end(signal.SIGTERM)
     path = home / "ledger.toml"
     path.write_text(path.read_text().replace("index = 1", "index = 2"))
-    for name, key in (("signer", network.member_signers[2]), ("owner", network.member_owners[2])):
-        encrypted = keystore.encrypt(
-            key.secret,
-            PASSPHRASE,
-            kind=keystore.KeyKind.SECP256K1,
-            random=os.urandom,
-            cost=keystore.LIGHT,
-        )
-        keystore.save(home / "keys" / f"{name}.json", encrypted, replace=True)
+    save_key(home / "keys" / "signer.json", network.member_signers[2])
+    save_key(home / "keys" / "owner.json", network.member_owners[2])
     code, _, err = told(capsys, "run", "--home", str(home))
     assert code == 4
     assert "belongs to another network or member" in err

@@ -6,7 +6,7 @@ import pytest
 
 from qnet.chain.contracts import Contracts
 from qnet.chain.deployment import Deployment
-from qnet.chain.errors import ContractError
+from qnet.chain.errors import ContractAbsentError, ContractError
 from qnet.chain.governing import ProposalActions, ProposalState, Support, Tally
 from qnet.chain.reporting import ReportStatus
 from qnet.chain.staking import NodeState, Role
@@ -58,7 +58,7 @@ async def test_foreign_parameters_are_a_decode_error(chain, monkeypatch):
 
 async def test_an_address_without_contract_is_told(chain):
     stranger = type(chain.contracts.token)(chain.client, b"\x99" * 20)
-    with pytest.raises(RemoteProtocolError, match="does not answer"):
+    with pytest.raises(ContractAbsentError, match="does not answer"):
         await stranger.total_supply()
 
 
