@@ -1,4 +1,4 @@
-"""A whole network of real processes, once per module."""
+"""A whole network of real processes, one for all tests here that share it."""
 
 import contextlib
 import json
@@ -70,7 +70,7 @@ def free_run(count):
             return start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def net(tmp_path_factory):
     """A network of 6 nodes and 4 members, taken down afterwards."""
     network = Net(tmp_path_factory.mktemp("e2e") / "net", pick_ports())
