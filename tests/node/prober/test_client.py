@@ -75,11 +75,19 @@ async def test_nobody_there_is_told():
 
 
 async def test_a_silent_member_is_given_up():
-    async def silence(_reader, _writer):
-        await asyncio.sleep(2)
+    done = asyncio.Event()
+
+    async def silence(reader, writer):
+        while await reader.read(1024):
+            pass
+        writer.close()
+        await writer.wait_closed()
+        done.set()
 
     server = await asyncio.start_server(silence, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, MemberClient(url, TOKEN, timeout_s=0.1) as client:
-        with pytest.raises(LedgerUnavailableError):
-            await client.work()
+    async with server:
+        async with MemberClient(url, TOKEN, timeout_s=0.1) as client:
+            with pytest.raises(LedgerUnavailableError):
+                await client.work()
+        await done.wait()
