@@ -9,6 +9,27 @@ import click
 
 from qnet.cli.output import emit, say
 
+MAX_WIRE_MS = 2000
+
+
+class RoundTrip(click.ParamType[float]):
+    """A duration like `50ms`, in ms."""
+
+    name = "ms"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it."""
+        text = str(value).removesuffix("ms")
+        try:
+            milliseconds = float(text)
+        except ValueError:
+            milliseconds = -1.0
+        if not 0 <= milliseconds <= MAX_WIRE_MS:
+            self.fail(f"{value!r} is not a round trip of 0 to {MAX_WIRE_MS} ms", param, ctx)
+        return milliseconds
+
 
 @click.group()
 def bench() -> None:
@@ -20,13 +41,37 @@ def bench() -> None:
 @click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True)
 @click.option("--builds", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @click.option("--streams", type=click.IntRange(1, 64), multiple=True, help="At once; repeat.")
-def circuit(size_mib: int, repeats: int, builds: int, streams: tuple[int, ...]) -> None:
-    """A file through three hops on loopback, every byte compared."""
-    from tools.bench.circuit import DEFAULT_STREAMS, Plan, run
+@click.option("--peer", type=click.Choice(["tor"]), help="Measure this network beside QNet.")
+@click.option("--wire", "wire_ms", type=RoundTrip(), default="0ms", show_default=True)
+@click.option("--idle", type=click.IntRange(0, 10_000), default=0, show_default=True)
+def circuit(
+    size_mib: int,
+    repeats: int,
+    builds: int,
+    streams: tuple[int, ...],
+    peer: str | None,
+    wire_ms: float,
+    idle: int,
+) -> None:
+    """A file through three hops, every byte compared; alone or side by side with a peer.
 
-    say("starting a committee, three nodes and a client on loopback")
-    plan = Plan(size_mib, streams or DEFAULT_STREAMS, repeats, builds)
-    _show("qnet.bench.circuit/1", run(plan))
+    --wire 50ms puts every host into a network namespace of its own (root), with a link of that
+    round trip between any two; --idle holds so many circuits open to see their memory. Both only
+    with --peer.
+    """
+    from tools.bench import circuit as alone
+    from tools.bench import compare
+
+    plan = alone.Plan(size_mib, streams or alone.DEFAULT_STREAMS, repeats, builds)
+    if peer is None:
+        if wire_ms or idle:
+            raise click.UsageError("--wire and --idle need --peer")
+        say("starting a committee, three nodes and a client on loopback")
+        _show("qnet.bench.circuit/1", alone.run(plan))
+        return
+    say("starting a QNet and a private tor network, about 45 s")
+    data = compare.run(plan, wire_ms=wire_ms, idle_circuits=idle)
+    _show("qnet.bench.circuit/1", data)
 
 
 @bench.command()

@@ -8,6 +8,7 @@ nodes and clients run exactly the code they run anywhere else.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from qnet.messages.consensus import (
 )
 from qnet.messages.descriptor import Descriptor, decode_descriptor
 from qnet.parameters import DEVNET_CHAIN_ID, NetworkParameters
+from tools.bench.place import HERE
 
 COMMITTEE = bytes.fromhex("c0" * 20)
 ORACLE = bytes.fromhex("0a" * 20)
@@ -119,8 +121,12 @@ class LocalCommittee:
         return self.latest
 
     @asynccontextmanager
-    async def serve(self) -> AsyncIterator[None]:
-        """Answer HTTP and sign for every period while the context lasts."""
+    async def serve(self, listener: socket.socket | None = None) -> AsyncIterator[None]:
+        """Answer HTTP and sign for every period while the context lasts.
+
+        Args:
+            listener: Where; a free port of loopback by default.
+        """
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.add_routes(
             [
@@ -131,8 +137,9 @@ class LocalCommittee:
         )
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.SockSite(runner, listener or HERE.listener()).start()
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
         signing = asyncio.get_running_loop().create_task(self._sign_periods())
         try:
             yield

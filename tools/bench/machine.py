@@ -53,7 +53,7 @@ class Figure:
             "qnet": round(statistics.median(self.samples), 3),
             "peer": None,
             "ratio": None,
-            "spread": round(_spread(self.samples), 3),
+            "spread": round(spread(self.samples), 3),
             "best": round(max(self.samples) if "/s" in self.unit else min(self.samples), 3),
         }
 
@@ -67,7 +67,8 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _spread(samples: Sequence[float]) -> float:
+def spread(samples: Sequence[float]) -> float:
+    """Half the range between the quartiles; 0 for a single sample."""
     if len(samples) < 2:
         return 0.0
     low, _, high = statistics.quantiles(samples, n=4, method="inclusive")

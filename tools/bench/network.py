@@ -6,10 +6,9 @@ import asyncio
 import json
 import secrets
 import signal
-import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from node.config import Bundle
 from node.setup import NodePlan, init_node
 from qnet.errors import NetworkError
 from tools.bench.committee import LocalCommittee
+from tools.bench.place import HERE, Place
 
 START_S = 30.0
 STOP_S = 10.0
@@ -40,6 +40,7 @@ class LocalNode:
         seed: Its `htx://` line.
         process: The running process, None while stopped.
         ready: What it said when it was ready.
+        place: Where it runs.
     """
 
     index: int
@@ -49,6 +50,7 @@ class LocalNode:
     seed: str
     process: asyncio.subprocess.Process | None = None
     ready: dict[str, Any] = field(default_factory=dict)
+    place: Place = HERE
 
     async def start(self) -> None:
         """Start the process and wait until it listens.
@@ -57,11 +59,7 @@ class LocalNode:
             NetworkError: It did not; carries its last words.
         """
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "node",
-            "--home",
-            str(self.home),
+            *self.place.command(sys.executable, "-m", "node", "--home", str(self.home)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_BYTES,
@@ -116,6 +114,7 @@ async def local_network(
     overrides: dict[str, int] | None = None,
     policy: str = "open",
     dns: str = "",
+    places: Mapping[str, Place] | None = None,
 ) -> AsyncIterator[LocalNetwork]:
     """Run a network until the context ends.
 
@@ -125,12 +124,14 @@ async def local_network(
         overrides: Parameters that differ from the devnet profile.
         policy: Exit policy of the exits.
         dns: DNS server of the exits.
+        places: Where the node of each role and the committee (`hub`) run; loopback by default.
     """
     with tempfile.TemporaryDirectory(prefix="qnet-") as scratch:
         folder = home or Path(scratch)
         committee = LocalCommittee(FAST_CALENDAR | (overrides or {}))
-        async with committee.serve():
-            nodes = make_homes(folder, committee, roles, policy=policy, dns=dns)
+        listener = (places or {}).get("hub", HERE).listener()
+        async with committee.serve(listener):
+            nodes = make_homes(folder, committee, roles, policy=policy, dns=dns, places=places)
             network = LocalNetwork(folder, committee, nodes)
             try:
                 await asyncio.gather(*(node.start() for node in nodes))
@@ -149,8 +150,9 @@ def make_homes(
     policy: str,
     dns: str = "",
     allow_private: bool = True,
+    places: Mapping[str, Place] | None = None,
 ) -> list[LocalNode]:
-    """Make the homes of all nodes; node i listens on 127.(10+i).0.1, a network of its own."""
+    """Make the homes of all nodes; node i listens on 127.(10+i).0.1 where no place is given."""
     bundle_path = folder / "network.json"
     bundle_path.write_text(json.dumps(committee.bundle(()).to_json()))
     passphrase = folder / "passphrase"
@@ -158,10 +160,10 @@ def make_homes(
     passphrase.write_text(secrets.token_hex(16))
     nodes = []
     for index, role in enumerate(roles, start=1):
-        host = f"127.{10 + index}.0.1"
+        place = (places or {}).get(role, Place(f"127.{10 + index}.0.1"))
         plan = NodePlan(
             role=role,
-            listen=f"{host}:{free_port(host)}",
+            listen=f"{place.address}:{place.free_port()}",
             sni=f"node{index}.example",
             passphrase_file=passphrase,
             bundle=bundle_path,
@@ -175,12 +177,5 @@ def make_homes(
         )
         home = folder / f"node{index}"
         facts = init_node(home, plan, now=committee.genesis_s)
-        nodes.append(LocalNode(index, role, home, plan.listen, facts["seed"]))
+        nodes.append(LocalNode(index, role, home, plan.listen, facts["seed"], place=place))
     return nodes
-
-
-def free_port(host: str) -> int:
-    """A TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

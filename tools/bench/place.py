@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 NAMESPACES = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
+PORTS = range(20_000, 32_000)
+"""Below the ports the kernel gives to outgoing connections."""
+
+PORT_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,17 @@ class Place:
             return socket.create_server((self.address, 0))
 
     def free_port(self) -> int:
-        """A TCP port of the place that nothing listens on."""
-        with self.inside(), socket.socket() as probe:
-            probe.bind((self.address, 0))
-            return int(probe.getsockname()[1])
+        """A TCP port of the place that nothing listens on, and that no connection is given.
+
+        Raises:
+            OSError: None is free.
+        """
+        for _ in range(PORT_TRIES):
+            port = PORTS.start + secrets.randbelow(len(PORTS))
+            with self.inside(), socket.socket() as probe, suppress(OSError):
+                probe.bind((self.address, port))
+                return port
+        raise OSError(f"no free port at {self.address}")
 
 
 HERE = Place("127.0.0.1")

@@ -1,0 +1,220 @@
+"""`qnet bench circuit --peer tor`: QNet and C-Tor in one call, interleaved A B A B.
+
+Both run three relays and a client, each a process of its own on the same cores, over loopback or
+over the same wires; both fetch from the same file server, and every byte is compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from qnet.cli.output import say
+from tools.bench.circuit import FIRST_BYTE_SIZE, MIB, ROLES, WARM_UP_MIB, Plan
+from tools.bench.lane import Shape
+from tools.bench.machine import cpu_seconds, machine, spread
+from tools.bench.network import local_network
+from tools.bench.place import HERE, Place
+from tools.bench.subject import (
+    RELAYS,
+    QnetSubject,
+    Subject,
+    TorSubject,
+    qnet_subject,
+    resident_bytes,
+)
+from tools.bench.tor import tor_network, version
+from tools.bench.transfer import FileServer, Sample, download, file_server
+from tools.bench.wire import star, wire
+
+GIB = 2**30
+KIB = 2**10
+SETTLE_S = 2.0
+HOSTS = ("client", *RELAYS)
+QNET, PEER = "qnet", "tor"
+
+UNITS = ("MB/s", "ms", "s/GiB", "KiB")
+"""The order in which figures are shown: the headline first."""
+
+
+@dataclass(slots=True)
+class Pair:
+    """One quantity measured on both.
+
+    Attributes:
+        name: What.
+        unit: In what.
+        more_is_better: Whether the larger figure wins.
+        samples: Measurements of `qnet` and of the peer.
+    """
+
+    name: str
+    unit: str
+    more_is_better: bool = False
+    samples: dict[str, list[float]] = field(default_factory=lambda: {QNET: [], PEER: []})
+
+    def row(self) -> dict[str, Any]:
+        """Medians, how many times better QNet is, and half the range between quartiles."""
+        ours, theirs = (statistics.median(self.samples[who]) for who in (QNET, PEER))
+        better, worse = (ours, theirs) if self.more_is_better else (theirs, ours)
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "n": min(map(len, self.samples.values())),
+            "qnet": round(ours, 3),
+            "peer": round(theirs, 3),
+            "ratio": round(better / worse, 2) if worse > 0 else None,
+            "spread": round(spread(self.samples[QNET]), 3),
+            "peer_spread": round(spread(self.samples[PEER]), 3),
+        }
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Both networks, the file server and what was measured so far.
+
+    Attributes:
+        subjects: By name.
+        server: The file server.
+        place: Where the clients are.
+        plan: What to measure.
+        pairs: Figures by name.
+    """
+
+    subjects: Mapping[str, Subject]
+    server: FileServer
+    place: Place
+    plan: Plan
+    pairs: dict[str, Pair] = field(default_factory=dict)
+
+    def run(self, idle_circuits: int) -> list[dict[str, Any]]:
+        """Measure everything; the rows."""
+        for subject in self.subjects.values():
+            self._fetch(subject, WARM_UP_MIB, 1)
+        for _ in range(self.plan.repeats):
+            for streams in self.plan.streams:
+                for who, subject in self.subjects.items():
+                    self._throughput(who, subject, streams)
+        for number in range(self.plan.builds):
+            for who, subject in self.subjects.items():
+                self._latency(who, subject, number)
+        if idle_circuits:
+            for who, subject in self.subjects.items():
+                self._memory(who, subject, idle_circuits)
+        shown = sorted(self.pairs.values(), key=lambda pair: UNITS.index(pair.unit))
+        return [pair.row() for pair in shown]
+
+    def _note(
+        self, who: str, name: str, unit: str, value: float, *, more_is_better: bool = False
+    ) -> None:
+        pair = self.pairs.setdefault(name, Pair(name, unit, more_is_better))
+        pair.samples[who].append(value)
+
+    def _throughput(self, who: str, subject: Subject, streams: int) -> None:
+        before = _cpu(subject)
+        samples = self._fetch(subject, self.plan.size_mib, streams)
+        spent = {role: seconds - before[role] for role, seconds in _cpu(subject).items()}
+        moved = sum(sample.size for sample in samples)
+        name = f"throughput, {streams} stream{'s' * (streams > 1)}"
+        rate = moved / max(sample.total_s for sample in samples) / 1e6
+        self._note(who, name, "MB/s", rate, more_is_better=True)
+        relays = sum(spent[role] for role in RELAYS)
+        self._note(who, "processor time of three relays", "s/GiB", relays * GIB / moved)
+        self._note(who, "processor time of the client", "s/GiB", spent["client"] * GIB / moved)
+
+    def _latency(self, who: str, subject: Subject, number: int) -> None:
+        self._note(who, "circuit build", "ms", subject.build() * 1000)
+        for name in ("first byte, fresh circuit", "first byte, ready circuit"):
+            sample = download(
+                subject.socks,
+                self.server,
+                FIRST_BYTE_SIZE,
+                label=f"label {number}",
+                place=self.place,
+            )
+            self._note(who, name, "ms", sample.first_byte_s * 1000)
+        subject.forget()
+
+    def _memory(self, who: str, subject: Subject, circuits: int) -> None:
+        before = {role: resident_bytes(pid) for role, pid in subject.pids.items()}
+        subject.hold(circuits)
+        for role in ("relay", "client"):
+            grown = resident_bytes(subject.pids[role]) - before[role]
+            name = f"memory of 1,000 idle circuits, {role}"
+            self._note(who, name, "KiB", grown / KIB * 1000 / circuits)
+        subject.forget()
+
+    def _fetch(self, subject: Subject, size_mib: int, streams: int) -> Sequence[Sample]:
+        share = size_mib * MIB // streams
+        with ThreadPoolExecutor(streams) as pool:
+            waiting = [
+                pool.submit(download, subject.socks, self.server, share, place=self.place)
+                for _ in range(streams)
+            ]
+            return [future.result() for future in waiting]
+
+
+def run(plan: Plan, *, wire_ms: float = 0.0, idle_circuits: int = 0) -> dict[str, Any]:
+    """Measure both.
+
+    Args:
+        plan: What to measure.
+        wire_ms: Round trip of each link in ms; 0 for loopback.
+        idle_circuits: Circuits held open to see what they cost in memory; 0 for none.
+
+    Raises:
+        NetworkError: Tor is not installed, no wires can be laid, or a transfer was short or wrong.
+    """
+    told = {"peer": {"name": "C-Tor", "version": version()}, "load_before": os.getloadavg()[0]}
+    with ExitStack() as stack:
+        places: Mapping[str, Place] = {}
+        if wire_ms:
+            lanes = star(HOSTS, Shape(delay_s=wire_ms / 2000))
+            places = stack.enter_context(wire(lanes)).places
+        tor = stack.enter_context(tor_network(places))
+        say(f"tor has a path after {tor.bootstrap_s:.0f} s; starting QNet")
+        server = stack.enter_context(file_server(places.get("hub", HERE)))
+        rows = asyncio.run(_run(plan, idle_circuits, places, server, TorSubject(tor)))
+    return {
+        "machine": machine(),
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **told,
+        "cores_of_every_process": sorted(os.sched_getaffinity(0)),
+        "link_round_trip_ms": wire_ms,
+        "size_mib": plan.size_mib,
+        "results": rows,
+    }
+
+
+async def _run(
+    plan: Plan,
+    idle_circuits: int,
+    places: Mapping[str, Place],
+    server: FileServer,
+    tor: TorSubject,
+) -> list[dict[str, Any]]:
+    async with _qnet(places) as qnet:
+        subjects: dict[str, Subject] = {QNET: qnet, PEER: tor}
+        comparison = Comparison(subjects, server, places.get("client", HERE), plan)
+        await asyncio.sleep(SETTLE_S)
+        return await asyncio.to_thread(comparison.run, idle_circuits)
+
+
+@asynccontextmanager
+async def _qnet(places: Mapping[str, Place]) -> AsyncIterator[QnetSubject]:
+    async with (
+        local_network(ROLES, places=places) as network,
+        qnet_subject(network, places.get("client", HERE)) as subject,
+    ):
+        yield subject
+
+
+def _cpu(subject: Subject) -> dict[str, float]:
+    return {role: cpu_seconds(pid) for role, pid in subject.pids.items()}
