@@ -6,7 +6,8 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 /// @title The pool rewards are paid from
 /// @notice Holds tokens sent to it; promises an amount to each epoch, keeps of it what the final report earned,
 /// and pays no more than that. No owner, no other way out.
-/// @dev Its tokens vote nowhere; the governor leaves them out of quorums by `balanceAt`.
+/// @dev Its tokens vote nowhere; the governor leaves those nobody has earned out of quorums by `reserveAt`. Paying
+/// does not change this reserve, so settlements record nothing.
 interface IRewardVault {
     /// @notice An epoch was promised an amount.
     event EpochFunded(uint32 indexed epoch, uint256 amount, uint256 totalFunded);
@@ -45,8 +46,14 @@ interface IRewardVault {
     /// @notice Balance that is neither promised nor earned.
     function unpromised() external view returns (uint256);
 
-    /// @notice Balance when the last epoch before a past moment was started, in wei; 0 before the first.
-    function balanceAt(uint256 timepoint) external view returns (uint256);
+    /// @notice Balance that nobody has earned, in wei: promised to open epochs or to none.
+    function reserve() external view returns (uint256);
+    /// @notice Reserve as last recorded up to a past moment, in wei; 0 before the first record.
+    function reserveAt(uint256 timepoint) external view returns (uint256);
+
+    /// @notice Record the reserve now. Anyone; to be called after tokens were sent here, else the next start of an
+    /// epoch or the next release records them.
+    function recordReserve() external;
 
     /// @notice Promise an amount to an epoch, cut down to what is unpromised. Only Epochs.
     /// @return granted The amount promised.

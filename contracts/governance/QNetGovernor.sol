@@ -80,9 +80,9 @@ contract QNetGovernor is
         return Math.mulDiv(supply, parameters.get(ParameterKeys.PROPOSAL_THRESHOLD_PPM), PPM);
     }
 
-    /// @notice Votes for and abstaining that a proposal needs: a share of the supply outside the vault.
+    /// @notice Votes for and abstaining that a proposal needs: a share of the supply without the vault's reserve.
     function quorum(uint256 timepoint) public view override returns (uint256) {
-        uint256 base = token().getPastTotalSupply(timepoint) - vault.balanceAt(timepoint);
+        uint256 base = token().getPastTotalSupply(timepoint) - vault.reserveAt(timepoint);
         return Math.mulDiv(base, quorumNumerator(timepoint), PPM);
     }
 

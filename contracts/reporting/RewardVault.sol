@@ -39,7 +39,7 @@ contract RewardVault is IRewardVault, ReentrancyGuardTransient {
     mapping(uint32 epoch => uint256) public override fundedOf;
 
     mapping(uint32 epoch => Promise) private _promises;
-    Checkpoints.Trace208 private _balances;
+    Checkpoints.Trace208 private _reserves;
 
     constructor(IERC20 token_, address epochs_, address hub_) {
         if (epochs_ == address(0) || hub_ == address(0)) revert EmptyLink();
@@ -60,7 +60,7 @@ contract RewardVault is IRewardVault, ReentrancyGuardTransient {
         _promises[epoch] = Promise.Open;
         fundedOf[epoch] = granted;
         totalFunded += granted;
-        _balances.push(Time.timestamp(), SafeCast.toUint208(token.balanceOf(address(this))));
+        recordReserve();
         emit EpochFunded(epoch, granted, totalFunded);
     }
 
@@ -73,6 +73,7 @@ contract RewardVault is IRewardVault, ReentrancyGuardTransient {
         fundedOf[epoch] = earned;
         totalFunded -= funded - earned;
         totalEarned += earned;
+        recordReserve();
         emit EpochReleased(epoch, earned, funded - earned);
     }
 
@@ -86,10 +87,21 @@ contract RewardVault is IRewardVault, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IRewardVault
-    function balanceAt(uint256 timepoint) external view override returns (uint256) {
+    function reserveAt(uint256 timepoint) external view override returns (uint256) {
         uint48 clock = Time.timestamp();
         if (timepoint >= clock) revert FutureLookup(timepoint, clock);
-        return _balances.upperLookupRecent(uint48(timepoint));
+        return _reserves.upperLookupRecent(uint48(timepoint));
+    }
+
+    /// @inheritdoc IRewardVault
+    function recordReserve() public override {
+        uint208 current = SafeCast.toUint208(reserve());
+        if (current != _reserves.latest()) _reserves.push(Time.timestamp(), current);
+    }
+
+    /// @inheritdoc IRewardVault
+    function reserve() public view override returns (uint256) {
+        return token.balanceOf(address(this)) - (totalEarned - totalPaid);
     }
 
     /// @inheritdoc IRewardVault

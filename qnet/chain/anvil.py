@@ -263,7 +263,8 @@ class EmbeddedChain:
         return str(await self.client.request("evm_snapshot"))
 
     async def revert(self, snapshot: str) -> None:
-        """Return to a snapshot, which is used up."""
+        """Return to a snapshot, which is used up; what waits to be mined is dropped."""
+        await self.client.request("anvil_dropAllTransactions")
         await self.client.request("evm_revert", snapshot)
 
     async def reorganise(self, depth: int) -> None:

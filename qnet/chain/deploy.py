@@ -30,6 +30,7 @@ from qnet.chain.errors import (
     TransactionFailedError,
 )
 from qnet.chain.layout import DeploymentRequest, create_address, creations
+from qnet.chain.reporting import RewardVault
 from qnet.chain.sender import Sender, TransactionSigner
 from qnet.chain.token import QNetToken
 from qnet.chain.values import Call, TxReceipt
@@ -237,7 +238,7 @@ def _steps(
     deployer: bytes,
     addresses: dict[str, bytes],
 ) -> list[Step]:
-    """List all transactions: first the contracts, then the payments of the first tokens."""
+    """List all transactions: the contracts, payments of the first tokens, the vault's record."""
     steps = [
         Step(creation.name, creation.call(addresses), addresses[creation.name], creation.artifact)
         for creation in creations(request, deployer, client.chain_id)
@@ -249,7 +250,8 @@ def _steps(
         for account, amount in payments
         if amount and account != deployer
     ]
-    return steps
+    vault = RewardVault(client, addresses["RewardVault"])
+    return [*steps, Step("record the reserve", vault.record_reserve())]
 
 
 async def _carry_out(

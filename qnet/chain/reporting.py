@@ -220,6 +220,18 @@ class RewardVault(Contract):
         """Rewards pulled by settlements, in wei."""
         return int(await self._read("totalPaid", at=at))
 
+    async def reserve(self, at: BlockTag = "latest") -> int:
+        """Balance that nobody has earned, in wei; it counts for no quorum."""
+        return int(await self._read("reserve", at=at))
+
+    async def reserve_at(self, timestamp_s: int, at: BlockTag = "latest") -> int:
+        """Reserve as last recorded up to a past moment, in wei."""
+        return int(await self._read("reserveAt", timestamp_s, at=at))
+
+    def record_reserve(self) -> Call:
+        """Record the reserve, after tokens were sent to the vault."""
+        return self._write("recordReserve")
+
     async def funded_of(self, epoch: int, at: BlockTag = "latest") -> int:
         """Budget promised to an epoch, in wei."""
         return int(await self._read("fundedOf", epoch, at=at))

@@ -116,14 +116,34 @@ def test_defeated_without_quorum_or_majority(world, holder):
 
 
 def test_quorum_leaves_the_vault_out(world, holder):
-    base = world.token.totalSupply()
+    supply = world.token.totalSupply()
+    free = supply - 500_000_000 * QNET
     world.advance(1)
-    assert world.governor.quorum(now() - 1) == base * 4 // 100
+    assert world.governor.quorum(now() - 1) == free * 4 // 100
     world.advance_to(world.genesis)
     world.epochs.startEpoch(0, world.reveals[0], {"from": accounts[9]})
     world.advance(10)
-    assert world.governor.quorum(now() - 1) == (base - 500_000_000 * QNET) * 4 // 100
-    assert world.governor.proposalThreshold() == base * 25 // 10_000
+    assert world.governor.quorum(now() - 1) == free * 4 // 100
+    assert world.governor.proposalThreshold() == supply * 25 // 10_000
+
+
+def test_earned_rewards_count_for_the_quorum_before_and_after_they_are_paid(world, holder):
+    free = world.token.totalSupply() - 500_000_000 * QNET
+    world.bond_committee()
+    world.bonded_node(world.operators[0], "relay")
+    world.end_epoch(0)
+    leaves = [world.leaf(0, 1, 1000 * QNET)]
+    world.submit(world.report(0, leaves))
+    before = now()
+    world.finalize(0)
+    world.advance(1)
+    earned = (free + 1000 * QNET) * 4 // 100
+    assert world.governor.quorum(now() - 1) == earned
+    world.settle(leaves[0], leaves)
+    world.hub.claimOperator(1, {"from": accounts[9]})
+    world.advance(1)
+    assert world.governor.quorum(now() - 1) == earned
+    assert world.governor.quorum(before) == free * 4 // 100
 
 
 def test_bonded_tokens_vote(world, holder):

@@ -145,6 +145,7 @@ class World:
         self.governor = contracts["QNetGovernor"]
         self.versions = contracts["VersionRegistry"]
         self.token.transfer(self.vault, vault, {"from": self.holder})
+        self.vault.recordReserve({"from": self.holder})
         for operator in self.operators:
             self.token.transfer(operator, 1_000_000 * QNET, {"from": self.holder})
 

@@ -23,8 +23,8 @@ from tools.devnet.network import Network
 TREASURY = "treasury"
 COINS_WEI = 1000 * 10**18
 """The chain's own coin, for fees, to every account."""
-VAULT_QNET = 20_000_000
-"""2,000 full epochs; it counts in quorums until the first epoch starts (alice reaches them)."""
+VAULT_QNET = 50_000_000
+"""5,000 full epochs."""
 TREASURY_QNET = 1_000_000
 OPERATOR_QNET = 20_000
 MEMBER_QNET = 60_000

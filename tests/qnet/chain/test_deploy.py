@@ -22,7 +22,7 @@ from qnet.parameters import NetworkParameters
 
 pytestmark = pytest.mark.chain
 HOLDERS = (b"\x01" * 20, b"\x02" * 20)
-STEPS = 17
+STEPS = 18
 
 
 class KilledError(BaseException):
@@ -82,6 +82,11 @@ async def check_result(client, signer, request, deployment, path):
     assert await contracts.token.total_supply() == request.supply_wei
     assert await contracts.token.balance_of(contracts.vault.address) == request.vault_wei
     assert await contracts.token.balance_of(signer.address) == 0
+    deployed_s = (await client.block()).timestamp
+    await EmbeddedChain(client).warp(deployed_s + 1)
+    assert await contracts.vault.reserve_at(deployed_s) == request.vault_wei
+    circulating_wei = request.supply_wei - request.vault_wei
+    assert await contracts.governor.quorum(deployed_s) == circulating_wei * 4 // 100
     for holder, amount in request.allocations:
         assert await contracts.token.balance_of(holder) == amount
 
