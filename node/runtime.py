@@ -24,6 +24,7 @@ from node.circuit.keys.phase import PhaseKeyring
 from node.circuit.relay import RelayCore
 from node.config import Endpoint, NodeConfig
 from node.directory.cache import DirectoryService
+from node.directory.census import ClientCensus
 from node.directory.descriptor import NodeProfile
 from node.exit.connector import Connector
 from node.exit.policy import ExitPolicy
@@ -82,6 +83,7 @@ class NodeRuntime:
         self.role = Role[config.node.role.upper()]
         self.started_at = time.time()
         self.counters = Counters()
+        self.census = ClientCensus(secrets.token_bytes)
         self.view = NetworkView(registration.trust, registration.parameters, now=time.time)
         self.parameters_in_force = registration.parameters
         self.keyring = PhaseKeyring(
@@ -152,7 +154,11 @@ class NodeRuntime:
         )
         self.accounts = self._make_accounts()
         self.driver = RelayDriver(
-            core=self.core, meter=self.accounts, records=self._record, now=self._clock
+            core=self.core,
+            meter=self.accounts,
+            records=self._record,
+            census=self.census,
+            now=self._clock,
         )
         self.pool = LinkPool(
             dial=self._dial,
@@ -232,6 +238,7 @@ class NodeRuntime:
             keyring=self.keyring,
             view=self.view,
             ledger=self.ledger,
+            census=self.census,
             on_keys=lambda service: self.server.replace_keys(service.server_keys()),
             now=time.time,
         )

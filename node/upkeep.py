@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from node.circuit.keys.phase import PhaseKeyring
+from node.directory.census import ClientCensus
 from node.directory.consensus import next_refresh_at
 from node.directory.descriptor import (
     NodeProfile,
@@ -29,6 +30,7 @@ from node.keys import NodeKeys, ServiceKeys, save_service
 from node.view import NetworkView
 from qnet.epochs import phase_at, phase_bounds
 from qnet.errors import QnetError
+from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
 
 RETRY_S = 1.0
@@ -54,6 +56,7 @@ class Upkeep:
         keyring: Onion keys.
         view: The network.
         ledger: The committee.
+        census: Counts the links of clients.
         on_keys: Called with new service keys.
         now: Clock in unix seconds.
         published: Period of the last descriptor a member took.
@@ -66,6 +69,7 @@ class Upkeep:
     keyring: PhaseKeyring
     view: NetworkView
     ledger: LedgerClient
+    census: ClientCensus
     on_keys: Callable[[ServiceKeys], None]
     now: Callable[[], float]
     published: int = 0
@@ -140,6 +144,7 @@ class Upkeep:
             period=period,
             published=int(self.now()),
             parameters=self.view.parameters,
+            clients=self.census.publish(period) if self.profile.role is Role.ENTRY else 0,
         ).encode()
 
     def loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:

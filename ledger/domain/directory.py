@@ -138,7 +138,6 @@ def assemble(
         epoch=max(epoch, 0),
         weights=weights,
         reachable=frozenset(proposal.reachable),
-        users=0,
         min_version=view.min_version,
     )
 

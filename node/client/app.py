@@ -52,6 +52,7 @@ async def _serve(home: Path, config: ClientConfig, stop: asyncio.Event, timeout_
                 "control": str(home / "control.sock"),
                 "consensus": session.view.valid_after,
                 "first_circuit_s": session.first_circuit_s,
+                **session.anonymity(),
             }
         )
         await stop.wait()

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from qnet.cli.output import emit, say
+from qnet.cli.output import emit, say, warn
 from qnet.cli.settings import settings
 from qnet.errors import ConfigError, NetworkError
 
@@ -42,13 +42,13 @@ def up(bundle: Path | None, listen: str, log_level: str, *, foreground: bool) ->
         run_client(home, timeout_s=settings().timeout, log_level=log_level)
         return
     say("coming up: consensus, circuit, SOCKS port")
-    emit("qnet.client.up/1", _start(home, log_level))
+    _show("qnet.client.up/1", _start(home, log_level))
 
 
 @client.command()
 def status() -> None:
     """Show what the running client does."""
-    emit("qnet.client.status/1", _ask("status"))
+    _show("qnet.client.status/1", _ask("status"))
 
 
 @client.command()
@@ -72,6 +72,13 @@ def rekey() -> None:
 def down() -> None:
     """Stop the running client."""
     emit("qnet.client.down/1", _ask("down"))
+
+
+def _show(schema: str, facts: dict[str, Any]) -> None:
+    """Print the facts, and what there is to warn about."""
+    emit(schema, facts)
+    if facts["warning"]:
+        warn(facts["warning"])
 
 
 def _ask(command: str) -> Any:

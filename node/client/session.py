@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from node.client.anonymity import anonymity
 from node.client.bootstrap import Bootstrap
 from node.client.circuits import Circuits, PathCircuit
 from node.client.entries import Entries
@@ -148,7 +149,6 @@ class Session:
         """Everything `qnet client status` shows."""
         held = self.view.held
         parameters = self.view.parameters
-        users = held.consensus.users if held else 0
         return {
             "state": "up" if self.circuits.open else "no circuit",
             "uptime_s": int(time.time() - self.started_at),
@@ -157,10 +157,7 @@ class Session:
             if held is None
             else {"valid_after": self.view.valid_after, "nodes": len(held.consensus.nodes)},
             "problem": self.bootstrap.problem,
-            "users": users,
-            "anonymity": "ok"
-            if users >= parameters.anonymity_set_min_users
-            else f"small: {users} active users, below {parameters.anonymity_set_min_users}",
+            **self.anonymity(),
             "guards": [guard.node_id.hex()[:16] for guard in self.entries.state.guards],
             "circuits": {
                 "open": len(self.circuits.open),
@@ -180,6 +177,12 @@ class Session:
             "last_error": self.last_error,
             "events": [asdict(event) for event in self.circuits.events],
         }
+
+    def anonymity(self) -> dict[str, Any]:
+        """How many users there are, and whether that is enough."""
+        held = self.view.held
+        users = held.consensus.users if held is not None else 0
+        return anonymity(users, self.view.parameters.anonymity_set_min_users)
 
     async def _tick(self) -> None:
         while True:

@@ -116,6 +116,7 @@ def build_descriptor(
     period: int,
     published: int,
     parameters: NetworkParameters,
+    clients: int = 0,
 ) -> SignedDescriptor:
     """Build and sign the descriptor for one consensus.
 
@@ -127,6 +128,7 @@ def build_descriptor(
         period: valid_after of the consensus it is for.
         published: unix time now.
         parameters: the network's parameters.
+        clients: noisy number of client links, if the node is an entry.
 
     Raises:
         DecodeError: a field is out of its bounds, so nobody would accept the descriptor.
@@ -157,5 +159,6 @@ def build_descriptor(
         policy=profile.policy,
         published=published,
         bandwidth_kbps=profile.bandwidth_kbps,
+        clients=clients,
     )
     return decode_descriptor(descriptor.sign(identity.online).encode())

@@ -70,6 +70,16 @@ class DirectoryStreams(Protocol):
         """It has credit again; False when it is not a directory stream."""
 
 
+class Census(Protocol):
+    """Counts the links of clients."""
+
+    def opened(self) -> None:
+        """A client's link stands."""
+
+    def closed(self) -> None:
+        """A client's link is gone."""
+
+
 class RecordHandler(Protocol):
     """Handles records of links that are neither cells nor credit."""
 
@@ -97,6 +107,7 @@ class RelayDriver:
         core: All circuits.
         meter: Counts traffic with other nodes.
         records: Handles receipts and directory records.
+        census: Counts the links of clients.
         now: Clock in seconds.
     """
 
@@ -106,6 +117,7 @@ class RelayDriver:
         core: RelayCore,
         meter: Meter,
         records: RecordHandler,
+        census: Census,
         now: Callable[[], float],
     ) -> None:
         self.core = core
@@ -113,6 +125,7 @@ class RelayDriver:
         self.links: dict[int, Link] = {}
         self._meter = meter
         self._records = records
+        self._census = census
         self._now = now
         self._pool: LinkPool | None = None
         self._exits: ExitStreams | None = None
@@ -146,7 +159,9 @@ class RelayDriver:
             client=link.peer.node_id is None,
             node_id=link.peer.node_id,
         )
-        if self._pool is not None and link.peer.node_id is not None:
+        if link.peer.node_id is None:
+            self._census.opened()
+        elif self._pool is not None:
             self._pool.added(link)
 
     def cells_received(self, link: Link, cells: list[bytes]) -> None:
@@ -178,6 +193,8 @@ class RelayDriver:
         self.stats.links_closed += 1
         self.stats.rekeys_of_closed += link.stats.rekeys
         _log.info("link closed", link=link.link_id, reason=reason.name)
+        if link.peer.node_id is None:
+            self._census.closed()
         if self._pool is not None:
             self._pool.removed(link)
         if self._directory is not None:

@@ -27,6 +27,8 @@ from qnet.parameters import NetworkParameters
 
 DESCRIPTOR_INTERVALS: Final = 2
 """A descriptor published longer before a period than this many intervals is not listed."""
+LINKS_PER_CLIENT: Final = 2
+"""A client uses two guards, so it is counted at two entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,10 @@ def _registry_rule(
             descriptor.role is Role.EXIT or not descriptor.policy,
             "only exits have an exit policy",
         ),
+        (
+            descriptor.role is Role.ENTRY or not descriptor.clients,
+            "only entries count clients",
+        ),
     )
     return next((rule for holds, rule in rules if not holds), None)
 
@@ -165,7 +171,6 @@ def build_consensus(
     epoch: int,
     weights: Mapping[int, int],
     reachable: Collection[int],
-    users: int,
     min_version: str,
 ) -> Consensus:
     """Build the consensus of one period.
@@ -183,7 +188,6 @@ def build_consensus(
         epoch: reward epoch at `period`.
         weights: selection weight by index, 0 where missing.
         reachable: indexes that answered a probe.
-        users: noisy count of users.
         min_version: least protocol version.
 
     Raises:
@@ -226,9 +230,18 @@ def build_consensus(
         epoch=epoch,
         parameters=parameters,
         min_version=min_version,
-        users=users,
+        users=count_users(latest[index].descriptor for index in latest),
         nodes=nodes,
     )
+
+
+def count_users(descriptors: Iterable[Descriptor]) -> int:
+    """Return about how many users the listed entries count together, at least 0.
+
+    Args:
+        descriptors: one for each listed node.
+    """
+    return max(sum(descriptor.clients for descriptor in descriptors), 0) // LINKS_PER_CLIENT
 
 
 def _precedes(held: SignedDescriptor, other: SignedDescriptor) -> bool:

@@ -147,7 +147,7 @@ class Consensus:
         epoch: reward epoch at `valid_after`.
         parameters: the network's parameters; their hash stands on chain.
         min_version: least protocol version nodes and clients must speak.
-        users: the committee's noisy count of active users.
+        users: about how many users were active, from the entries' noisy counts.
         nodes: ascending by index.
     """
 

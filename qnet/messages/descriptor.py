@@ -35,6 +35,8 @@ MAX_FAMILY_CHARS: Final = 64
 MAX_SOFTWARE_CHARS: Final = 32
 MAX_POLICY_CHARS: Final = 4_096
 PHASE_MODULUS: Final = 1 << 24
+MIN_CLIENTS: Final = -128
+MAX_CLIENTS: Final = 1_000_000
 CIPHER_CHACHA20_POLY1305: Final = 1
 
 _SIGNATURE_CONTEXT: Final = b"qnet descriptor 1\0"
@@ -94,6 +96,7 @@ class Descriptor:
         policy: exit policy text, "" for nodes that are no exits.
         published: unix time of signing.
         bandwidth_kbps: rate the operator offers, kilobit per second.
+        clients: noisy number of client links of an entry, 0 for others; noise may be negative.
     """
 
     chain_id: int
@@ -120,6 +123,7 @@ class Descriptor:
     policy: str
     published: int
     bandwidth_kbps: int
+    clients: int
 
     @property
     def node_id(self) -> bytes:
@@ -163,6 +167,7 @@ class Descriptor:
                 "policy": self.policy,
                 "published": self.published,
                 "bandwidth": self.bandwidth_kbps,
+                "clients": self.clients,
             }
         )
 
@@ -251,6 +256,7 @@ _KEYS: Final = frozenset(
     {"v", "chain", "registry", "owner", "index", "identity", "online", "online_until"}
     | {"online_sig", "role", "host", "port", "sni", "spki", "link", "tickets", "phase0"}
     | {"phases", "ciphers", "receipt", "family", "version", "policy", "published", "bandwidth"}
+    | {"clients"}
 )
 
 
@@ -297,4 +303,5 @@ def _parse(value: object) -> Descriptor:
         policy=fields.text("policy", MAX_POLICY_CHARS, lines=True),
         published=fields.uint("published", U64_MAX),
         bandwidth_kbps=fields.uint("bandwidth", U32_MAX),
+        clients=fields.uint("clients", MAX_CLIENTS, minimum=MIN_CLIENTS),
     )

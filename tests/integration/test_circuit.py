@@ -144,7 +144,8 @@ async def test_status_tells_what_is_there(world):
     status = session.status()
     assert status["state"] == "up"
     assert status["consensus"]["nodes"] == 3
-    assert status["anonymity"].startswith("small")
+    assert status["anonymity"] == "small"
+    assert "below the 1000 this network aims for" in status["warning"]
     assert session.circuits.rows()[0]["roles"] == list(ROLES)
     for node in network.nodes:
         shown = await node._status({})

@@ -36,17 +36,23 @@ async def test_up_status_circuits_down(network, tmp_path):
     bundle = tmp_path / "network.json"
     bundle.write_text(json.dumps(network.bundle().to_json()))
     home = ("--home", tmp_path / "client")
-    out, _ = await qnet(
+    out, warned = await qnet(
         *("client", "up", *home, "--bundle", bundle, "--listen", "127.0.0.1:0", "--json")
     )
     up = json.loads(out)
     assert up["schema"] == "qnet.client.up/1"
+    few = f"about {up['data']['users']} active users now; below the 1000 this network aims for"
+    assert f"warning: {few}" in warned
     host, _, port = up["data"]["socks"].rpartition(":")
     with file_server() as server:
         sample = await asyncio.to_thread(download, (host, int(port)), server, 1 << 20)
     assert sample.size == 1 << 20
     status = json.loads((await qnet("client", "status", *home, "--json"))[0])
     assert status["data"]["state"] == "up"
+    assert status["data"]["warning"].startswith("about ")
+    table, warned = await qnet("client", "status", *home)
+    assert "users" in table
+    assert "warning: about " in warned
     assert status["data"]["streams"]["connected"] == 1
     rows = json.loads((await qnet("client", "circuits", *home, "--json"))[0])["data"]
     assert all(row["roles"] == ["entry", "relay", "exit"] for row in rows)

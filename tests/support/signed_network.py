@@ -113,6 +113,7 @@ class NodeKeys:
         ticket_until: int = PERIOD + 86_400,
         online_until: int = PERIOD + 30 * 86_400,
         parameters: NetworkParameters = PARAMETERS,
+        clients: int = 0,
         **changes: object,
     ) -> SignedDescriptor:
         return build_descriptor(
@@ -123,6 +124,7 @@ class NodeKeys:
             period=period,
             published=published,
             parameters=parameters,
+            clients=clients,
         )
 
 
@@ -164,6 +166,7 @@ def make_network(
                 ticket_until=period + 86_400,
                 online_until=period + 30 * 86_400,
                 parameters=parameters,
+                clients=800 if node.role is Role.ENTRY else 0,
             )
             for node in nodes
         ],
@@ -174,7 +177,6 @@ def make_network(
         epoch=3,
         weights=weights or {node.index: 1000 * node.index for node in nodes},
         reachable={node.index for node in nodes},
-        users=1200,
         min_version="0.1.0",
     )
     return TestNetwork(nodes, members, trust, consensus)

@@ -21,6 +21,7 @@ from qnet import cbor
 from qnet.crypto.keys import ReceiptKey
 from qnet.epochs import consensus_period, consensus_phases
 from qnet.errors import DecodeError, QnetError
+from qnet.messages.assembly import count_users
 from qnet.messages.consensus import (
     Consensus,
     ConsensusNode,
@@ -105,7 +106,7 @@ class LocalCommittee:
             epoch=0,
             parameters=parameters,
             min_version="0.1.0",
-            users=0,
+            users=count_users(listed),
             nodes=tuple(_listed(descriptor) for descriptor in listed),
         )
         parts = {i: sign_consensus(consensus, self.keys[i]) for i in range(QUORUM)}

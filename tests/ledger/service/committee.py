@@ -94,6 +94,7 @@ class FakeNode:
             period=consensus_period(now, interval) + interval,
             published=int(now),
             parameters=parameters,
+            clients=int(self.role is Role.ENTRY),
         ).encode()
 
 

@@ -25,7 +25,6 @@ def build(descriptors: list[SignedDescriptor], **changes: object) -> Consensus:
         "epoch": 3,
         "weights": {node.index: 10 * node.index for node in NODES},
         "reachable": {node.index for node in NODES},
-        "users": 900,
         "min_version": "0.1.0",
         **changes,
     }
@@ -39,7 +38,35 @@ def test_built_consensus_is_accepted_by_its_decoder() -> None:
     consensus = build(DESCRIPTORS)
     assert decode_payload(consensus.payload) == consensus
     assert [node.index for node in consensus.nodes] == list(range(1, 9))
-    assert consensus.users == 900
+
+
+def counting(*clients: int) -> list[SignedDescriptor]:
+    """Descriptors of all nodes; those of the entries with these counts."""
+    counts = iter(clients)
+    return [
+        node.descriptor(clients=next(counts)) if node.role is Role.ENTRY else node.descriptor()
+        for node in NODES
+    ]
+
+
+def test_users_are_the_entries_links_by_two_guards() -> None:
+    assert build(counting(1500, 401, 98)).users == 999
+    assert build(counting(1500, 401, 98)[::-1]).users == 999
+    assert build(counting(5, -3, -2)).users == 0
+    assert build(counting(-4, -3, -2)).users == 0
+
+
+def test_only_listed_entries_count() -> None:
+    assert build(counting(1500, 400, 100), reachable={1, 2, 3}).users == 750
+    older = NODES[0].descriptor(published=PERIOD - 12, clients=9000)
+    newer = NODES[0].descriptor(published=PERIOD - 11, clients=10)
+    assert build([older, newer]).users == 5
+
+
+def test_only_entries_count_clients() -> None:
+    lying = NODES[1].descriptor(clients=1)
+    assert refusal(lying, REGISTRY[2]) == "only entries count clients"
+    assert build([lying]).nodes == ()
 
 
 def test_order_of_descriptors_does_not_matter() -> None:
@@ -111,7 +138,6 @@ def test_only_the_start_of_a_period_is_built() -> None:
             epoch=0,
             weights={},
             reachable=(),
-            users=0,
             min_version="0.1.0",
         )
 

@@ -9,8 +9,10 @@ from qnet.codec import Writer
 from qnet.crypto.kdf import node_id_of
 from qnet.errors import CryptoError, DecodeError
 from qnet.messages.descriptor import (
+    MAX_CLIENTS,
     MAX_DESCRIPTOR_BYTES,
     MAX_PHASES,
+    MIN_CLIENTS,
     Role,
     SignedDescriptor,
     TicketKey,
@@ -83,6 +85,8 @@ def test_phase_keys_cover_the_life_of_the_consensus_and_wrap() -> None:
         {"phase_keys": ()},
         {"phase_keys": (b"\x01" * 32,) * (MAX_PHASES + 1)},
         {"phase_keys": (b"\x01" * 31,)},
+        {"clients": MIN_CLIENTS - 1},
+        {"clients": MAX_CLIENTS + 1},
         {"ciphers": ()},
         {"ciphers": (2, 1)},
         {"ciphers": (1, 1)},

@@ -7,27 +7,27 @@ from types import ModuleType
 import pytest
 
 from node.accounting import actions, cosign, sampler
-from node.directory import cache, exchange, guard
+from node.directory import cache, census, exchange, guard
 from qnet import eip712
 from qnet.messages import assembly, audit, consensus, descriptor, freshness, peer, receipt, report
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
 MODULES: dict[str, tuple[ModuleType, ...]] = {
     "messages": (audit, peer, report),
-    "directory": (descriptor, consensus, assembly, freshness, exchange, cache, guard),
+    "directory": (descriptor, consensus, assembly, freshness, exchange, cache, guard, census),
     "receipts": (receipt, actions, sampler, cosign),
 }
 
 
-def constants(page: str) -> dict[str, int]:
+def constants(page: str) -> dict[str, float]:
     """Constants of a page by name; a row may hold several, separated by `,` and `;`."""
     text = (SPEC / f"{page}.md").read_text()
     table = text.split("## Constants", 1)[1].split("\n## ", 1)[0]
-    found: dict[str, int] = {}
+    found: dict[str, float] = {}
     for line in table.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         names = re.findall(r"`([A-Z_]+)`", cells[0])
-        values = [int(value.replace(",", "")) for value in cells[1].split(";")] if names else []
+        values = [float(value.replace(",", "")) for value in cells[1].split(";")] if names else []
         found.update(zip(names, values, strict=True))
     return found
 

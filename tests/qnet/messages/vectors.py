@@ -73,6 +73,7 @@ def signed_descriptor() -> SignedDescriptor:
         policy="reject *:25\naccept *:*",
         published=PERIOD - 10,
         bandwidth_kbps=50_000,
+        clients=0,
     ).sign(ONLINE)
 
 
@@ -113,7 +114,6 @@ def consensus_vector() -> Vector:
         epoch=3,
         weights={descriptor.index: 12_345},
         reachable={descriptor.index},
-        users=1200,
         min_version="0.1.0",
     )
     parts = {i: sign_consensus(consensus, MEMBERS[i]) for i in (0, 1, 3)}
