@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from qnet.cli.output import say
+from qnet.errors import NetworkError, QnetError
 from tools.bench.circuit import FIRST_BYTE_SIZE, MIB, ROLES, WARM_UP_MIB, Plan
 from tools.bench.lane import Shape
 from tools.bench.machine import cpu_seconds, machine, spread
@@ -96,20 +98,28 @@ class Comparison:
 
     def run(self, idle_circuits: int) -> list[dict[str, Any]]:
         """Measure everything; the rows."""
-        for subject in self.subjects.values():
-            self._fetch(subject, WARM_UP_MIB, 1)
+        self._each(lambda _, subject: self._warm_up(subject))
         for _ in range(self.plan.repeats):
             for streams in self.plan.streams:
-                for who, subject in self.subjects.items():
-                    self._throughput(who, subject, streams)
+                self._each(partial(self._throughput, streams=streams))
         for number in range(self.plan.builds):
-            for who, subject in self.subjects.items():
-                self._latency(who, subject, number)
+            self._each(partial(self._latency, number=number))
         if idle_circuits:
-            for who, subject in self.subjects.items():
-                self._memory(who, subject, idle_circuits)
+            self._each(partial(self._memory, circuits=idle_circuits))
         shown = sorted(self.pairs.values(), key=lambda pair: UNITS.index(pair.unit))
         return [pair.row() for pair in shown]
+
+    def _each(self, measure: Callable[[str, Subject], None]) -> None:
+        """Measure one after the other; a failure names whose it is."""
+        for who, subject in self.subjects.items():
+            try:
+                measure(who, subject)
+            except (QnetError, OSError) as error:
+                why = getattr(error, "why", "") or str(error)
+                raise NetworkError(f"the bench of {who} failed: {error}", why=why) from error
+
+    def _warm_up(self, subject: Subject) -> None:
+        self._fetch(subject, WARM_UP_MIB, 1)
 
     def _note(
         self, who: str, name: str, unit: str, value: float, *, more_is_better: bool = False
