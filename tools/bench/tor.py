@@ -14,50 +14,28 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from qnet.errors import NetworkError
 from tools.bench.place import HERE, Place
 from tools.bench.torcontrol import TorControl
+from tools.bench.torrc import PATH_ROLES, TorNode, configuration
 
-PATH_ROLES = ("entry", "relay", "exit")
 AUTHORITIES = 3
 BOOTSTRAP_S = 120.0
 STOP_S = 5.0
 POLL_S = 0.25
-VOTING_S = 20
-VOTE_S = 4
 CERTIFICATE_MONTHS = "12"
 ENOUGH_QUESTION = "GETINFO status/enough-dir-info"
 COMMANDS = ("tor", "tor-gencert")
+MAX_CONSENSUS_BYTES = 2**20
+PATH_FLAGS = {"entry": {"Guard", "Fast", "Stable"}, "relay": {"Fast"}, "exit": {"Exit", "Fast"}}
+RELAY_LINES = re.compile(r"^r (\w+) .*\n(?:a .*\n)?s (.*)$", re.MULTILINE)
 HEX_FINGERPRINT = re.compile(r"\b((?:[0-9A-F]{4} ?){10})\b")
-
-
-@dataclass(slots=True)
-class TorNode:
-    """One tor process.
-
-    Attributes:
-        name: Nickname; `client` has no relay.
-        place: Where it runs.
-        home: Its folder.
-        or_port: Port of the relay; 0 for the client.
-        dir_port: Port of the directory; 0 unless an authority.
-        fingerprint: Of the relay's identity, 40 hex digits.
-        v3_identity: Fingerprint of the authority's signing identity, 40 hex digits.
-    """
-
-    name: str
-    place: Place
-    home: Path
-    or_port: int = 0
-    dir_port: int = 0
-    fingerprint: str = ""
-    v3_identity: str = ""
-    process: subprocess.Popen[bytes] | None = None
 
 
 @dataclass(slots=True)
@@ -105,84 +83,6 @@ def version() -> str:
     return line.partition("\n")[0].removeprefix("Tor version ").rstrip(".")
 
 
-def authority_line(node: TorNode) -> str:
-    """The line that makes others trust an authority."""
-    spaced = " ".join(node.fingerprint[i : i + 4] for i in range(0, 40, 4))
-    return (
-        f"DirAuthority {node.name} orport={node.or_port} no-v2 v3ident={node.v3_identity} "
-        f"{node.place.address}:{node.dir_port} {spaced}"
-    )
-
-
-def configuration(node: TorNode, authorities: Sequence[TorNode], *, socks_port: int = 0) -> str:
-    """The text of a node's `torrc`."""
-    lines = [
-        "TestingTorNetwork 1",
-        f"Nickname {node.name}",
-        f"DataDirectory {node.home}",
-        f"ControlSocket {node.home / 'control'}",
-        f"Log notice file {node.home / 'notices.log'}",
-        "UseDefaultFallbackDirs 0",
-        "ShutdownWaitLength 0",
-        f"__OwningControllerProcess {os.getpid()}",
-        "Schedulers Vanilla",
-        "EnforceDistinctSubnets 0",
-        *map(authority_line, authorities),
-    ]
-    if not node.or_port:
-        lines += _client_lines(socks_port)
-    else:
-        lines += _relay_lines(node)
-    if node.dir_port:
-        lines += _authority_lines(node)
-    return "\n".join(lines) + "\n"
-
-
-def _client_lines(socks_port: int) -> list[str]:
-    return [
-        f"SocksPort 127.0.0.1:{socks_port}",
-        *(
-            f"{option} {role}"
-            for option, role in zip(
-                ("EntryNodes", "MiddleNodes", "ExitNodes"), PATH_ROLES, strict=True
-            )
-        ),
-        "StrictNodes 1",
-        # nothing is built ahead, so that a fresh circuit is one
-        "__DisablePredictedCircuits 1",
-        "ClientRejectInternalAddresses 0",
-    ]
-
-
-def _relay_lines(node: TorNode) -> list[str]:
-    policy = "accept *:*" if node.name == "exit" else "reject *:*"
-    return [
-        "SocksPort 0",
-        f"Address {node.place.address}",
-        f"ORPort {node.place.address}:{node.or_port}",
-        f"OutboundBindAddress {node.place.address}",
-        "ContactInfo bench@example.invalid",
-        "AssumeReachable 1",
-        "ExitPolicyRejectPrivate 0",
-        f"ExitRelay {int(node.name == 'exit')}",
-        f"ExitPolicy {policy}",
-    ]
-
-
-def _authority_lines(node: TorNode) -> list[str]:
-    return [
-        f"DirPort {node.place.address}:{node.dir_port}",
-        "AuthoritativeDirectory 1",
-        "V3AuthoritativeDirectory 1",
-        *(f"{prefix}VotingInterval {VOTING_S}" for prefix in ("V3Auth", "TestingV3AuthInitial")),
-        *(f"{prefix}VoteDelay {VOTE_S}" for prefix in ("V3Auth", "TestingV3AuthInitial")),
-        *(f"{prefix}DistDelay {VOTE_S}" for prefix in ("V3Auth", "TestingV3AuthInitial")),
-        "TestingDirAuthVoteGuard *",
-        "TestingDirAuthVoteExit *",
-        "TestingMinExitFlagThreshold 0",
-    ]
-
-
 @contextmanager
 def tor_network(places: Mapping[str, Place] | None = None) -> Iterator[TorNetwork]:
     """Run a network until the context ends.
@@ -205,11 +105,11 @@ def tor_network(places: Mapping[str, Place] | None = None) -> Iterator[TorNetwor
             for node in nodes.values():
                 text = configuration(node, authorities, socks_port=socks_port)
                 (node.home / "torrc").write_text(text)
-                node.process = subprocess.Popen(
-                    node.place.command("tor", "-f", str(node.home / "torrc"), "--quiet"),
-                    stdin=subprocess.DEVNULL,
-                    process_group=0,
-                )
+                if node is not client:
+                    _start(node)
+            # a client that starts with a consensus of half the relays keeps the wrong guards
+            _wait_for_consensus(nodes, started + BOOTSTRAP_S)
+            _start(client)
             control = _wait_for_client(nodes, started + BOOTSTRAP_S)
             with control:
                 path = [nodes[role].fingerprint for role in PATH_ROLES]
@@ -271,6 +171,52 @@ def _make_identity(node: TorNode) -> str:
     if found is None:
         raise NetworkError(f"tor made no identity for {node.name}", why=done.stdout[-400:])
     return found[1].replace(" ", "")
+
+
+def _start(node: TorNode) -> None:
+    node.process = subprocess.Popen(
+        node.place.command("tor", "-f", str(node.home / "torrc"), "--quiet"),
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+    )
+
+
+def lists_path(consensus: str) -> bool:
+    """Whether a consensus has the three relays with the flags that their place asks for."""
+    flags = dict(RELAY_LINES.findall(consensus))
+    return all(
+        {"Running", "Valid", *wanted} <= set(flags.get(role, "").split())
+        for role, wanted in PATH_FLAGS.items()
+    )
+
+
+def _wait_for_consensus(nodes: Mapping[str, TorNode], deadline: float) -> None:
+    authority = nodes["authority0"]
+    failure = "no consensus yet"
+    while time.monotonic() < deadline:
+        _all_alive(nodes.values())
+        try:
+            text = _fetch_consensus(authority)
+        except (OSError, HTTPException) as error:
+            failure = str(error)
+        else:
+            if lists_path(text):
+                return
+            failure = "the relays of the path are not in the consensus"
+        time.sleep(POLL_S)
+    raise NetworkError("the tor network did not come up", why=failure)
+
+
+def _fetch_consensus(authority: TorNode) -> str:
+    place = authority.place
+    connection = HTTPConnection(place.address, authority.dir_port, timeout=STOP_S)
+    with place.inside():
+        connection.connect()
+    try:
+        connection.request("GET", "/tor/status-vote/current/consensus")
+        return connection.getresponse().read(MAX_CONSENSUS_BYTES).decode("ascii", "replace")
+    finally:
+        connection.close()
 
 
 def _wait_for_client(nodes: Mapping[str, TorNode], deadline: float) -> TorControl:

@@ -1,0 +1,106 @@
+import json
+import os
+
+import pytest
+from click.testing import CliRunner
+
+from qnet.cli.root import root
+from qnet.errors import NetworkError
+from tools.bench import tor, wire
+from tools.bench.circuit import Plan
+from tools.bench.compare import Comparison, Pair
+from tools.bench.place import HERE
+from tools.bench.subject import resident_bytes
+
+needs_tor = pytest.mark.skipif(bool(tor.missing()), reason=f"{tor.missing()}: scripts/bench-peers")
+needs_wires = pytest.mark.skipif(bool(wire.unusable()), reason=f"wires: {wire.unusable()}")
+
+
+def bench(*words):
+    return CliRunner().invoke(root, ["bench", "circuit", *words])
+
+
+def test_the_ratio_says_how_many_times_better_we_are():
+    rate = Pair(
+        "throughput",
+        "MB/s",
+        more_is_better=True,
+        samples={"qnet": [60.0, 90.0, 61.0], "tor": [20.0, 20.0]},
+    )
+    row = rate.row()
+    assert (row["qnet"], row["peer"], row["ratio"], row["n"]) == (61.0, 20.0, 3.05, 2)
+    assert (row["spread"], row["peer_spread"]) == (7.5, 0.0)
+    assert Pair("build", "ms", samples={"qnet": [5.0], "tor": [40.0]}).row()["ratio"] == 8.0
+    assert Pair("memory", "KiB", samples={"qnet": [0.0], "tor": [4.0]}).row()["ratio"] is None
+
+
+def test_a_failure_says_whose_it_is():
+    comparison = Comparison({"qnet": None, "tor": None}, None, HERE, Plan())
+
+    def fail(who, _subject):
+        if who == "tor":
+            raise NetworkError("short", why="closed")
+
+    with pytest.raises(NetworkError, match="tor failed") as caught:
+        comparison._each(fail)
+    assert caught.value.why == "closed"
+
+
+def test_both_are_measured_in_turn():
+    order = []
+    comparison = Comparison({"qnet": None, "tor": None}, None, HERE, Plan())
+    for _ in range(2):
+        comparison._each(lambda who, _subject: order.append(who))
+    assert order == ["qnet", "tor", "qnet", "tor"]
+
+
+def test_memory_of_a_process():
+    assert resident_bytes(os.getpid()) > 2**20
+
+
+@pytest.mark.parametrize("words", [("--wire", "50ms"), ("--idle", "10")])
+def test_wires_and_idle_circuits_need_a_peer(words):
+    result = bench(*words)
+    assert result.exit_code == 2
+    assert "need --peer" in result.output
+
+
+@pytest.mark.parametrize("duration", ["fast", "-1ms", "2001ms", "nan"])
+def test_a_round_trip_is_checked(duration):
+    result = bench("--peer", "tor", "--wire", duration)
+    assert result.exit_code == 2
+    assert "not a round trip" in result.output
+
+
+@needs_tor
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+def test_side_by_side_on_loopback():
+    small = ("--size-mib", "1", "--repeats", "2", "--builds", "2", "--idle", "20", "--json")
+    result = bench("--peer", "tor", *small)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["schema"] == "qnet.bench.circuit/1"
+    data = told["data"]
+    assert data["peer"]["version"] == tor.version()
+    assert data["results"][0]["name"] == "throughput, 1 stream"
+    rows = {row["name"]: row for row in data["results"]}
+    assert {"throughput, 4 streams", "circuit build", "first byte, ready circuit"} <= set(rows)
+    assert "memory of 1,000 idle circuits, relay" in rows
+    assert all(row["n"] >= 1 for row in rows.values())
+    assert all(row["ratio"] > 0 for row in rows.values() if row["unit"] in {"MB/s", "ms"})
+
+
+@needs_tor
+@needs_wires
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_side_by_side_over_wires():
+    small = ("--size-mib", "1", "--repeats", "1", "--builds", "2", "--streams", "1", "--json")
+    result = bench("--peer", "tor", "--wire", "50ms", *small)
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)["data"]
+    assert data["link_round_trip_ms"] == 50
+    build = next(row for row in data["results"] if row["name"] == "circuit build")
+    assert build["qnet"] >= 150
+    assert build["peer"] >= 300
