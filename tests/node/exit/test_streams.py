@@ -1,7 +1,7 @@
 """Streams of the exit that end before their connection stands, or that nobody reads."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -97,6 +97,8 @@ class Deaf:
     async def __aexit__(self, *_failure):
         for _, writer in self.connections:
             writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
         self.server.close()
 
     async def _accept(self, reader, writer):
