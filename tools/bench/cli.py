@@ -43,7 +43,7 @@ def bench() -> None:
 @click.option("--streams", type=click.IntRange(1, 64), multiple=True, help="At once; repeat.")
 @click.option("--peer", type=click.Choice(["tor"]), help="Measure this network beside QNet.")
 @click.option("--wire", "wire_ms", type=RoundTrip(), default="0ms", show_default=True)
-@click.option("--idle", type=click.IntRange(0, 10_000), default=0, show_default=True)
+@click.option("--idle", type=click.IntRange(0, 1000), default=0, show_default=True)
 def circuit(
     size_mib: int,
     repeats: int,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from node.circuit.budget import CLIENT_PER_S
 from node.client.session import Session
 from node.config import Endpoint, load_bundle
 from node.directory.path import Wishes
@@ -19,8 +20,9 @@ from node.io.control import ControlServer, Handler
 from node.process import announce, run_until_stopped
 from qnet import logging
 
-AT_ONCE = 16
 START_S = 30.0
+PAUSE_S = 1.25 / CLIENT_PER_S
+"""Between circuits: an entry lets a client set up only so many a second."""
 
 
 def handlers(session: Session) -> dict[str, Handler]:
@@ -32,11 +34,9 @@ def handlers(session: Session) -> dict[str, Handler]:
         return {"built_s": made.built_s}
 
     async def hold(arguments: Mapping[str, Any]) -> Any:
-        left = int(arguments["count"])
-        while left > 0:
-            number = min(AT_ONCE, left)
-            await asyncio.gather(*(session.circuits.build(Wishes()) for _ in range(number)))
-            left -= number
+        for _ in range(int(arguments["count"])):
+            await session.circuits.build(Wishes())
+            await asyncio.sleep(PAUSE_S)
         return {"open": len(session.circuits.open)}
 
     async def forget(_arguments: Mapping[str, Any]) -> Any:

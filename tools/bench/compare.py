@@ -72,7 +72,7 @@ class Pair:
             "n": min(map(len, self.samples.values())),
             "qnet": round(ours, 3),
             "peer": round(theirs, 3),
-            "ratio": round(better / worse, 2) if worse > 0 else None,
+            "ratio": round(better / worse, 2) if min(ours, theirs) > 0 else None,
             "spread": round(spread(self.samples[QNET]), 3),
             "peer_spread": round(spread(self.samples[PEER]), 3),
         }
@@ -98,14 +98,14 @@ class Comparison:
 
     def run(self, idle_circuits: int) -> list[dict[str, Any]]:
         """Measure everything; the rows."""
+        if idle_circuits:  # first, while no freed memory of transfers hides the growth
+            self._each(partial(self._memory, circuits=idle_circuits))
         self._each(lambda _, subject: self._warm_up(subject))
         for _ in range(self.plan.repeats):
             for streams in self.plan.streams:
                 self._each(partial(self._throughput, streams=streams))
         for number in range(self.plan.builds):
             self._each(partial(self._latency, number=number))
-        if idle_circuits:
-            self._each(partial(self._memory, circuits=idle_circuits))
         shown = sorted(self.pairs.values(), key=lambda pair: UNITS.index(pair.unit))
         return [pair.row() for pair in shown]
 

@@ -19,7 +19,7 @@ from tools.bench.network import LINE_BYTES, START_S, LocalNetwork
 from tools.bench.place import HERE, Place
 from tools.bench.tor import TorNetwork
 
-HOLD_S = 120.0
+HOLD_S = 240.0
 RELAYS = ("entry", "relay", "exit")
 
 

@@ -90,7 +90,7 @@ class TorControl:
         self._wait([circuit])
         return circuit, time.perf_counter() - started
 
-    def hold(self, path: Sequence[str], count: int, *, at_once: int = 16) -> list[str]:
+    def hold(self, path: Sequence[str], count: int, *, at_once: int = 8) -> list[str]:
         """Build circuits that stay open and idle; returns their ids.
 
         Raises:

@@ -85,6 +85,9 @@ def _client_lines(socks_port: int) -> list[str]:
         # nothing is built ahead, so that a fresh circuit is one
         "__DisablePredictedCircuits 1",
         "ClientRejectInternalAddresses 0",
+        # a busy machine is no reason to give a circuit up
+        "LearnCircuitBuildTimeout 0",
+        "CircuitBuildTimeout 60",
     ]
 
 

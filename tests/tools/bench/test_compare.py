@@ -31,7 +31,9 @@ def test_the_ratio_says_how_many_times_better_we_are():
     assert (row["qnet"], row["peer"], row["ratio"], row["n"]) == (61.0, 20.0, 3.05, 2)
     assert (row["spread"], row["peer_spread"]) == (7.5, 0.0)
     assert Pair("build", "ms", samples={"qnet": [5.0], "tor": [40.0]}).row()["ratio"] == 8.0
-    assert Pair("memory", "KiB", samples={"qnet": [0.0], "tor": [4.0]}).row()["ratio"] is None
+    for ours, theirs in ((0.0, 4.0), (4.0, 0.0)):
+        pair = Pair("memory", "KiB", samples={"qnet": [ours], "tor": [theirs]})
+        assert pair.row()["ratio"] is None
 
 
 def test_a_failure_says_whose_it_is():
