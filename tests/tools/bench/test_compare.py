@@ -75,7 +75,7 @@ def test_a_round_trip_is_checked(duration):
 
 
 @needs_tor
-@pytest.mark.e2e
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_side_by_side_on_loopback():
     small = ("--size-mib", "1", "--repeats", "2", "--builds", "2", "--idle", "20", "--json")
