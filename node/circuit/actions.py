@@ -194,6 +194,23 @@ class HopRekeyed:
     generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    """A hop answered a probe.
+
+    Args:
+        circuit_id: the circuit's id on this link.
+        hop: position (0 = entry) of the hop.
+        token: what `probe` returned.
+        seconds: time from `probe` to the answer.
+    """
+
+    circuit_id: int
+    hop: int
+    token: int
+    seconds: float
+
+
 Event = (
     CircuitBuilt
     | CircuitFailed
@@ -203,4 +220,5 @@ Event = (
     | StreamWritable
     | NameResolved
     | HopRekeyed
+    | ProbeAnswered
 )

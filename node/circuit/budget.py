@@ -24,13 +24,13 @@ MAX_NODES_KNOWN: Final = 4096
 
 
 @dataclass(slots=True)
-class SetupBudget:
+class Bucket:
     """A token bucket.
 
     Args:
-        per_s: setups earned a second.
+        per_s: earned a second.
         burst: most that can be saved up.
-        level: setups left.
+        level: what is left.
         at: time of `level`, in seconds.
     """
 
@@ -40,7 +40,7 @@ class SetupBudget:
     at: float
 
     def take(self, now: float) -> bool:
-        """Take one setup, if there is one."""
+        """Take one, if there is one."""
         self._earn(now)
         if self.level < 1:
             return False
@@ -67,9 +67,9 @@ class SetupBudgets:
     __slots__ = ("_nodes",)
 
     def __init__(self) -> None:
-        self._nodes: dict[bytes, SetupBudget] = {}
+        self._nodes: dict[bytes, Bucket] = {}
 
-    def open(self, now: float, *, client: bool, node_id: bytes | None) -> SetupBudget:
+    def open(self, now: float, *, client: bool, node_id: bytes | None) -> Bucket:
         """Return the budget of a new link.
 
         Args:
@@ -78,15 +78,15 @@ class SetupBudgets:
             node_id: the id it proved.
         """
         if client:
-            return SetupBudget(CLIENT_PER_S, CLIENT_BURST, CLIENT_START, now)
+            return Bucket(CLIENT_PER_S, CLIENT_BURST, CLIENT_START, now)
         found = self._nodes.get(node_id) if node_id is not None else None
         if found is None:
-            found = SetupBudget(NODE_PER_S, NODE_BURST, NODE_BURST, now)
+            found = Bucket(NODE_PER_S, NODE_BURST, NODE_BURST, now)
             if node_id is not None:
                 self._remember(node_id, found, now)
         return found
 
-    def _remember(self, node_id: bytes, budget: SetupBudget, now: float) -> None:
+    def _remember(self, node_id: bytes, budget: Bucket, now: float) -> None:
         if len(self._nodes) >= MAX_NODES_KNOWN:
             self._nodes = {
                 known: kept for known, kept in self._nodes.items() if not kept.is_whole(now)

@@ -85,7 +85,7 @@ class StreamEnds:
                 self.outbox.grant(stream, data)
         elif kind is MessageType.END:
             self._end(number, decode_end(data))
-        elif kind is not MessageType.PADDING:
+        else:
             self._open(kind, number, data, now)
 
     def _open(self, kind: MessageType, number: int, data: bytes, now: float) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from node.circuit.actions import CircuitBuilt, CircuitFailed, Event, HopRekeyed
+from node.circuit.actions import CircuitBuilt, CircuitFailed, Event, HopRekeyed, ProbeAnswered
 from node.circuit.backward import BackwardLayer, BackwardOpener, ContentKey
 from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
 from node.circuit.flow import INITIAL_CELLS
@@ -29,6 +29,7 @@ from node.circuit.messages import (
 )
 from node.circuit.origin_streams import StreamStarts, new_events
 from node.circuit.pool import CellPool
+from node.circuit.probes import Probes
 from node.circuit.rekey import JITTER_PARTS, ClientRekey
 from node.circuit.scheduler import Lane
 from node.circuit.setup import HopInfo, PendingHop, open_created
@@ -102,6 +103,7 @@ class OriginCircuit:
         "_filler",
         "_opener",
         "_pending",
+        "_probes",
         "_rekey_at",
         "_rekeys",
         "_sealers",
@@ -137,6 +139,7 @@ class OriginCircuit:
         self._rekeys: list[ClientRekey] = []
         self._starts = StreamStarts(circuit_id, len(hops), around.events)
         self._switches: deque[int] = deque()
+        self._probes = Probes(around.random)
         self._buffer_ticket: int | None = None
         self._buffer_cells = 0
         self._rekey_at = self._next_rekey()
@@ -328,10 +331,37 @@ class OriginCircuit:
         elif kind is MessageType.REKEYED:
             self._opener.set_keys(position, self._rekeys[position].handle_rekeyed(data))
             self._switches.append(position)
+        elif kind is MessageType.PADDING:
+            self._probed(position, data)
         else:
             self._starts.handle(position, message)
 
-    # rekey, deadlines, end
+    # probes, rekey, deadlines, end
+
+    def probe(self, now: float, hop: int = -1) -> int:
+        """Ask a hop (the last by default) for an echo; ProbeAnswered may follow.
+
+        A hop leaves unanswered what exceeds 8 probes a second.
+
+        Returns:
+            The token that the answer bears.
+
+        Raises:
+            LocalProtocolError: the circuit is not open.
+        """
+        if not self.is_open:
+            raise LocalProtocolError("the circuit is not open")
+        self._around.now = now
+        position = range(len(self.hops))[hop]
+        token, data = self._probes.ask(position, now)
+        self._starts.outboxes[position].say(MessageType.PADDING, 0, data)
+        self.port.activate()
+        return token
+
+    def _probed(self, position: int, data: bytes) -> None:
+        found = self._probes.answered(position, data, self._around.now)
+        if found is not None:
+            self._around.events.add(ProbeAnswered(self.circuit_id, position, *found))
 
     def rekey(self, now: float) -> None:
         """Ask every hop for fresh keys now; a hop that is still at it is left alone."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from node.circuit.actions import Action, CloseLink, ConnectNext
-from node.circuit.budget import SetupBudget, SetupBudgets
+from node.circuit.budget import Bucket, SetupBudgets
 from node.circuit.cell import CELL_BYTES, HEADER_BYTES, Command, decode_header, encode_header
 from node.circuit.eviction import Evictions
 from node.circuit.flow import add_credit, decode_credits
@@ -84,7 +84,7 @@ class RelayCore:
         )
         self._evictions = Evictions(self._circuits)
         self._budgets = SetupBudgets()
-        self._budget_of: dict[int, SetupBudget] = {}
+        self._budget_of: dict[int, Bucket] = {}
         self.setups_refused = 0
         self.setups_over_budget = 0
         self.stray_cells = 0

@@ -31,6 +31,7 @@ from node.circuit.messages import (
     encode_message,
 )
 from node.circuit.pool import CellPool, CellQueue
+from node.circuit.probes import Echo, PaddingKind, decode_probe
 from node.circuit.rekey import RELAY_INTERVAL_PARTS, HopRekey
 from node.circuit.scheduler import Lane
 from node.circuit.setup import OpenedCreate, TrafficKeys, created_body, last_body
@@ -138,6 +139,7 @@ class RelayCircuit:
         "_buffer_cells",
         "_buffer_ticket",
         "_content",
+        "_echo",
         "_last_rekey",
         "_last_words",
         "_layer",
@@ -169,6 +171,7 @@ class RelayCircuit:
         self._opened: OpenedCreate | None = opened
         self._rekeyed = self._last_words = b""
         self._last_rekey = around.now
+        self._echo: Echo | None = None
         self._buffer_ticket: int | None = None
         self._buffer_cells = 0
         self.forward = ForwardLane(self)
@@ -269,8 +272,21 @@ class RelayCircuit:
             self._start_rekey(message.data)
         elif message.kind is MessageType.REKEY_SWITCH:
             self._opener.set_keys(self._rekey.handle_switch(message.data))
+        elif message.kind is MessageType.PADDING:
+            self._answer_probe(message.data)
         else:
             self.ends.handle(message, self.around.now)
+
+    def _answer_probe(self, data: bytes) -> None:
+        token = decode_probe(data, PaddingKind.ASK)
+        if token is None:
+            return
+        now = self.around.now
+        if self._echo is None:
+            self._echo = Echo(now)
+        answer = self._echo.answer(token, now)
+        if answer is not None:
+            self.ends.outbox.say(MessageType.PADDING, 0, answer)
 
     def _start_rekey(self, data: bytes) -> None:
         around = self.around

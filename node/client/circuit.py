@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from node.circuit.messages import Answer, EndReason
 from node.circuit.origin_circuit import OriginCircuit
+from node.circuit.probes import MAX_WAITING
 from node.errors import CircuitError, Stage
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Circuit:
     bytes_sent: int = 0
     streams: dict[int, StreamSink] = field(default_factory=dict)
     on_closed: Callable[[Circuit], None] = lambda _circuit: None
+    _probes: dict[int, asyncio.Future[float]] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -111,6 +113,29 @@ class Circuit:
         self.origin.rekey(self.entry.now())
         self.entry.wake()
 
+    def probe(self, hop: int = -1) -> asyncio.Future[float]:
+        """Ask a hop (the last by default) for an echo; returns the round trip in seconds.
+
+        The future is cancelled when the hop owes too many answers, and fails with CircuitError when
+        the circuit ends. A hop that is asked more than 8 times a second may not answer.
+
+        Raises:
+            LocalProtocolError: the circuit is not open.
+        """
+        token = self.origin.probe(self.entry.now(), hop)
+        if len(self._probes) >= MAX_WAITING:
+            self._probes.pop(next(iter(self._probes))).cancel()
+        answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._probes[token] = answer
+        self.entry.wake()
+        return answer
+
+    def probe_answered(self, token: int, seconds: float) -> None:
+        """A hop sent the echo."""
+        answer = self._probes.pop(token, None)
+        if answer is not None and not answer.done():
+            answer.set_result(seconds)
+
     def destroy(self, cause: str = "no longer needed") -> None:
         """Close the circuit and its streams."""
         if self.closed:
@@ -129,6 +154,11 @@ class Circuit:
         if not self.built.done():
             self.built.set_exception(CircuitError(Stage.CIRCUIT, "circuit not built", why=cause))
             self.built.exception()  # a circuit nobody waits for is no unhandled error
+        for answer in self._probes.values():
+            if not answer.done():
+                answer.set_exception(CircuitError(Stage.CIRCUIT, "no echo", why=cause))
+                answer.exception()  # an echo that nobody waits for is no unhandled error
+        self._probes.clear()
         streams, self.streams = self.streams, {}
         for sink in streams.values():
             sink.stream_ended(reason)

@@ -19,6 +19,7 @@ from node.circuit.actions import (
     Event,
     HopRekeyed,
     NameResolved,
+    ProbeAnswered,
     StreamConnected,
     StreamData,
     StreamEnded,
@@ -70,6 +71,7 @@ class EntryLink:
             StreamEnded: _stream_ended,
             NameResolved: _name_resolved,
             HopRekeyed: _hop_rekeyed,
+            ProbeAnswered: _probe_answered,
             CircuitBuilt: _circuit_built,
             CircuitFailed: _circuit_failed,
         }
@@ -217,6 +219,10 @@ def _name_resolved(circuit: Circuit, event: NameResolved) -> None:
 def _hop_rekeyed(circuit: Circuit, event: HopRekeyed) -> None:
     del event
     circuit.rekeys += 1
+
+
+def _probe_answered(circuit: Circuit, event: ProbeAnswered) -> None:
+    circuit.probe_answered(event.token, event.seconds)
 
 
 def _circuit_built(circuit: Circuit, event: CircuitBuilt) -> None:
