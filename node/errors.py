@@ -20,7 +20,10 @@ from qnet.errors import (
 
 
 class Stage(StrEnum):
-    """Steps on the way from a client to a destination, in order; errors and status name one."""
+    """Steps on the way from a client to a destination, in order; errors and status name one.
+
+    The last four are conditions of the machine and its network.
+    """
 
     BUNDLE = "bundle"
     SEED = "seed"
@@ -31,6 +34,19 @@ class Stage(StrEnum):
     RESOLVE = "resolve"
     CONNECT = "connect"
     TRANSFER = "transfer"
+    ADDRESS = "address"
+    PORTAL = "portal"
+    CLOCK = "clock"
+    SUSPEND = "suspend"
+
+
+class Heard(StrEnum):
+    """How far a failed dial came: what of the other side was heard."""
+
+    NOTHING = "no connection"
+    SILENCE = "connected, then nothing"
+    GARBLED = "an answer that is not TLS as we speak it"
+    TLS = "a TLS server"
 
 
 class NodeConfigError(ConfigError):
@@ -162,13 +178,28 @@ class LinkError(StageError):
 
     Attributes:
         reason: why, as far as this side can tell.
+        heard: what of the other side was heard.
+        number: errno of a connection that failed; 0 for none.
+        told_s: unix time by the server's web site, told over TLS with the pinned key; 0 for none.
     """
 
     code = "Q0807"
 
-    def __init__(self, reason: CloseReason, message: str, *, why: str = "") -> None:
+    def __init__(
+        self,
+        reason: CloseReason,
+        message: str,
+        *,
+        why: str = "",
+        heard: Heard = Heard.NOTHING,
+        number: int = 0,
+        told_s: float = 0.0,
+    ) -> None:
         super().__init__(Stage.LINK, message, why=why)
         self.reason = reason
+        self.heard = heard
+        self.number = number
+        self.told_s = told_s
 
 
 class HandshakeRefusedError(RemoteProtocolError):

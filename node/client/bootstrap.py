@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from node.circuit.origin import OriginLink
+from node.client.dialler import Dialler
 from node.client.entries import Entries
 from node.client.entry import EntryLink
 from node.directory.consensus import next_refresh_at
@@ -22,7 +23,6 @@ from node.directory.exchange import DirRequest, Download, Kind, Piece
 from node.errors import BootstrapError, Stage, StageError
 from node.htx.address import HtxAddress
 from node.htx.record import RecordType
-from node.io.endpoint import dial
 from node.view import NetworkView
 from qnet.errors import NotFoundError, QnetError, RejectedError
 from qnet.files import write_atomic
@@ -46,6 +46,7 @@ class Bootstrap:
         path: Where the newest one is kept; None keeps none.
         now: Monotonic clock in seconds.
         wall: Unix clock in seconds.
+        dialler: Opens links.
         problem: Why the last fetch failed, for status.
     """
 
@@ -55,6 +56,7 @@ class Bootstrap:
     path: Path | None
     now: Callable[[], float]
     wall: Callable[[], float]
+    dialler: Dialler
     problem: str = ""
     _causes: dict[str, str] = field(default_factory=dict)
 
@@ -119,9 +121,8 @@ class Bootstrap:
                 now=self.now,
             )
             try:
-                await dial(
+                await self.dialler.dial(
                     seed,
-                    identity=None,
                     handler=link,
                     parameters=self.view.parameters,
                     timeout_s=DIAL_TIMEOUT_S,

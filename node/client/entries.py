@@ -16,11 +16,11 @@ from pathlib import Path
 import structlog
 
 from node.circuit.origin import OriginLink
+from node.client.dialler import Dialler
 from node.client.entry import EntryLink
 from node.directory.guard import GuardState, maintain_guards, usable_guards
 from node.errors import CircuitError, LinkError, Stage
 from node.htx.events import Role
-from node.io.endpoint import dial
 from node.view import NetworkView, address_of
 from qnet.errors import DecodeError
 from qnet.files import write_atomic
@@ -46,6 +46,7 @@ class Entries:
         path: Where the guards are kept; None keeps them in memory only.
         now: Monotonic clock in seconds.
         wall: Unix clock in seconds.
+        dialler: Opens links.
         uses_guards: Whether entries are limited to guards; probes use all of them.
         links: Open links by node id.
     """
@@ -54,6 +55,7 @@ class Entries:
     path: Path | None
     now: Callable[[], float]
     wall: Callable[[], float]
+    dialler: Dialler
     uses_guards: bool = True
     state: GuardState = field(default_factory=GuardState)
     links: dict[bytes, EntryLink] = field(default_factory=dict)
@@ -136,9 +138,8 @@ class Entries:
             on_closed=lambda _link, cause: self._lost(node, cause),
         )
         try:
-            await dial(
+            await self.dialler.dial(
                 address_of(node),
-                identity=None,
                 handler=entry,
                 parameters=parameters,
                 role=Role.ENTRY,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import structlog
 from node.client.anonymity import anonymity
 from node.client.bootstrap import Bootstrap
 from node.client.circuits import Circuits, PathCircuit
+from node.client.dialler import Dialler
 from node.client.entries import Entries
 from node.client.isolation import IsolationKey
 from node.client.streams import StreamCounts, stream_factory
@@ -42,6 +43,7 @@ class Session:
         ready: Unbound circuits kept open; 0 builds none ahead.
         uses_guards: Whether entries are limited to guards.
         refuses_raw_addresses: Refuse requests whose name the application resolved itself.
+        wall: Unix clock in seconds.
     """
 
     def __init__(
@@ -52,25 +54,29 @@ class Session:
         ready: int = 2,
         uses_guards: bool = True,
         refuses_raw_addresses: bool = False,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         clock = time.monotonic
         trust = CommitteeTrust(bundle.chain_id, bundle.committee, bundle.signers, bundle.quorum)
-        self.view = NetworkView(trust, bundle.parameters(), now=time.time)
+        self.view = NetworkView(trust, bundle.parameters(), now=wall)
+        self.dialler = Dialler(clock, wall)
         self.entries = Entries(
             self.view,
             state / "guards.json" if state else None,
             clock,
-            time.time,
+            wall,
+            self.dialler,
             uses_guards,
         )
-        self.circuits = Circuits(self.view, self.entries, clock, time.time, ready)
+        self.circuits = Circuits(self.view, self.entries, clock, wall, ready)
         self.bootstrap = Bootstrap(
             self.view,
             self.entries,
             [HtxAddress.parse(seed) for seed in bundle.seeds],
             state / "consensus.bin" if state else None,
             clock,
-            time.time,
+            wall,
+            self.dialler,
         )
         self.counts = StreamCounts()
         self.refuses_raw_addresses = refuses_raw_addresses

@@ -4,11 +4,12 @@ After the server's SETTINGS, SETTINGS ACK and response HEADERS the next byte is 
 """
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlencode
 
-from hpack import Encoder
+from hpack import Decoder, Encoder, HPACKError
 
 from node.errors import HandshakeRefusedError
 from node.htx.events import CloseReason
@@ -93,6 +94,16 @@ def request(template: ChromeTemplate, authority: str, token: str, carrier: Carri
     return out + frame(_DATA, _END_STREAM, 1, body) if body else out
 
 
+def date_in(head: bytes) -> float:
+    """Unix time in the `date` field of a response's header block; 0 without a readable one."""
+    try:
+        fields = Decoder(max_header_list_size=MAX_FRAME_BYTES).decode(head)
+        dates = [value for name, value in fields if name == "date"]
+        return parsedate_to_datetime(dates[0]).timestamp() if dates else 0.0
+    except (HPACKError, ValueError, TypeError, OverflowError):
+        return 0.0
+
+
 class ClientAdmission:
     """Reads the server's three frames and nothing else."""
 
@@ -103,6 +114,8 @@ class ClientAdmission:
         self.admitted = False
         self.inner = b""
         """Bytes behind the response HEADERS."""
+        self.head = b""
+        """Header block of the response."""
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the server; return bytes to send.
@@ -120,6 +133,8 @@ class ClientAdmission:
             end = FRAME_HEADER_BYTES + length
             if len(self._buffer) < end:
                 break
+            if kind == _HEADERS:
+                self.head = self._buffer[FRAME_HEADER_BYTES:end]
             out += self._take(kind, flags, length)
             self._buffer = self._buffer[end:]
         if self.admitted:

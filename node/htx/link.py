@@ -31,7 +31,7 @@ from node.htx.handshake import (
     Secured,
     prologue,
 )
-from node.htx.http2_client import CarrierWeights, ClientAdmission, opening, request
+from node.htx.http2_client import CarrierWeights, ClientAdmission, date_in, opening, request
 from node.htx.keys import LocalIdentity, ServerKeys
 from node.htx.record import RecordType
 from node.htx.session import LinkStats, Session
@@ -241,6 +241,7 @@ class ClientLink(LinkCore):
         self._peer = peer
         self._identity = identity
         self._admission: ClientAdmission | None = ClientAdmission()
+        self._head = b""
         binding = prologue(ticket.encode(), address.spki)
         self._handshake: InitiatorHandshake | None = InitiatorHandshake(
             address.link_key, binding, identity, random
@@ -248,6 +249,11 @@ class ClientLink(LinkCore):
         token = encode_token(ticket, random)
         carrier = weights.draw(random)
         self._out = [opening(template), request(template, address.sni, token, carrier)]
+
+    @property
+    def site_time_s(self) -> float:
+        """Unix time by the web site that answered instead of a node; 0 when it told none."""
+        return date_in(self._head) if self._head else 0.0
 
     def _receive_early(self, data: bytes, now: float) -> list[LinkEvent]:
         assert self._handshake is not None
@@ -259,13 +265,13 @@ class ClientLink(LinkCore):
                 return []
             self.stage = LinkStage.HANDSHAKE
             self._out.append(self._handshake.start())
-            data = self._admission.inner
+            data, self._head = self._admission.inner, self._admission.head
             self._admission = None
         message = self._take_message(data, MIN_REPLY_BYTES)
         if message is None:
             return []
         last, secured = self._handshake.finish(message, self._peer)
-        self._handshake = None
+        self._handshake, self._head = None, b""
         self._out.append(last)
         return self._open(secured, local_is_node=self._identity is not None, now=now)
 

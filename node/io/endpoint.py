@@ -3,9 +3,12 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from typing import Final
 
-from node.errors import LinkError
+import utls
+
+from node.errors import Heard, LinkError
 from node.htx.address import HtxAddress
 from node.htx.cover import DEFAULT, CoverProfile
 from node.htx.events import CloseReason, PeerIdentity, Role
@@ -35,8 +38,11 @@ class _DialledLink(Link):
         template: ChromeTemplate,
         handler: LinkHandler,
         settings: LinkSettings,
+        wall: Callable[[], float],
     ) -> None:
         super().__init__(handler, settings, TlsStream(client_context(template), address.sni))
+        self._wall = wall
+        self._heard = Heard.SILENCE
         self._address = address
         self._identity = identity
         self._role = role
@@ -45,6 +51,7 @@ class _DialledLink(Link):
 
     def _make_core(self) -> LinkCore:
         """Check the certificate's key before anything that holds a ticket is made."""
+        self._heard = Heard.TLS
         if self._tls.peer_spki_hash() != self._address.spki:
             raise LinkError(CloseReason.PIN, "the server shows another certificate key")
         if self._tls.alpn != "h2" or self._tls.version != "TLSv1.3":
@@ -56,8 +63,21 @@ class _DialledLink(Link):
             template=self._template,
             settings=self._settings,
             now=self._loop.time(),
-            unix_s=time.time(),
+            unix_s=self._wall(),
         )
+
+    def _establish(self) -> LinkCore | None:
+        try:
+            return super()._establish()
+        except utls.SSLError:
+            self._heard = Heard.GARBLED
+            raise
+
+    def failure(self, reason: CloseReason, message: str) -> LinkError:
+        """The error of this dial, with all that was heard."""
+        heard = self._heard if self._transport is not None else Heard.NOTHING
+        told_s = self._core.site_time_s if isinstance(self._core, ClientLink) else 0.0
+        return LinkError(reason, message, heard=heard, told_s=told_s)
 
     def _announce(self) -> None:
         super()._announce()
@@ -66,7 +86,7 @@ class _DialledLink(Link):
 
     def _ended(self, reason: CloseReason) -> None:
         if not self.settled.done():
-            self.settled.set_exception(LinkError(reason, f"no link: {reason.name.lower()}"))
+            self.settled.set_exception(self.failure(reason, f"no link: {reason.name.lower()}"))
 
 
 async def dial(
@@ -79,6 +99,7 @@ async def dial(
     role: Role = Role.RELAY,
     template: ChromeTemplate | None = None,
     cover: CoverProfile = DEFAULT,
+    wall: Callable[[], float] = time.time,
 ) -> Link:
     """Open a link.
 
@@ -91,6 +112,7 @@ async def dial(
         role: role of the dialled node, as the caller knows it.
         template: what the outside looks like; the shipped Chrome by default.
         cover: what to send after traffic stops.
+        wall: unix clock, seconds.
 
     Raises:
         LinkError: with the reason, as far as it can be told.
@@ -102,7 +124,7 @@ async def dial(
 
     def factory() -> Link:
         chrome = template or default_template()
-        made.append(_DialledLink(address, identity, role, chrome, handler, settings))
+        made.append(_DialledLink(address, identity, role, chrome, handler, settings, wall))
         return made[-1]
 
     try:
@@ -110,13 +132,25 @@ async def dial(
             await loop.create_connection(factory, address.host, address.port)
             await made[-1].settled
     except BaseException as error:
+        failure = _failure(made, error, limit_s)
         await _give_up(made)
-        if isinstance(error, TimeoutError):
-            raise LinkError(CloseReason.TIMEOUT, f"no link within {limit_s:g} s") from error
-        if isinstance(error, OSError):
-            raise LinkError(CloseReason.LOST, "cannot connect", why=str(error)) from error
+        if failure is not None:
+            raise failure from error
         raise
     return made[-1]
+
+
+def _failure(made: list[_DialledLink], error: BaseException, limit_s: float) -> LinkError | None:
+    """What a dial raises for an error of the event loop; None for the error itself."""
+    if isinstance(error, TimeoutError) and not error.errno:
+        message = f"no link within {limit_s:g} s"
+        last = made[-1] if made else None
+        reason = CloseReason.TIMEOUT
+        return last.failure(reason, message) if last is not None else LinkError(reason, message)
+    if isinstance(error, OSError):
+        number = error.errno or 0
+        return LinkError(CloseReason.LOST, "cannot connect", why=str(error), number=number)
+    return None
 
 
 async def _give_up(made: list[_DialledLink]) -> None:

@@ -1,0 +1,90 @@
+"""The one way out: every connection of a client is dialled here, and remembered.
+
+What became of the last attempts tells what the network around this machine does
+(`node.client.portal`); whom the client ever dialled tells whether a socket is one of ours
+(`node.client.leaks`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.errors import LinkError
+from node.htx.address import HtxAddress
+from node.htx.events import Role
+from node.io.endpoint import Link, dial
+from node.io.link import LinkHandler
+from qnet.parameters import NetworkParameters
+
+KEPT_ATTEMPTS: Final = 64
+"""Attempts remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one dial went.
+
+    Attributes:
+        at: Monotonic time of its end.
+        wall_s: Unix time of its end by the local clock.
+        host: Where it went.
+        port: TCP port.
+        error: Why it failed; None when it stands.
+    """
+
+    at: float
+    wall_s: float
+    host: str
+    port: int
+    error: LinkError | None
+
+
+@dataclass(slots=True)
+class Dialler:
+    """Dials nodes for one client.
+
+    Attributes:
+        now: Monotonic clock in seconds.
+        wall: Unix clock in seconds.
+        attempts: The last ones, oldest first.
+    """
+
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=KEPT_ATTEMPTS))
+
+    async def dial(
+        self,
+        address: HtxAddress,
+        *,
+        handler: LinkHandler,
+        parameters: NetworkParameters,
+        timeout_s: float,
+        role: Role = Role.RELAY,
+    ) -> Link:
+        """Open a link as a client; see `node.io.endpoint.dial`.
+
+        Raises:
+            LinkError: With the reason, as far as it can be told.
+        """
+        try:
+            link = await dial(
+                address,
+                identity=None,
+                handler=handler,
+                parameters=parameters,
+                role=role,
+                timeout_s=timeout_s,
+                wall=self.wall,
+            )
+        except LinkError as error:
+            self._note(address, error)
+            raise
+        self._note(address, None)
+        return link
+
+    def _note(self, address: HtxAddress, error: LinkError | None) -> None:
+        self.attempts.append(Attempt(self.now(), self.wall(), address.host, address.port, error))
