@@ -99,12 +99,21 @@ class Entries:
         self._stalls[node.node_id] = self._stalls.get(node.node_id, 0) + 1
         if self._stalls[node.node_id] < MAX_STALLS:
             return
-        del self._stalls[node.node_id]
+        self.give_up(node, "answers nothing")
+
+    def give_up(self, node: ConsensusNode, cause: str) -> None:
+        """Cut the link to an entry that fails and leave it alone for a while."""
+        self._stalls.pop(node.node_id, None)
         link = self.links.get(node.node_id)
         if link is not None:
-            link.close()
-        self._aside[node.node_id] = (self.now() + SET_ASIDE_S, "answers nothing")
+            link.abandon(cause)
+        self._aside[node.node_id] = (self.now() + SET_ASIDE_S, cause)
         self._change(self.state.record(node.node_id, built=False))
+
+    def forgive(self) -> None:
+        """Forget who could not be reached: it was this machine's network."""
+        self._aside.clear()
+        self._stalls.clear()
 
     async def link_to(self, node: ConsensusNode) -> EntryLink:
         """The link to an entry, dialled if there is none.

@@ -110,6 +110,13 @@ class EntryLink:
         if self.link is not None and not self.link.is_closed:
             self.link.close(CloseReason.DONE)
 
+    def abandon(self, cause: str) -> None:
+        """Cut the link without another word; no node is to blame for it."""
+        for circuit in list(self.circuits.values()):
+            circuit.lost(EndReason.LINK_LOST, cause)
+        if self.link is not None:
+            self.link.abandon(CloseReason.LOST)
+
     # LinkHandler
 
     def link_opened(self, link: Link) -> None:
