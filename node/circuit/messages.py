@@ -80,6 +80,8 @@ class EndReason(IntEnum):
     """The circuit is gone; said by a core to its own driver."""
     SHUTDOWN = 17
     """The node or the client stops."""
+    NAME_NOT_FOUND = 18
+    """The name does not exist: the resolver's NXDOMAIN."""
 
 
 class Message(NamedTuple):

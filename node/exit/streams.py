@@ -169,7 +169,10 @@ class ExitStreams:
             found = await self._connector.resolve(action.host)
         except ResolveError as error:
             _log.debug("name not resolved", rcode=error.rcode)
-            self.core.stream_ended(action.circuit, action.stream, EndReason.RESOLVE_FAILED)
+            if error.rcode == "NODATA":
+                self.core.resolved(action.circuit, action.stream, [])
+            else:
+                self.core.stream_ended(action.circuit, action.stream, _end_reason(error))
         else:
             answers = [Answer(a.packed, found.ttl_s) for a in found.addresses[:MAX_ANSWERS]]
             self.core.resolved(action.circuit, action.stream, answers)
@@ -210,7 +213,8 @@ def _end_reason(error: ExitRefusedError | ResolveError | StreamError) -> EndReas
     if isinstance(error, ExitRefusedError):
         return EndReason.POLICY
     if isinstance(error, ResolveError):
-        return EndReason.RESOLVE_FAILED
+        missing = error.rcode == "NXDOMAIN"
+        return EndReason.NAME_NOT_FOUND if missing else EndReason.RESOLVE_FAILED
     if error.why == "connection refused":
         return EndReason.CONNECT_REFUSED
     if error.why.startswith("no answer"):
