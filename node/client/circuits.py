@@ -19,6 +19,7 @@ import structlog
 from node.client.circuit import Circuit
 from node.client.entries import Entries
 from node.client.isolation import IsolationKey
+from node.client.suspicion import Suspects, Suspicion, suspects
 from node.directory.hops import hops_of
 from node.directory.path import Path, Wishes, select_path
 from node.errors import CircuitError, ExitPolicyError, Stage, StageError
@@ -32,9 +33,6 @@ READY_CIRCUITS = 2
 """Unbound circuits kept open."""
 
 BUILD_TRIES = 4
-AVOID_S = 60.0
-"""A node that broke a circuit is avoided for this long."""
-
 BUILD_PATIENCE_S = 3.0
 """A circuit that is not built by then is given up for another one."""
 
@@ -105,7 +103,7 @@ class Circuits:
     built: int = 0
     failed: int = 0
     problem: str = ""
-    _avoid: dict[int, float] = field(default_factory=dict)
+    suspicion: Suspicion = field(default_factory=Suspicion)
     _lost: tuple[float, CircuitEvent] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _stands: asyncio.Event = field(default_factory=asyncio.Event)
@@ -166,7 +164,7 @@ class Circuits:
             cause = f"not built within {BUILD_PATIENCE_S:g} s"
             circuit.destroy(cause)
             self.entries.stalled(path.entry)
-            self._avoid[path.middle.index] = self._avoid[path.exit.index] = self.now() + AVOID_S
+            self._suspect(path, Suspects(doubted=frozenset({1, 2})), cause)
             self._note_failure(path, cause)
             raise CircuitError(Stage.CIRCUIT, "circuit not built", why=cause) from error
         made = PathCircuit(circuit, path, built_s, started)
@@ -185,10 +183,9 @@ class Circuits:
         consensus = self.view.for_circuits()
         phase = phase_at(self.wall(), consensus.parameters.key_phase_s)
         guards = self.entries.guards(consensus)
-        now = self.now()
-        self._avoid = {index: until for index, until in self._avoid.items() if until > now}
-        avoided = frozenset(self._avoid) - frozenset(wishes.pinned.values())
-        for excluded in (wishes.excluded | avoided, wishes.excluded):
+        pinned = frozenset(wishes.pinned.values())
+        for avoided in (*self.suspicion.exclusions(self.now()), frozenset[int]()):
+            excluded = wishes.excluded | (avoided - pinned)
             try:
                 return select_path(
                     consensus,
@@ -199,7 +196,7 @@ class Circuits:
                     exit_allows=exit_allows,
                 )
             except StageError:
-                if excluded == wishes.excluded:
+                if not avoided:
                     raise
         raise StageError(Stage.PATH, "no path")
 
@@ -283,14 +280,16 @@ class Circuits:
         self._changed.set()
 
     def _blame(self, path: Path, circuit: Circuit) -> None:
-        """Avoid the node that broke the circuit."""
-        hop = circuit.failed_hop
-        if hop is None:
-            return
-        if hop > 0:
-            self._avoid[path.nodes[hop].index] = self.now() + AVOID_S
-        else:
+        """Avoid the nodes that may have broken the circuit."""
+        if circuit.failed_hop == 0:
             self.entries.record(path.entry.node_id, built=False)
+        found = suspects(circuit.failed_reason, circuit.failed_hop, len(path.nodes))
+        self._suspect(path, found, circuit.failure)
+
+    def _suspect(self, path: Path, found: Suspects, cause: str) -> None:
+        indexes = [node.index for node in path.nodes]
+        if self.suspicion.broke(indexes, found, self.now()):
+            self.entries.give_up(path.entry, cause)
 
     def _note_failure(self, path: Path, cause: str) -> CircuitEvent:
         self.failed += 1

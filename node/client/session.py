@@ -21,6 +21,7 @@ from node.client.circuits import Circuits, PathCircuit
 from node.client.dialler import Dialler
 from node.client.entries import Entries
 from node.client.isolation import IsolationKey
+from node.client.liveness import Liveness
 from node.client.streams import StreamCounts, stream_factory
 from node.config import Bundle, Endpoint
 from node.htx.address import HtxAddress
@@ -78,6 +79,7 @@ class Session:
             wall,
             self.dialler,
         )
+        self.liveness = Liveness(clock)
         self.counts = StreamCounts()
         self.refuses_raw_addresses = refuses_raw_addresses
         self.started_at = time.time()
@@ -194,3 +196,4 @@ class Session:
         while True:
             await asyncio.sleep(TICK_S)
             self.entries.tick()
+            self.liveness.tick([made.circuit for made in self.circuits.open])
