@@ -33,6 +33,7 @@ class Attempt:
         host: Where it went.
         port: TCP port.
         error: Why it failed; None when it stands.
+        told_s: Unix time that the node's web site told over TLS with the pinned key; 0 for none.
     """
 
     at: float
@@ -40,6 +41,7 @@ class Attempt:
     host: str
     port: int
     error: LinkError | None
+    told_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -81,10 +83,12 @@ class Dialler:
                 wall=self.wall,
             )
         except LinkError as error:
-            self._note(address, error)
+            self._note(address, error, error.told_s)
             raise
-        self._note(address, None)
+        self._note(address, None, link.told_s)
         return link
 
-    def _note(self, address: HtxAddress, error: LinkError | None) -> None:
-        self.attempts.append(Attempt(self.now(), self.wall(), address.host, address.port, error))
+    def _note(self, address: HtxAddress, error: LinkError | None, told_s: float) -> None:
+        self.attempts.append(
+            Attempt(self.now(), self.wall(), address.host, address.port, error, told_s)
+        )

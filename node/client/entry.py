@@ -113,7 +113,7 @@ class EntryLink:
     def abandon(self, cause: str) -> None:
         """Cut the link without another word; no node is to blame for it."""
         for circuit in list(self.circuits.values()):
-            circuit.lost(EndReason.LINK_LOST, cause)
+            circuit.lost(EndReason.CIRCUIT_DESTROYED, cause)
         if self.link is not None:
             self.link.abandon(CloseReason.LOST)
 

@@ -23,6 +23,8 @@ COOKIE_NAME: Final = "__Host-sid"
 QUERY_NAME: Final = "v"
 BODY_NAME: Final = "data"
 _DATA, _HEADERS, _SETTINGS, _WINDOW_UPDATE = 0, 1, 4, 8
+_TABLE_BYTES: Final = 2**16
+"""Chrome's SETTINGS_HEADER_TABLE_SIZE."""
 _END_STREAM, _ACK, _END_HEADERS, _PRIORITY = 0x1, 0x1, 0x4, 0x20
 
 
@@ -97,7 +99,9 @@ def request(template: ChromeTemplate, authority: str, token: str, carrier: Carri
 def date_in(head: bytes) -> float:
     """Unix time in the `date` field of a response's header block; 0 without a readable one."""
     try:
-        fields = Decoder(max_header_list_size=MAX_FRAME_BYTES).decode(head)
+        decoder = Decoder(max_header_list_size=MAX_FRAME_BYTES)
+        decoder.max_allowed_table_size = _TABLE_BYTES
+        fields = decoder.decode(head)
         dates = [value for name, value in fields if name == "date"]
         return parsedate_to_datetime(dates[0]).timestamp() if dates else 0.0
     except (HPACKError, ValueError, TypeError, OverflowError):

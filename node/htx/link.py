@@ -252,8 +252,9 @@ class ClientLink(LinkCore):
 
     @property
     def site_time_s(self) -> float:
-        """Unix time by the web site that answered instead of a node; 0 when it told none."""
-        return date_in(self._head) if self._head else 0.0
+        """Unix time that the web site told in its response; 0 when it told none."""
+        head = self._admission.head if self._admission is not None else self._head
+        return date_in(head) if head else 0.0
 
     def _receive_early(self, data: bytes, now: float) -> list[LinkEvent]:
         assert self._handshake is not None
@@ -271,7 +272,7 @@ class ClientLink(LinkCore):
         if message is None:
             return []
         last, secured = self._handshake.finish(message, self._peer)
-        self._handshake, self._head = None, b""
+        self._handshake = None
         self._out.append(last)
         return self._open(secured, local_is_node=self._identity is not None, now=now)
 

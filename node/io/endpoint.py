@@ -27,7 +27,9 @@ HANG_UP_S: Final = 0.5
 """A failed dial waits so long for its last bytes to leave before it cuts the connection."""
 
 
-class _DialledLink(Link):
+class DialledLink(Link):
+    """A link that this side opened; made by `dial`."""
+
     outgoing = True
 
     def __init__(
@@ -76,8 +78,12 @@ class _DialledLink(Link):
     def failure(self, reason: CloseReason, message: str) -> LinkError:
         """The error of this dial, with all that was heard."""
         heard = self._heard if self._transport is not None else Heard.NOTHING
-        told_s = self._core.site_time_s if isinstance(self._core, ClientLink) else 0.0
-        return LinkError(reason, message, heard=heard, told_s=told_s)
+        return LinkError(reason, message, heard=heard, told_s=self.told_s)
+
+    @property
+    def told_s(self) -> float:
+        """Unix time that the server's web site told in its first response; 0 for none."""
+        return self._core.site_time_s if isinstance(self._core, ClientLink) else 0.0
 
     def _announce(self) -> None:
         super()._announce()
@@ -100,7 +106,7 @@ async def dial(
     template: ChromeTemplate | None = None,
     cover: CoverProfile = DEFAULT,
     wall: Callable[[], float] = time.time,
-) -> Link:
+) -> DialledLink:
     """Open a link.
 
     Args:
@@ -120,11 +126,11 @@ async def dial(
     loop = asyncio.get_running_loop()
     settings = LinkSettings(parameters, secrets.token_bytes, cover)
     limit_s = float(parameters.link_handshake_s) if timeout_s is None else timeout_s
-    made: list[_DialledLink] = []
+    made: list[DialledLink] = []
 
     def factory() -> Link:
         chrome = template or default_template()
-        made.append(_DialledLink(address, identity, role, chrome, handler, settings, wall))
+        made.append(DialledLink(address, identity, role, chrome, handler, settings, wall))
         return made[-1]
 
     try:
@@ -140,7 +146,7 @@ async def dial(
     return made[-1]
 
 
-def _failure(made: list[_DialledLink], error: BaseException, limit_s: float) -> LinkError | None:
+def _failure(made: list[DialledLink], error: BaseException, limit_s: float) -> LinkError | None:
     """What a dial raises for an error of the event loop; None for the error itself."""
     if isinstance(error, TimeoutError) and not error.errno:
         message = f"no link within {limit_s:g} s"
@@ -153,7 +159,7 @@ def _failure(made: list[_DialledLink], error: BaseException, limit_s: float) -> 
     return None
 
 
-async def _give_up(made: list[_DialledLink]) -> None:
+async def _give_up(made: list[DialledLink]) -> None:
     for link in made:
         link.close(CloseReason.TIMEOUT)
         link.settled.cancel()

@@ -104,6 +104,18 @@ class Link(asyncio.Protocol, ABC):
         return self._transport is not None and not self._gone.done()
 
     @property
+    def own_address(self) -> str:
+        """Local address of the connection; empty without one."""
+        name = self._transport.get_extra_info("sockname") if self._transport else None
+        return str(name[0]) if name else ""
+
+    @property
+    def peer_address(self) -> str:
+        """Address of the other end; empty without a connection."""
+        name = self._transport.get_extra_info("peername") if self._transport else None
+        return str(name[0]) if name else ""
+
+    @property
     def stats(self) -> LinkStats:
         """Counters of this link."""
         return self._core.stats if self._core else LinkStats()

@@ -1,13 +1,15 @@
 """Links over real sockets on loopback."""
 
 import asyncio
+import errno
 import secrets
 import ssl
+import time
 
 import pytest
 import uvloop
 
-from node.errors import LinkError
+from node.errors import Heard, LinkError
 from node.htx.clienthello import decode_client_hello
 from node.htx.events import CLIENT, CloseReason, Role
 from node.htx.keys import LocalIdentity
@@ -380,4 +382,47 @@ async def test_broken_tls_ends_the_link():
     link._transport.write(b"\x17\x03\x03\x00\x20" + bytes(32))
     await accepted.until(lambda: accepted.closed)
     assert accepted.closed == [CloseReason.LOST]
+    await server.close()
+
+
+async def failure(port, keys=None, **options):
+    address = address_of(keys or fresh_keys(), port)
+    with pytest.raises(LinkError) as caught:
+        await dial(address, identity=None, handler=Recorder(), parameters=PARAMETERS, **options)
+    return caught.value
+
+
+async def test_a_failed_dial_tells_what_it_heard():
+    async def silent(reader, writer):
+        await reader.read()
+
+    async def redirect(reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+
+    async with RawServer(silent) as listener:
+        error = await failure(listener.port, timeout_s=0.2)
+        assert (error.reason, error.heard) == (CloseReason.TIMEOUT, Heard.SILENCE)
+    async with RawServer(redirect) as listener:
+        error = await failure(listener.port)
+        assert (error.reason, error.heard) == (CloseReason.LOST, Heard.GARBLED)
+    error = await failure(listener.port)
+    assert (error.heard, error.number) == (Heard.NOTHING, errno.ECONNREFUSED)
+    server, _keys, _ = await start_server()
+    error = await failure(server.port)
+    assert (error.reason, error.heard) == (CloseReason.PIN, Heard.TLS)
+    await server.close()
+
+
+async def test_a_wrong_clock_is_not_admitted_and_learns_the_time_of_the_pinned_site():
+    server, keys, _ = await start_server()
+    error = await failure(server.port, keys, wall=lambda: time.time() - 5 * 3600)
+    assert (error.reason, error.heard) == (CloseReason.NOT_ADMITTED, Heard.TLS)
+    assert error.told_s == pytest.approx(time.time(), abs=5)
+    link = await connect(server, keys)
+    assert link.told_s == pytest.approx(time.time(), abs=5)
+    assert (link.own_address, link.peer_address) == ("127.0.0.1", "127.0.0.1")
+    link.close()
     await server.close()
