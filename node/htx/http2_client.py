@@ -101,9 +101,8 @@ def date_in(head: bytes) -> float:
     try:
         decoder = Decoder(max_header_list_size=MAX_FRAME_BYTES)
         decoder.max_allowed_table_size = _TABLE_BYTES
-        fields = decoder.decode(head)
-        dates = [value for name, value in fields if name == "date"]
-        return parsedate_to_datetime(dates[0]).timestamp() if dates else 0.0
+        dates = [value for name, value in decoder.decode(head, raw=True) if name == b"date"]
+        return parsedate_to_datetime(str(dates[0], "ascii")).timestamp() if dates else 0.0
     except (HPACKError, ValueError, TypeError, OverflowError):
         return 0.0
 

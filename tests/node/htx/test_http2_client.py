@@ -6,7 +6,7 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import PriorityUpdated, RemoteSettingsChanged, RequestReceived, WindowUpdated
-from hpack import Decoder
+from hpack import Decoder, Encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from node.htx.http2_client import (
     Carrier,
     CarrierWeights,
     ClientAdmission,
+    date_in,
     frame,
     opening,
     request,
@@ -120,3 +121,20 @@ def test_any_other_server_is_a_web_site(data):
     with pytest.raises(HandshakeRefusedError) as caught:
         ClientAdmission().receive(data)
     assert caught.value.reason is CloseReason.NOT_ADMITTED
+
+
+@pytest.mark.parametrize(
+    ("fields", "unix_s"),
+    [
+        ([("server", "x"), ("date", "Mon, 23 Nov 2026 05:00:00 GMT")], 1795410000.0),
+        ([("date", "some day")], 0.0),
+        ([("server", "x")], 0.0),
+    ],
+)
+def test_the_time_of_the_site(fields, unix_s):
+    assert date_in(Encoder().encode(fields)) == unix_s
+
+
+@given(st.binary(max_size=200))
+def test_no_header_block_breaks_the_reading_of_the_time(head):
+    assert isinstance(date_in(head), float)
