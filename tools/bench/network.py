@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,7 @@ class LocalNode:
         process: The running process, None while stopped.
         ready: What it said when it was ready.
         place: Where it runs.
+        program: Module that runs it.
     """
 
     index: int
@@ -51,6 +52,7 @@ class LocalNode:
     process: asyncio.subprocess.Process | None = None
     ready: dict[str, Any] = field(default_factory=dict)
     place: Place = HERE
+    program: str = "node"
 
     async def start(self) -> None:
         """Start the process and wait until it listens.
@@ -59,7 +61,7 @@ class LocalNode:
             NetworkError: It did not; carries its last words.
         """
         self.process = await asyncio.create_subprocess_exec(
-            *self.place.command(sys.executable, "-m", "node", "--home", str(self.home)),
+            *self.place.command(sys.executable, "-m", self.program, "--home", str(self.home)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_BYTES,
@@ -115,6 +117,7 @@ async def local_network(
     policy: str = "open",
     dns: str = "",
     places: Mapping[str, Place] | None = None,
+    hostile: Collection[int] = (),
 ) -> AsyncIterator[LocalNetwork]:
     """Run a network until the context ends.
 
@@ -125,6 +128,7 @@ async def local_network(
         policy: Exit policy of the exits.
         dns: DNS server of the exits.
         places: Where the node of each role and the committee (`hub`) run; loopback by default.
+        hostile: Registry indexes of nodes that run `tools.bench.hostile`.
     """
     with tempfile.TemporaryDirectory(prefix="qnet-") as scratch:
         folder = home or Path(scratch)
@@ -132,6 +136,8 @@ async def local_network(
         listener = (places or {}).get("hub", HERE).listener()
         async with committee.serve(listener):
             nodes = make_homes(folder, committee, roles, policy=policy, dns=dns, places=places)
+            for index in hostile:
+                nodes[index - 1].program = "tools.bench.hostile"
             network = LocalNetwork(folder, committee, nodes)
             try:
                 await asyncio.gather(*(node.start() for node in nodes))
