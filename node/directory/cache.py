@@ -1,13 +1,14 @@
-"""What a node serves to others: recent consensuses and random bytes for measurements, bounded.
+"""What a node serves to others: consensuses, differences, descriptors, committee changes; bounded.
 
 Source: docs/spec/directory.md, section Exchange.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
+from node.directory.descriptors import DescriptorCache
 from node.directory.exchange import (
     PIECE_HEAD_BYTES,
     PIECE_MAX_BYTES,
@@ -15,11 +16,13 @@ from node.directory.exchange import (
     Kind,
     Piece,
     Status,
-    compress,
     split_answer,
 )
+from node.directory.packing import compress, decompress, make_diff
+from qnet import cbor
 from qnet.errors import LocalProtocolError
-from qnet.messages.consensus import SignedConsensus
+from qnet.messages.consensus import MAX_CONSENSUS_BYTES, SignedConsensus, payload_of
+from qnet.messages.succession import SignedChange, encode_changes
 from qnet.parameters import NetworkParameters
 from qnet.sampling import RandomBytes
 
@@ -33,23 +36,29 @@ MAX_SOURCES: Final = 65_536
 """Sources whose requests are counted; the one unseen longest is forgotten first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Held:
     """A consensus as it is served."""
 
     valid_after: int
     compressed: bytes
+    diffs: dict[bytes, bytes] = field(default_factory=dict)
+    """Differences to older ones, by their hash."""
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.compressed) + sum(map(len, self.diffs.values()))
 
 
 class DirectoryCache:
-    """The newest consensuses, compressed once.
+    """The newest consensuses, compressed once, with the differences from each to the newest.
 
     Args:
         max_documents: consensuses kept.
         max_bytes: compressed bytes kept.
     """
 
-    __slots__ = ("_held", "_max_bytes", "_max_documents")
+    __slots__ = ("_held", "_max_bytes", "_max_documents", "changes", "descriptors")
 
     def __init__(
         self, *, max_documents: int = CACHE_CONSENSUSES, max_bytes: int = CACHE_BYTES
@@ -57,22 +66,33 @@ class DirectoryCache:
         self._max_documents = max_documents
         self._max_bytes = max_bytes
         self._held: dict[bytes, _Held] = {}
+        self.descriptors = DescriptorCache()
+        self.changes: tuple[SignedChange, ...] = ()
+        """Certified changes of the committee, in order."""
 
     @property
     def size_bytes(self) -> int:
-        """Compressed bytes held."""
-        return sum(len(held.compressed) for held in self._held.values())
+        """Compressed bytes of consensuses held."""
+        return sum(held.size_bytes for held in self._held.values())
 
     @property
     def latest_valid_after(self) -> int:
         """Period of the newest consensus held, 0 if there is none."""
         return max((held.valid_after for held in self._held.values()), default=0)
 
+    @property
+    def latest_hash(self) -> bytes:
+        """Hash of the newest consensus held, b"" if there is none."""
+        return max(self._held, key=lambda hash_: self._held[hash_].valid_after, default=b"")
+
     def store(self, signed: SignedConsensus) -> None:
         """Keep a verified consensus and drop the oldest beyond the bounds."""
         if signed.hash not in self._held:
             document = _Held(signed.consensus.valid_after, compress(signed.encode()))
             self._held[signed.hash] = document
+        for hash_, held in self._held.items():
+            if hash_ != self.latest_hash:
+                held.diffs.clear()
         while len(self._held) > 1 and (
             len(self._held) > self._max_documents or self.size_bytes > self._max_bytes
         ):
@@ -81,13 +101,33 @@ class DirectoryCache:
 
     def latest(self) -> bytes | None:
         """Newest consensus, compressed."""
-        newest = max(self._held.values(), key=lambda held: held.valid_after, default=None)
+        newest = self._held.get(self.latest_hash)
         return newest.compressed if newest else None
 
     def by_hash(self, hash_: bytes) -> bytes | None:
         """The consensus with a hash, compressed."""
         held = self._held.get(hash_)
         return held.compressed if held else None
+
+    def diff_from(self, hash_: bytes) -> bytes | None:
+        """The difference from a consensus to the newest; made when it is first asked for.
+
+        None if that consensus is not held, or the difference would be no smaller.
+        """
+        base, newest = self._held.get(hash_), self._held.get(self.latest_hash)
+        if base is None or newest is None or base is newest:
+            return None
+        if hash_ not in newest.diffs:
+            older = decompress(base.compressed, MAX_CONSENSUS_BYTES)
+            document = decompress(newest.compressed, MAX_CONSENSUS_BYTES)
+            newest.diffs[hash_] = make_diff(payload_of(older), document)
+        diff = newest.diffs[hash_]
+        return diff if len(diff) < len(newest.compressed) else None
+
+    def prepare(self) -> None:
+        """Make every difference that may be asked for; may run in another thread."""
+        for hash_ in list(self._held):
+            self.diff_from(hash_)
 
 
 class Budget:
@@ -179,13 +219,43 @@ class DirectoryService:
         self._sources.pop(source, None)
 
     def _find(self, request: DirRequest) -> tuple[Status, bytes]:
-        if request.kind is Kind.BY_HASH:
-            document = self._cache.by_hash(request.hash)
-        elif 0 < self._cache.latest_valid_after <= request.valid_after:
+        finders: dict[Kind, Callable[[DirRequest], tuple[Status, bytes]]] = {
+            Kind.LATEST: self._latest,
+            Kind.BY_HASH: lambda asked: _packed(self._cache.by_hash(asked.hash)),
+            Kind.DESCRIPTOR: self._descriptor,
+            Kind.DESCRIPTORS: self._descriptors,
+            Kind.COMMITTEE: self._committee,
+        }
+        return finders[request.kind](request)
+
+    def _latest(self, request: DirRequest) -> tuple[Status, bytes]:
+        """Another consensus of the period held is served too: the receiver must see it."""
+        cache = self._cache
+        if not cache.latest_valid_after:
+            return Status.NOT_FOUND, b""
+        if request.valid_after > cache.latest_valid_after or (
+            request.valid_after == cache.latest_valid_after
+            and request.hash in {b"", cache.latest_hash}
+        ):
             return Status.NOT_NEWER, b""
-        else:
-            document = self._cache.latest()
-        return (Status.ZSTD, document) if document else (Status.NOT_FOUND, b"")
+        diff = cache.diff_from(request.hash) if request.hash else None
+        return (Status.DIFF, diff) if diff else _packed(cache.latest())
+
+    def _descriptor(self, request: DirRequest) -> tuple[Status, bytes]:
+        found = self._cache.descriptors.by_digest(request.hash)
+        return (Status.RAW, found) if found else (Status.NOT_FOUND, b"")
+
+    def _descriptors(self, request: DirRequest) -> tuple[Status, bytes]:
+        found = self._cache.descriptors.by_index(request.indexes)
+        return _packed(compress(cbor.dumps(found)) if found else None)
+
+    def _committee(self, request: DirRequest) -> tuple[Status, bytes]:
+        later = [
+            signed
+            for signed in self._cache.changes
+            if signed.change.valid_from > request.valid_after
+        ]
+        return _packed(compress(encode_changes(later))) if later else (Status.NOT_NEWER, b"")
 
     def _budget_of(self, source: object) -> Budget:
         if source not in self._sources:
@@ -206,3 +276,7 @@ class DirectoryService:
     def measure(self, size: int) -> bytes:
         """Return random bytes, which nothing on the way can compress, within the burst's cap."""
         return self._random(min(size, self._max_measure_bytes))
+
+
+def _packed(document: bytes | None) -> tuple[Status, bytes]:
+    return (Status.ZSTD, document) if document else (Status.NOT_FOUND, b"")

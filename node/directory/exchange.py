@@ -12,10 +12,10 @@ Source: docs/spec/directory.md, section Exchange.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Final, Self
 
-import zstandard
-
+from node.directory.packing import apply_diff, decompress
 from qnet.codec import Reader, Writer
 from qnet.errors import DecodeError, LocalProtocolError, NotFoundError, RejectedError
 from qnet.messages.consensus import MAX_CONSENSUS_BYTES
@@ -23,32 +23,67 @@ from qnet.messages.consensus import MAX_CONSENSUS_BYTES
 PIECE_MAX_BYTES: Final = 14 * 1024
 """Largest piece with its head: fits one record."""
 PIECE_HEAD_BYTES: Final = 13
-REQUEST_MAX_BYTES: Final = 35
 HASH_BYTES: Final = 32
-ZSTD_LEVEL: Final = 9
-ZSTD_WINDOW_MAX_BYTES: Final = 1 << 23
-"""Memory a decompressor may claim for one frame beside its output."""
+MAX_INDEXES: Final = 64
+"""Descriptors one request may name."""
+REQUEST_MAX_BYTES: Final = 4 + 4 * MAX_INDEXES
+_HEAD_BYTES: Final = 3
+_NOTHING: Final = bytes(HASH_BYTES)
 
 
 class Kind(IntEnum):
     """What is asked for."""
 
     LATEST = 1
-    """The newest consensus, if newer than the valid_after given (u64, 0 for none)."""
+    """The newest consensus, if another than the one held (valid_after u64, hash 32)."""
     BY_HASH = 2
     """The consensus with this hash (32 bytes)."""
     MEASURE = 3
     """This many random bytes (u32), for capacity bursts."""
+    DESCRIPTOR = 4
+    """The descriptor with this digest (32 bytes); the answering node's own for zeros."""
+    DESCRIPTORS = 5
+    """The newest descriptors of these nodes (count u8, registry indexes u32, ascending)."""
+    COMMITTEE = 6
+    """Certified changes of the committee after the time given (u64)."""
 
 
 class Status(IntEnum):
-    """How a piece is to be read; all but the first two are whole answers without data."""
+    """How a piece is to be read; those from 2 to 4 are whole answers without data."""
 
     RAW = 0
     ZSTD = 1
     NOT_FOUND = 2
     NOT_NEWER = 3
     BUSY = 4
+    DIFF = 5
+    """A zstd frame whose dictionary is the payload of the consensus that was said to be held."""
+
+
+CARRYING: Final = frozenset({Status.RAW, Status.ZSTD, Status.DIFF})
+_FIXED_SIZES: Final = {
+    Kind.LATEST: _HEAD_BYTES + 8 + HASH_BYTES,
+    Kind.BY_HASH: _HEAD_BYTES + HASH_BYTES,
+    Kind.MEASURE: _HEAD_BYTES + 4,
+    Kind.DESCRIPTOR: _HEAD_BYTES + HASH_BYTES,
+    Kind.COMMITTEE: _HEAD_BYTES + 8,
+}
+
+
+def request_size(data: bytes | bytearray) -> int | None:
+    """Size of the request that `data` begins with; None while too little is there to tell.
+
+    Raises:
+        DecodeError: of unknown kind.
+    """
+    if len(data) < _HEAD_BYTES:
+        return None
+    code = data[_HEAD_BYTES - 1]
+    if code == Kind.DESCRIPTORS:
+        return _HEAD_BYTES + 1 + 4 * data[_HEAD_BYTES] if len(data) > _HEAD_BYTES else None
+    if code not in _FIXED_SIZES:
+        raise DecodeError("directory request of unknown kind")
+    return _FIXED_SIZES[Kind(code)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +93,10 @@ class DirRequest:
     Args:
         request: number chosen by the asking side, repeated in the answer (u16).
         kind: what is asked for.
-        valid_after: newest consensus held, for LATEST.
-        hash: wanted hash, for BY_HASH.
+        valid_after: newest consensus held, for LATEST; newest committee known, for COMMITTEE.
+        hash: of the consensus held, for LATEST; wanted, for BY_HASH and DESCRIPTOR; b"" for none.
         size_bytes: wanted bytes, for MEASURE.
+        indexes: wanted nodes, ascending, for DESCRIPTORS.
     """
 
     request: int
@@ -68,15 +104,24 @@ class DirRequest:
     valid_after: int = 0
     hash: bytes = b""
     size_bytes: int = 0
+    indexes: tuple[int, ...] = ()
 
     def encode(self) -> bytes:
-        """Wire form, 7 to 35 bytes."""
+        """Wire form, 7 to 260 bytes."""
         writer = Writer().u16(self.request).u8(self.kind)
         if self.kind is Kind.LATEST:
-            return writer.u64(self.valid_after).bytes()
-        if self.kind is Kind.BY_HASH:
-            return writer.take(self.hash).bytes()
-        return writer.u32(self.size_bytes).bytes()
+            writer.u64(self.valid_after).take(self.hash or _NOTHING)
+        elif self.kind in {Kind.BY_HASH, Kind.DESCRIPTOR}:
+            writer.take(self.hash or _NOTHING)
+        elif self.kind is Kind.MEASURE:
+            writer.u32(self.size_bytes)
+        elif self.kind is Kind.COMMITTEE:
+            writer.u64(self.valid_after)
+        else:
+            writer.u8(len(self.indexes))
+            for index in self.indexes:
+                writer.u32(index)
+        return writer.bytes()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -87,18 +132,29 @@ class DirRequest:
         """
         if len(data) > REQUEST_MAX_BYTES:
             raise DecodeError("directory request is too long")
+        if request_size(data) != len(data):
+            raise DecodeError("directory request of wrong size")
         reader = Reader(data)
-        number, code = reader.u16(), reader.u8()
-        if code == Kind.LATEST:
-            request = cls(number, Kind.LATEST, valid_after=reader.u64())
-        elif code == Kind.BY_HASH:
-            request = cls(number, Kind.BY_HASH, hash=reader.take(HASH_BYTES))
-        elif code == Kind.MEASURE:
-            request = cls(number, Kind.MEASURE, size_bytes=reader.u32())
-        else:
-            raise DecodeError("directory request of unknown kind")
-        reader.finish()
-        return request
+        number, kind = reader.u16(), Kind(reader.u8())
+        if kind is Kind.LATEST:
+            return cls(number, kind, valid_after=reader.u64(), hash=_hash_or_nothing(reader))
+        if kind in {Kind.BY_HASH, Kind.DESCRIPTOR}:
+            return cls(number, kind, hash=_hash_or_nothing(reader))
+        if kind is Kind.MEASURE:
+            return cls(number, kind, size_bytes=reader.u32())
+        if kind is Kind.COMMITTEE:
+            return cls(number, kind, valid_after=reader.u64())
+        indexes = tuple(reader.u32() for _ in range(reader.u8()))
+        if not 1 <= len(indexes) <= MAX_INDEXES or any(
+            low >= high for low, high in pairwise(indexes)
+        ):
+            raise DecodeError("directory request: indexes are too many, or not ascending")
+        return cls(number, kind, indexes=indexes)
+
+
+def _hash_or_nothing(reader: Reader) -> bytes:
+    found = reader.take(HASH_BYTES)
+    return b"" if found == _NOTHING else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +197,7 @@ class Piece:
         status = Status(code)
         content = reader.take(size)
         reader.finish()
-        carries = status in {Status.RAW, Status.ZSTD}
+        carries = status in CARRYING
         if offset + size > total or (carries and not size) or (not carries and total):
             raise DecodeError("directory piece does not fit its answer")
         return cls(number, status, total, offset, content)
@@ -154,7 +210,7 @@ def split_answer(
 
     Args:
         request: number of the request.
-        status: RAW or ZSTD with data, anything else without.
+        status: RAW, ZSTD or DIFF with data, anything else without.
         data: the whole answer.
         piece_bytes: size of a piece with its head, 14 KiB at most.
     """
@@ -203,12 +259,19 @@ class Download:
 
     Args:
         request: what was asked.
+        base: payload of the consensus that the request says is held; b"" refuses differences.
         max_bytes: largest answer accepted, compressed or not.
     """
 
-    __slots__ = ("_keep", "_parts", "_status", "_total", "max_bytes", "received_bytes", "request")
+    __slots__ = (
+        *("_base", "_keep", "_parts", "_status", "_total"),
+        *("max_bytes", "received_bytes", "request"),
+    )
 
-    def __init__(self, request: DirRequest, *, max_bytes: int = MAX_CONSENSUS_BYTES) -> None:
+    def __init__(
+        self, request: DirRequest, *, base: bytes = b"", max_bytes: int = MAX_CONSENSUS_BYTES
+    ) -> None:
+        self._base = base
         self.request: Final = request
         self.max_bytes: Final = max_bytes
         self.received_bytes = 0
@@ -233,6 +296,8 @@ class Download:
         _check_status(piece.status)
         if self.received_bytes == 0:
             self._total, self._status = piece.total, piece.status
+            if self.is_diff and not self._base:
+                raise DecodeError("a difference to a document that was not said to be held")
             if piece.total > self._limit():
                 raise DecodeError(f"answer of {piece.total} bytes exceeds {self._limit()}")
         expected = (self._total, self._status, self.received_bytes)
@@ -244,7 +309,14 @@ class Download:
         if self.received_bytes < self._total:
             return None
         answer = b"".join(self._parts)
+        if self._status is Status.DIFF:
+            return apply_diff(self._base, answer, self.max_bytes)
         return decompress(answer, self.max_bytes) if self._status is Status.ZSTD else answer
+
+    @property
+    def is_diff(self) -> bool:
+        """Whether the answer is a difference, as far as it has come."""
+        return self._status is Status.DIFF
 
     def _limit(self) -> int:
         wanted = self.request.size_bytes
@@ -262,24 +334,3 @@ def _check_status(status: Status) -> None:
             why="it has answered as much as it will in this period",
             try_=("ask another node",),
         )
-
-
-def compress(data: bytes) -> bytes:
-    """Compress a document into one zstd frame that states its size."""
-    return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(data)
-
-
-def decompress(data: bytes, max_bytes: int) -> bytes:
-    """Undo :func:`compress` without ever claiming more than `max_bytes` of output.
-
-    Raises:
-        DecodeError: malformed, trailing bytes, of unstated size or too large.
-    """
-    try:
-        size = zstandard.frame_content_size(data)
-        if not 0 <= size <= max_bytes:
-            raise DecodeError(f"compressed answer exceeds {max_bytes} bytes, or hides its size")
-        decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX_BYTES)
-        return decoder.decompress(data, max_output_size=max_bytes, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise DecodeError("malformed zstd data") from error

@@ -14,7 +14,7 @@ import structlog
 from node.circuit.actions import DeliverData, EndStream
 from node.circuit.messages import EndReason
 from node.directory.cache import DirectoryService
-from node.directory.exchange import REQUEST_MAX_BYTES, DirRequest, Kind
+from node.directory.exchange import DirRequest, Kind, request_size
 from node.exit.streams import Key, StreamCore
 from node.htx.events import CloseReason
 from node.htx.record import RecordType
@@ -24,9 +24,6 @@ from qnet.errors import DecodeError
 PIECES_PER_TURN = 64
 MAX_WAITING = 16
 """Answers that may wait until a link or stream takes them; who asks for more is cut off."""
-_KIND_OFFSET = 2
-_SIZES: dict[int, int] = {Kind.LATEST: 11, Kind.BY_HASH: REQUEST_MAX_BYTES, Kind.MEASURE: 7}
-"""On a stream a request's kind tells its size."""
 
 _log = structlog.get_logger(__name__)
 
@@ -187,12 +184,7 @@ class _DirectoryStream:
         """
         self._buffer += data
         requests = []
-        while len(self._buffer) > _KIND_OFFSET:
-            size = _SIZES.get(self._buffer[_KIND_OFFSET])
-            if size is None:
-                raise DecodeError("directory request of unknown kind")
-            if len(self._buffer) < size:
-                break
+        while (size := request_size(self._buffer)) is not None and len(self._buffer) >= size:
             requests.append(DirRequest.decode(bytes(self._buffer[:size])))
             del self._buffer[:size]
         return requests

@@ -38,6 +38,7 @@ __all__ = [
     "consensus_digest",
     "decode_payload",
     "join_signatures",
+    "payload_of",
     "sign_consensus",
 ]
 
@@ -195,6 +196,17 @@ class SignedConsensus:
             raise DecodeError("consensus: of another chain or committee")
         trust.at(consensus.valid_after).check_signatures(consensus.digest, bitmap, signatures)
         return cls(consensus, bitmap, signatures)
+
+
+def payload_of(wire: bytes) -> bytes:
+    """The payload inside a wire form, unverified.
+
+    Raises:
+        DecodeError: too short.
+    """
+    reader = Reader(wire)
+    reader.u8()
+    return reader.take(reader.u32())
 
 
 def sign_consensus(consensus: Consensus, key: ReceiptKey) -> bytes:

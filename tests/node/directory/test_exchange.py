@@ -1,37 +1,53 @@
 import os
 
 import pytest
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.directory.exchange import (
     PIECE_HEAD_BYTES,
     PIECE_MAX_BYTES,
+    REQUEST_MAX_BYTES,
     DirRequest,
     Download,
     Kind,
     Piece,
     PieceReader,
     Status,
-    compress,
-    decompress,
+    request_size,
     split_answer,
 )
+from node.directory.packing import compress, make_diff
 from qnet.errors import DecodeError, LocalProtocolError, NotFoundError, RejectedError
 
+hashes = st.just(b"") | st.binary(min_size=32, max_size=32).filter(any)
 requests = st.one_of(
     st.builds(
         DirRequest,
         st.integers(0, 0xFFFF),
         st.just(Kind.LATEST),
         valid_after=st.integers(0, (1 << 64) - 1),
+        hash=hashes,
     ),
     st.builds(
         DirRequest,
         st.integers(0, 0xFFFF),
-        st.just(Kind.BY_HASH),
-        hash=st.binary(min_size=32, max_size=32),
+        st.sampled_from([Kind.BY_HASH, Kind.DESCRIPTOR]),
+        hash=hashes,
+    ),
+    st.builds(
+        DirRequest,
+        st.integers(0, 0xFFFF),
+        st.just(Kind.COMMITTEE),
+        valid_after=st.integers(0, (1 << 64) - 1),
+    ),
+    st.builds(
+        DirRequest,
+        st.integers(0, 0xFFFF),
+        st.just(Kind.DESCRIPTORS),
+        indexes=st.sets(st.integers(0, (1 << 32) - 1), min_size=1, max_size=64).map(
+            lambda found: tuple(sorted(found))
+        ),
     ),
     st.builds(
         DirRequest,
@@ -175,36 +191,33 @@ def test_impossible_pieces_are_refused(piece: Piece) -> None:
         Piece.decode(piece.encode())
 
 
-def test_bombs_are_refused_before_they_burst() -> None:
-    bomb = zstandard.ZstdCompressor().compress(bytes(10_000_000))
-    with pytest.raises(DecodeError, match="exceeds"):
-        decompress(bomb, 1_000_000)
-    unsized = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(10_000))
-    with pytest.raises(DecodeError, match="hides"):
-        decompress(unsized, 1_000_000)
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"zstd?", compress(DOCUMENT)[:-3], compress(DOCUMENT) + b"x"]
-)
-def test_malformed_compression_is_refused(data: bytes) -> None:
-    with pytest.raises(DecodeError):
-        decompress(data, 1 << 20)
-
-
-@given(st.integers(0, 200), st.integers(1, 255))
-def test_mutated_compression_never_crashes(place: int, flip: int) -> None:
-    data = bytearray(compress(os.urandom(300)))
-    data[place % len(data)] ^= flip
-    try:
-        decompress(bytes(data), 1 << 16)
-    except DecodeError:
-        return
-
-
 def test_long_requests_are_refused() -> None:
     with pytest.raises(DecodeError, match="too long"):
-        DirRequest.decode(bytes(36))
+        DirRequest.decode(bytes(REQUEST_MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize("indexes", [(), (2, 1), (1, 1), tuple(range(65))])
+def test_lists_of_nodes_are_ascending_and_bounded(indexes: tuple[int, ...]) -> None:
+    with pytest.raises(DecodeError):
+        DirRequest.decode(DirRequest(1, Kind.DESCRIPTORS, indexes=indexes).encode())
+
+
+@given(requests, st.binary(max_size=10))
+def test_a_request_tells_its_size_as_soon_as_it_can(request_: DirRequest, more: bytes) -> None:
+    encoded = request_.encode()
+    assert request_size(encoded + more) == len(encoded)
+    assert all(request_size(encoded[:end]) in {None, len(encoded)} for end in range(len(encoded)))
+
+
+def test_differences_are_taken_only_by_who_said_what_it_holds() -> None:
+    newer = DOCUMENT + b"more"
+    pieces = list(split_answer(1, Status.DIFF, make_diff(DOCUMENT, newer)))
+    request_ = DirRequest(1, Kind.LATEST, 7, hash=b"h" * 32)
+    download = Download(request_, base=DOCUMENT)
+    assert fetch(pieces, download) == newer
+    assert download.is_diff
+    with pytest.raises(DecodeError, match="said to be held"):
+        fetch(pieces, Download(request_))
 
 
 def test_pieces_need_room() -> None:
