@@ -21,9 +21,11 @@ from node.client.entries import Entries
 from node.client.isolation import IsolationKey
 from node.client.suspicion import Suspects, Suspicion, suspects
 from node.directory.hops import hops_of
-from node.directory.path import Path, Wishes, select_path
+from node.directory.path import Path, select_path
+from node.directory.wishes import Wishes
 from node.errors import CircuitError, ExitPolicyError, Stage, StageError
-from node.exit.policy import ExitPolicy, Refusal, parse_address
+from node.exit.address import parse_address
+from node.exit.policy import ExitPolicy, Refusal
 from node.view import NetworkView
 from qnet.epochs import phase_at
 from qnet.errors import QnetError

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.errors import ExitRefusedError, ResolveError, Stage, StreamError
-from node.exit.policy import Address, ExitPolicy, Refusal, parse_address
+from node.exit.address import Address, parse_address
+from node.exit.policy import ExitPolicy, Refusal
 from node.exit.resolver import Answer, Resolver
 
 CONNECT_TRIES = 3

@@ -19,7 +19,7 @@ import dns.rdatatype
 import dns.resolver
 
 from node.errors import NodeConfigError, ResolveError
-from node.exit.policy import Address
+from node.exit.address import Address
 
 TTL_MIN_S = 60
 TTL_MAX_S = 1_800
