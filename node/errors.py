@@ -26,7 +26,10 @@ class Stage(StrEnum):
     """
 
     BUNDLE = "bundle"
+    CACHE = "cache"
     SEED = "seed"
+    BRIDGE = "bridge"
+    CHAIN = "chain"
     CONSENSUS = "consensus"
     PATH = "path"
     LINK = "link"
@@ -93,6 +96,28 @@ class BootstrapError(StageError):
     """No seed gave a consensus signed by a quorum."""
 
     code = "Q0811"
+
+
+class TrustAgeError(BootstrapError):
+    """The committee that this client knows is too old to be believed without another source."""
+
+    code = "Q0818"
+
+
+class ClockError(BootstrapError):
+    """The local clock contradicts what a quorum of the committee signed.
+
+    Attributes:
+        offset_s: Seconds to add to the local clock, as far as is known; negative when it is ahead.
+    """
+
+    code = "Q0819"
+
+    def __init__(self, message: str, *, offset_s: float, why: str) -> None:
+        super().__init__(
+            Stage.CLOCK, message, why=why, try_=("set the clock of this machine, then try again",)
+        )
+        self.offset_s = offset_s
 
 
 class CircuitError(StageError):
