@@ -133,10 +133,18 @@ class SocksSection(ConfigModel):
     _endpoint = field_validator("listen")(_checked_endpoint)
 
 
-class ClientConfig(ConfigModel):
-    """`client.toml`."""
+class AnchorSection(ConfigModel):
+    """`[chain]` of a client: a node of the chain to read committee and anchors from."""
 
+    rpc: str
+
+
+class ClientConfig(ConfigModel):
+    """`client.toml`; `bridges` are `htx://` lines of unlisted nodes."""
+
+    bridges: tuple[str, ...] = ()
     network: NetworkSection
+    chain: AnchorSection | None = None
     socks: SocksSection = SocksSection()
 
 
@@ -155,6 +163,8 @@ class Bundle:
         profile: Parameters before the first consensus is known.
         genesis_s: Start of epoch 0, unix seconds; 0 where there is no chain.
         overrides: Values that differ from the profile's.
+        made_at: When the signers were read from the chain, unix seconds; 0 if it is not known.
+        bridges: `htx://` lines of unlisted nodes, tried when no seed answers.
     """
 
     chain_id: int
@@ -167,6 +177,8 @@ class Bundle:
     profile: Profile
     genesis_s: int = 0
     overrides: dict[str, int] = field(default_factory=dict)
+    made_at: int = 0
+    bridges: tuple[str, ...] = ()
 
     def parameters(self) -> NetworkParameters:
         """Parameters of the profile.
@@ -194,6 +206,8 @@ class Bundle:
             "profile": self.profile,
             "genesis_s": self.genesis_s,
             "parameters": dict(self.overrides),
+            "made_at": self.made_at,
+            "bridges": list(self.bridges),
         }
 
 
@@ -216,6 +230,8 @@ def load_bundle(path: Path) -> Bundle:
             profile="devnet" if content["profile"] == "devnet" else "main",
             genesis_s=int(content.get("genesis_s", 0)),
             overrides={str(k): int(v) for k, v in content.get("parameters", {}).items()},
+            made_at=int(content.get("made_at", 0)),
+            bridges=tuple(str(line) for line in content.get("bridges", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NodeConfigError(f"network bundle {path} is malformed", why=str(error)) from error
