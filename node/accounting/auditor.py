@@ -12,7 +12,9 @@ from enum import StrEnum
 from typing import Final
 
 from node.accounting.assignments import SlotWork, Target
-from node.directory.path import ROLES, Path, Position, Wishes, are_distinct, select_path
+from node.directory.diversity import are_distinct
+from node.directory.path import Path, select_path
+from node.directory.wishes import ROLES, Position, Wishes
 from node.errors import Stage, StageError
 from qnet.messages.consensus import Consensus, ConsensusNode
 from qnet.messages.descriptor import Role

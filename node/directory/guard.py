@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Self, cast
 
-from node.directory.path import are_distinct
+from node.directory.diversity import are_distinct
 from qnet.errors import DecodeError
 from qnet.messages.consensus import Consensus, ConsensusNode
 from qnet.messages.descriptor import Role

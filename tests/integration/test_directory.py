@@ -9,7 +9,7 @@ from node.client.bootstrap import fetch_document
 from node.client.directory import DirectoryStream
 from node.directory.cache import REQUESTS_PER_INTERVAL
 from node.directory.exchange import DirRequest, Kind
-from node.directory.path import Wishes
+from node.directory.wishes import Wishes
 from node.errors import StageError, StreamError
 from node.htx.record import RecordType
 from qnet.errors import NotFoundError, RejectedError

@@ -22,7 +22,7 @@ from node.circuit.budget import CLIENT_PER_S
 from node.client.isolation import IsolationKey
 from node.client.session import Session
 from node.config import Endpoint
-from node.directory.path import Wishes
+from node.directory.wishes import Wishes
 from qnet import logging
 from qnet.errors import NetworkError
 from tools.bench.machine import Figure, cpu_seconds, machine

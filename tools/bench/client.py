@@ -15,7 +15,7 @@ from typing import Any
 from node.circuit.budget import CLIENT_PER_S
 from node.client.session import Session
 from node.config import Endpoint, load_bundle
-from node.directory.path import Wishes
+from node.directory.wishes import Wishes
 from node.io.control import ControlServer, Handler
 from node.process import announce, run_until_stopped
 from qnet import logging

@@ -21,8 +21,9 @@ from node.accounting.auditor import (
     plan_probe,
     plan_slot,
 )
+from node.directory.diversity import are_distinct
 from node.directory.hops import hops_of
-from node.directory.path import Position, are_distinct
+from node.directory.wishes import Position
 from node.errors import StageError
 from qnet.messages.descriptor import Role
 from tests.support.signed_network import make_network, seeded

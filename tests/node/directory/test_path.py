@@ -5,9 +5,11 @@ from itertools import combinations
 
 import pytest
 
-from node.directory.path import Path, Position, Wishes, are_distinct, network_of, select_path
+from node.directory.diversity import are_distinct
+from node.directory.path import Path, select_path
+from node.directory.wishes import Position, Wishes
 from node.errors import Stage, StageError
-from qnet.messages.consensus import Consensus, ConsensusNode
+from qnet.messages.consensus import Consensus
 from qnet.messages.descriptor import Role
 from tests.support.signed_network import make_network, seeded
 
@@ -158,12 +160,35 @@ def test_pinned_and_excluded_nodes() -> None:
     [
         ({"refusing": frozenset({8, 9, 10})}, "none admits example.com:443"),
         ({"guards": ()}, "none is a guard"),
-        ({"phase": PHASE + 100}, "0 usable"),
-        ({"wishes": Wishes(excluded=frozenset({4, 5, 6, 7}))}, "4 listed, 0 usable"),
-        ({"wishes": Wishes(pinned={Position.EXIT: 1})}, "3 listed, 0 usable"),
+        ({"phase": PHASE + 100}, "3 listed, none has an onion key of this phase"),
+        (
+            {"wishes": Wishes(excluded=frozenset({4, 5, 6, 7}))},
+            "4 listed, none is left by the exclusions",
+        ),
+        ({"wishes": Wishes(pinned={Position.EXIT: 1})}, "3 listed, none is the pinned node 1"),
+        (
+            {"wishes": Wishes(countries=frozenset({"CH"}))},
+            "none has a known country: no geo file is set",
+        ),
+        (
+            {"wishes": Wishes(damping_ppm={8: 0, 9: 0, 10: 0})},
+            "3 listed, none is left by the damping",
+        ),
+        (
+            {"consensus": change(CONSENSUS, {i: {"weight": 0} for i in (4, 5, 6, 7)})},
+            "4 listed, none has a weight",
+        ),
+        (
+            {"consensus": change(CONSENSUS, {i: {"family": "one"} for i in range(12)})},
+            "same family",
+        ),
+        (
+            {"consensus": change(CONSENSUS, {i: {"host": f"10.1.2.{i}"} for i in range(12)})},
+            "same network (/16 or /32)",
+        ),
         (
             {"consensus": change(CONSENSUS, {i: {"owner": b"\1" * 20} for i in range(12)})},
-            "operator, family or network coincide",
+            "same operator address",
         ),
     ],
 )
@@ -180,34 +205,3 @@ def test_search_is_bounded_when_nothing_is_independent() -> None:
     first = many.nodes[0].first_phase
     with pytest.raises(StageError):
         select(alike, guards=tuple(range(1, 21)), phase=first)
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "same"),
-    [
-        ("10.1.2.3", "10.1.200.9", True),
-        ("10.1.2.3", "10.2.2.3", False),
-        ("2001:db8:1::1", "2001:db8:ffff::1", True),
-        ("2001:db8::1", "2001:db9::1", False),
-        ("::ffff:10.1.2.3", "10.1.9.9", True),
-        ("node.example", "NODE.example", True),
-        ("node.example", "other.example", False),
-        ("::1", "0.0.0.1", False),
-    ],
-)
-def test_networks(left: str, right: str, *, same: bool) -> None:
-    assert (network_of(left) == network_of(right)) is same
-
-
-def test_distinct_nodes() -> None:
-    first, second = CONSENSUS.nodes[:2]
-    assert are_distinct(first, second)
-    assert not are_distinct(first, first)
-
-    def spoiled(**fields: object) -> ConsensusNode:
-        return replace(second, **fields)
-
-    assert not are_distinct(first, spoiled(owner=first.owner))
-    assert not are_distinct(first, spoiled(host=first.host))
-    assert are_distinct(first, spoiled(family="x"))
-    assert not are_distinct(replace(first, family="x"), spoiled(family="x"))
