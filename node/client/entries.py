@@ -49,6 +49,7 @@ class Entries:
         dialler: Opens links.
         uses_guards: Whether entries are limited to guards; probes use all of them.
         links: Open links by node id.
+        is_cut_off: Whether this machine's network fails, not the guards: none is exchanged.
     """
 
     view: NetworkView
@@ -59,6 +60,7 @@ class Entries:
     uses_guards: bool = True
     state: GuardState = field(default_factory=GuardState)
     links: dict[bytes, EntryLink] = field(default_factory=dict)
+    is_cut_off: bool = False
     _aside: dict[bytes, tuple[float, str]] = field(default_factory=dict)
     _stalls: dict[bytes, int] = field(default_factory=dict)
     _dialling: dict[bytes, asyncio.Lock] = field(default_factory=dict)
@@ -79,7 +81,7 @@ class Entries:
         self._change(
             maintain_guards(self.state, consensus, now=self.wall(), random=secrets.token_bytes)
         )
-        reachable = self._reachable(consensus)
+        reachable = consensus if self.is_cut_off else self._reachable(consensus)
         usable = usable_guards(self.state, reachable)
         if not usable:
             self._change(
@@ -109,6 +111,12 @@ class Entries:
             link.abandon(cause)
         self._aside[node.node_id] = (self.now() + SET_ASIDE_S, cause)
         self._change(self.state.record(node.node_id, built=False))
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether every entry there is was set aside."""
+        nodes = self.view.held.consensus.nodes if self.view.held is not None else ()
+        return all(node.node_id in self._aside for node in nodes if node.role is NodeRole.ENTRY)
 
     def forgive(self) -> None:
         """Forget who could not be reached: it was this machine's network."""
