@@ -11,6 +11,7 @@ from node.htx.events import CloseReason
 from qnet.errors import (
     ConfigError,
     DaemonOffError,
+    KeyAccessError,
     NetworkError,
     NotFoundError,
     RejectedError,
@@ -37,6 +38,7 @@ class Stage(StrEnum):
     RESOLVE = "resolve"
     CONNECT = "connect"
     TRANSFER = "transfer"
+    PORTS = "ports"
     ADDRESS = "address"
     PORTAL = "portal"
     CLOCK = "clock"
@@ -132,6 +134,20 @@ class StreamError(StageError):
     code = "Q0813"
 
 
+class ConnectError(StreamError):
+    """A destination did not take the connection.
+
+    Attributes:
+        cause: `refused`, `timeout` or `unreachable`.
+    """
+
+    code = "Q0830"
+
+    def __init__(self, cause: str, message: str, *, why: str) -> None:
+        super().__init__(Stage.CONNECT, message, why=why)
+        self.cause = cause
+
+
 class ResolveError(StageError):
     """A name could not be resolved.
 
@@ -156,7 +172,7 @@ class ExitRefusedError(RejectedError):
     """The exit's policy, or the private-address rule, refuses a destination.
 
     Attributes:
-        rule: `private` or `policy`; the metric label.
+        rule: `private`, `own` or `policy`; the metric label.
     """
 
     code = "Q0950"
@@ -166,18 +182,32 @@ class ExitRefusedError(RejectedError):
         self.rule = rule
 
 
-class SocksError(RemoteProtocolError):
-    """An application sent what is not SOCKS5.
+class DoorError(RemoteProtocolError):
+    """An application sent what its front door does not serve.
 
     Attributes:
-        reply: SOCKS5 reply code to send before closing, or None when there is none to send.
+        answer: Bytes to send before closing; empty when there is nothing to say.
     """
 
     code = "Q0952"
 
-    def __init__(self, message: str, *, reply: int | None = None) -> None:
+    def __init__(self, message: str, *, answer: bytes = b"") -> None:
         super().__init__(message)
-        self.reply = reply
+        self.answer = answer
+
+
+class ExitLimitError(RejectedError):
+    """An exit has as many connections, of one kind, as it may.
+
+    Attributes:
+        cause: Which cap; the metric label.
+    """
+
+    code = "Q0956"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("the exit is at its limit", why=cause)
+        self.cause = cause
 
 
 class ControlError(RemoteProtocolError):
@@ -239,3 +269,9 @@ class HandshakeRefusedError(RemoteProtocolError):
     def __init__(self, reason: CloseReason) -> None:
         super().__init__(f"handshake refused: {reason.name}")
         self.reason = reason
+
+
+class EnclosureError(KeyAccessError):
+    """This machine does not let a program run with the proxy as its only way out."""
+
+    code = "Q0610"
