@@ -2,8 +2,8 @@
 
 What a hop says is its word only: the one that reports a dead neighbour may be the one that lies.
 So the hop named is accused and its neighbours are doubted; a path without either is tried first,
-then one without the accused. The entry cannot be swapped lightly: it is given up after it was
-accused twice, or stood in two broken circuits that had no other node in common.
+then one without the accused. The entry cannot be swapped lightly: it is given up when it is silent
+itself, was accused twice, or stood in two broken circuits that had no other node in common.
 
 Source: docs/spec/exits-and-clients.md, section "Detection".
 """
@@ -43,10 +43,12 @@ class Suspects:
     Attributes:
         accused: Who is named.
         doubted: Who may have done it, or may lie about it.
+        is_certain: Whether nobody else can have done it.
     """
 
     accused: frozenset[int] = frozenset()
     doubted: frozenset[int] = frozenset()
+    is_certain: bool = False
 
 
 def suspects(reason: EndReason | None, hop: int | None, hops: int) -> Suspects:
@@ -63,6 +65,8 @@ def suspects(reason: EndReason | None, hop: int | None, hops: int) -> Suspects:
     if hop == 0 and reason is EndReason.LINK_LOST:
         return Suspects()  # the client's own network may have changed
     accused = frozenset({hop})
+    if hop == 0 and reason is EndReason.BUILD_TIMEOUT:
+        return Suspects(accused, is_certain=True)  # it takes cells and owes an echo itself
     if reason is EndReason.PROTOCOL:
         # a tag that fails here was spoilt before; a missing credit may be either side's doing
         return Suspects(accused, everybody & {hop - 1, hop + 1})
@@ -95,6 +99,8 @@ class Suspicion:
             self._accused[path[position]] = now + AVOID_S
         for position in found.doubted - {0}:
             self._doubted[path[position]] = now + AVOID_S
+        if 0 in found.accused and found.is_certain:
+            return True
         if 0 in found.accused:
             return self._testify(path[0], frozenset(), now)
         if 0 in found.doubted:

@@ -53,6 +53,12 @@ def test_circuits_that_share_another_suspect_prove_nothing_about_the_entry():
     assert suspicion.broke((1, 4, 5), spoilt, 4.0)
 
 
+def test_an_entry_that_is_silent_itself_is_given_up_at_once():
+    found = suspects(EndReason.BUILD_TIMEOUT, 0, 3)
+    assert found == Suspects(frozenset({0}), is_certain=True)
+    assert Suspicion().broke(PATH, found, 0.0)
+
+
 def test_evidence_fades():
     suspicion = Suspicion()
     spoilt = suspects(EndReason.PROTOCOL, None, 3)

@@ -1,0 +1,225 @@
+"""Nodes that keep to no rule, as processes of their own, in every position of a client's path."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from node.client.circuits import BUILD_PATIENCE_S
+from node.client.liveness import ANSWER_S, QUIET_S
+from node.directory.path import Position, Wishes
+from tests.support.network import client, eventually, file_server, held, through
+from tools.bench.hostile import Behaviour, misdeeds, tell
+from tools.bench.network import local_network
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.e2e]
+
+ROLES = ("entry", "entry", "relay", "relay", "exit", "exit")
+HOSTILE = {Position.ENTRY: 1, Position.MIDDLE: 3, Position.EXIT: 5}
+SPOILT_S = 2.0
+"""A cell that was changed, lost, repeated or moved is noticed with the next one that comes."""
+SILENT_S = 1 + QUIET_S + ANSWER_S + 1
+"""Silence: a tick, the quiet, the echo's time, a tick."""
+RECOVERED_S = 2 * BUILD_PATIENCE_S + 4
+AFTER = 300
+"""Cells that pass before the misdeeds begin: in the midst of a download."""
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def world():
+    async with (
+        held(local_network(ROLES, policy="accept *:*", hostile=HOSTILE.values())) as network,
+        file_server(8 << 20) as files,
+    ):
+        yield network, files
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def peace(world):
+    yield
+    network, _ = world
+    for index in HOSTILE.values():
+        await tell(network.nodes[index - 1].home, Behaviour.NONE)
+
+
+@dataclass
+class Attack:
+    """What became of a download through a hostile node.
+
+    Attributes:
+        took_s: From the start of the download to its end.
+        body: What arrived; None if it ended with an error.
+        cause: What the client says about the circuit.
+        misdeeds: Rules the node broke meanwhile.
+    """
+
+    took_s: float
+    body: bytes | None
+    cause: str
+    misdeeds: int
+
+
+async def circuit_over(session, position):
+    """An unbound circuit with one hostile node, at this position."""
+    index = HOSTILE[position]
+    others = frozenset(HOSTILE.values()) - {index}
+    made = await session.circuits.build(Wishes(pinned={position: index}, excluded=others))
+    assert [node.index for node in made.path.nodes].count(index) == 1
+    return made
+
+
+async def fetch(session, files):
+    async with through(session, "127.0.0.1", files.port) as (reader, writer):
+        writer.write(b"GET ")
+        return await reader.read(-1)
+
+
+async def attack(session, network, files, position, behaviour, **how):
+    """Download through a node that begins to misbehave on the way."""
+    home = network.nodes[HOSTILE[position] - 1].home
+    before = await misdeeds(home)
+    made = await circuit_over(session, position)
+    await tell(home, behaviour, **how)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(30):
+            body = await fetch(session, files)
+    except ConnectionResetError:
+        body = None
+    took_s = time.monotonic() - began
+    return Attack(took_s, body, made.circuit.failure, await misdeeds(home) - before)
+
+
+async def carries_on(session, files, *, resets=0):
+    """Seconds for three downloads; a hostile entry may break one more circuit before it goes."""
+    began = time.monotonic()
+    whole = 0
+    while whole < 3:
+        try:
+            assert await fetch(session, files) == files.body
+            whole += 1
+        except ConnectionResetError:
+            resets -= 1
+            assert resets >= 0, "a node that was found out broke another download"
+    return time.monotonic() - began
+
+
+def avoided(session):
+    return session.circuits.suspicion.exclusions(session.circuits.now())[0]
+
+
+def table(*quick):
+    """All behaviours at all positions; those not named only in long runs."""
+    return [
+        pytest.param(
+            behaviour,
+            position,
+            marks=() if (behaviour, position) in quick else pytest.mark.long,
+            id=f"{position}-{behaviour}",
+        )
+        for behaviour in (
+            Behaviour.DROP,
+            Behaviour.REORDER,
+            Behaviour.DUPLICATE,
+            Behaviour.FLIP,
+            Behaviour.FLOOD,
+        )
+        for position in Position
+    ]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "position"),
+    table(
+        (Behaviour.DROP, Position.EXIT),
+        (Behaviour.REORDER, Position.MIDDLE),
+        (Behaviour.DUPLICATE, Position.MIDDLE),
+        (Behaviour.FLIP, Position.ENTRY),
+        (Behaviour.FLOOD, Position.MIDDLE),
+        (Behaviour.FLOOD, Position.ENTRY),
+    ),
+)
+async def test_spoilt_cells_end_the_circuit_at_once_and_no_wrong_byte_arrives(
+    world, behaviour, position
+):
+    network, files = world
+    async with client(network.bundle(), ready=0) as session:
+        done = await attack(session, network, files, position, behaviour, after=AFTER, share=0.1)
+        assert done.misdeeds > 0
+        assert done.body is None
+        assert done.took_s < SPOILT_S
+        assert "a cell did not verify" in done.cause
+        is_entry = position is Position.ENTRY
+        assert is_entry or HOSTILE[position] in avoided(session)
+        assert await carries_on(session, files, resets=int(is_entry)) < RECOVERED_S
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "position"),
+    [
+        pytest.param(
+            behaviour,
+            position,
+            marks=() if quick else pytest.mark.long,
+            id=f"{position}-{behaviour}",
+        )
+        for behaviour, position, quick in (
+            (Behaviour.BLACKHOLE, Position.ENTRY, True),
+            (Behaviour.BLACKHOLE, Position.MIDDLE, True),
+            (Behaviour.BLACKHOLE, Position.EXIT, False),
+            (Behaviour.DELAY, Position.ENTRY, False),
+            (Behaviour.DELAY, Position.MIDDLE, False),
+            (Behaviour.DELAY, Position.EXIT, False),
+            (Behaviour.SLOW_CREDIT, Position.MIDDLE, False),
+        )
+    ],
+)
+async def test_silence_in_a_download_ends_it_in_time_and_names_a_hop(world, behaviour, position):
+    network, files = world
+    async with client(network.bundle(), ready=0) as session:
+        done = await attack(session, network, files, position, behaviour, after=AFTER)
+        assert done.misdeeds > 0
+        assert done.body is None
+        assert done.took_s < SILENT_S + SPOILT_S
+        assert "did not answer in time when asked for an echo" in done.cause
+        if position is not Position.ENTRY:
+            assert HOSTILE[position] in avoided(session)
+        assert await carries_on(session, files) < SILENT_S + RECOVERED_S
+
+
+@pytest.mark.parametrize("position", list(Position))
+@pytest.mark.parametrize("behaviour", [Behaviour.REFUSE, Behaviour.STALL])
+async def test_nodes_that_take_no_circuits_are_left_for_others(world, behaviour, position):
+    network, files = world
+    home = network.nodes[HOSTILE[position] - 1].home
+    async with client(network.bundle(), ready=0) as session:
+        await tell(home, behaviour)
+        before = await misdeeds(home)
+        while await misdeeds(home) == before:
+            async with asyncio.timeout(RECOVERED_S):
+                made = await session.circuits.build(Wishes())
+            made.circuit.destroy()
+        async with asyncio.timeout(RECOVERED_S):
+            assert await fetch(session, files) == files.body
+        causes = [event.cause for event in session.circuits.events]
+        assert any("refused" in c or "destroyed" in c or "not built" in c for c in causes), causes
+
+
+async def test_a_frozen_node_is_a_silent_one(world):
+    network, files = world
+    victim = network.nodes[HOSTILE[Position.EXIT] - 1]
+    async with client(network.bundle(), ready=0) as session:
+        await circuit_over(session, Position.EXIT)
+        await tell(victim.home, Behaviour.FREEZE, after=AFTER)
+        began = time.monotonic()
+        with pytest.raises(ConnectionResetError):
+            await fetch(session, files)
+        assert time.monotonic() - began < SILENT_S + SPOILT_S
+        assert await carries_on(session, files) < RECOVERED_S
+        assert victim.index in avoided(session)
+    await victim.stop(number=9)
+    await victim.start()
+    before = network.committee.latest.consensus.valid_after
+    await eventually(lambda: network.committee.latest.consensus.valid_after > before, 25.0)
