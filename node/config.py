@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -124,13 +125,51 @@ class NodeConfig(ConfigModel):
     metrics: MetricsSection = MetricsSection()
 
 
-class SocksSection(ConfigModel):
-    """`[socks]`: the SOCKS5 listener; `raw_address` says what to do with resolved addresses."""
+class DoorSection(ConfigModel):
+    """One local port that applications connect to.
+
+    Attributes:
+        listen: Address and port.
+        isolate: What streams are kept apart by: listener, label, destination, port.
+        max_connections: Connections (for DNS: questions) served at once.
+    """
+
+    listen: str
+    isolate: frozenset[Literal["listener", "label", "destination", "port"]] = frozenset(
+        ("listener", "label")
+    )
+    max_connections: int = Field(default=1_024, ge=1, le=65_536)
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        ip_address(Endpoint.parse(text).host)
+        return text
+
+
+class ProxySection(DoorSection):
+    """A `[socks]` or `[http]` port; `raw_address` is for destinations that are addresses."""
+
+    raw_address: Literal["warn", "refuse", "allow"] = "warn"
+
+
+class SocksSection(ProxySection):
+    """`[socks]`: the SOCKS5 port, or `[[socks]]` for each of several."""
 
     listen: str = "127.0.0.1:9150"
-    raw_address: Literal["warn", "refuse"] = "warn"
 
-    _endpoint = field_validator("listen")(_checked_endpoint)
+
+class HttpSection(ProxySection):
+    """`[http]`: the HTTP proxy port, or `[[http]]` for each of several."""
+
+    listen: str = "127.0.0.1:9151"
+
+
+class DnsSection(DoorSection):
+    """`[dns]`: the DNS port (UDP and TCP), or `[[dns]]` for each of several."""
+
+    listen: str = "127.0.0.1:9153"
+    max_connections: int = Field(default=256, ge=1, le=65_536)
 
 
 class AnchorSection(ConfigModel):
@@ -140,12 +179,23 @@ class AnchorSection(ConfigModel):
 
 
 class ClientConfig(ConfigModel):
-    """`client.toml`; `bridges` are `htx://` lines of unlisted nodes."""
+    """`client.toml`: a SOCKS5 port unless it says otherwise, other ports where it names them.
+
+    `bridges` are `htx://` lines of unlisted nodes.
+    """
 
     bridges: tuple[str, ...] = ()
     network: NetworkSection
     chain: AnchorSection | None = None
-    socks: SocksSection = SocksSection()
+    socks: tuple[SocksSection, ...] = (SocksSection(),)
+    http: tuple[HttpSection, ...] = ()
+    dns: tuple[DnsSection, ...] = ()
+
+    @field_validator("socks", "http", "dns", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        """`[socks]` is one; `[[socks]]` any number."""
+        return (value,) if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True, slots=True)

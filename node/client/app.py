@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import structlog
 
+from node.client.commands import Commands
+from node.client.listener import DoorKind
 from node.client.session import BOOTSTRAP_S, Session
-from node.config import ClientConfig, Endpoint, load_bundle
-from node.io.control import ControlServer, Handler
+from node.config import ClientConfig, Endpoint, ProxySection, load_bundle
+from node.io.control import ControlServer
 from node.process import announce, run_until_stopped
 from qnet import logging
 from qnet.config import load_toml
@@ -37,50 +37,49 @@ def run_client(home: Path, *, timeout_s: float = BOOTSTRAP_S, log_level: str = "
 
 
 async def _serve(home: Path, config: ClientConfig, stop: asyncio.Event, timeout_s: float) -> None:
-    session = Session(
-        load_bundle(config.network.bundle),
-        home / "state",
-        refuses_raw_addresses=config.socks.raw_address == "refuse",
-    )
-    control = ControlServer(_handlers(session, stop))
+    session = Session(load_bundle(config.network.bundle), home / "state")
+    control = ControlServer(Commands(session, stop).handlers())
     async with asyncio.TaskGroup() as group, control.serve(home / "control.sock"):
         await session.start(group, timeout_s=timeout_s)
-        server = await session.listen(Endpoint.parse(config.socks.listen))
+        await open_doors(session, config)
+        doors = session.doors
         announce(
             {
-                "socks": session.listening[0],
+                **{kind: doors.addresses(kind) for kind in ("http", "dns")},
+                "socks": next(iter(doors.addresses("socks")), ""),
                 "control": str(home / "control.sock"),
                 "consensus": session.view.valid_after,
                 "first_circuit_s": session.first_circuit_s,
+                "warnings": doors.warnings(),
                 **session.anonymity(),
             }
         )
         await stop.wait()
         _log.info("stopping")
-        server.close()
         await session.stop()
 
 
-def _handlers(session: Session, stop: asyncio.Event) -> dict[str, Handler]:
-    async def status(_arguments: Mapping[str, Any]) -> Any:
-        return session.status()
+async def open_doors(session: Session, config: ClientConfig) -> None:
+    """Open every port of the configuration.
 
-    async def circuits(_arguments: Mapping[str, Any]) -> Any:
-        return session.circuits.rows()
-
-    async def rekey(_arguments: Mapping[str, Any]) -> Any:
-        for entry in session.circuits.open:
-            entry.circuit.rekey()
-        return {"circuits": len(session.circuits.open)}
-
-    async def down(_arguments: Mapping[str, Any]) -> Any:
-        stop.set()
-        return {"stopping": True}
-
-    handlers: dict[str, Callable[[Mapping[str, Any]], Awaitable[Any]]] = {
-        "status": status,
-        "circuits": circuits,
-        "rekey": rekey,
-        "down": down,
-    }
-    return handlers
+    Raises:
+        StageError: One cannot be listened on; the cause.
+    """
+    proxies: tuple[tuple[DoorKind, tuple[ProxySection, ...]], ...]
+    proxies = (("socks", config.socks), ("http", config.http))
+    for kind, sections in proxies:
+        for proxy in sections:
+            await session.doors.add(
+                kind,
+                Endpoint.parse(proxy.listen),
+                isolate=proxy.isolate,
+                raw_address=proxy.raw_address,
+                max_connections=proxy.max_connections,
+            )
+    for section in config.dns:
+        await session.doors.add(
+            "dns",
+            Endpoint.parse(section.listen),
+            isolate=section.isolate,
+            max_connections=section.max_connections,
+        )

@@ -19,10 +19,11 @@ from node.client.anonymity import anonymity
 from node.client.bootstrap import Bootstrap
 from node.client.circuits import Circuits, PathCircuit
 from node.client.dialler import Dialler
+from node.client.doors import Doors, OpenDoor
 from node.client.entries import Entries
 from node.client.isolation import IsolationKey
 from node.client.liveness import Liveness
-from node.client.streams import StreamCounts, stream_factory
+from node.client.streams import StreamCounts
 from node.config import Bundle, Endpoint
 from node.htx.address import HtxAddress
 from node.view import NetworkView
@@ -43,7 +44,6 @@ class Session:
         state: Folder for guards and consensus; None keeps nothing.
         ready: Unbound circuits kept open; 0 builds none ahead.
         uses_guards: Whether entries are limited to guards.
-        refuses_raw_addresses: Refuse requests whose name the application resolved itself.
         wall: Unix clock in seconds.
     """
 
@@ -54,7 +54,6 @@ class Session:
         *,
         ready: int = 2,
         uses_guards: bool = True,
-        refuses_raw_addresses: bool = False,
         wall: Callable[[], float] = time.time,
     ) -> None:
         clock = time.monotonic
@@ -81,11 +80,10 @@ class Session:
         )
         self.liveness = Liveness(clock)
         self.counts = StreamCounts()
-        self.refuses_raw_addresses = refuses_raw_addresses
+        self.doors = Doors(self, self.counts)
         self.started_at = time.time()
         self.first_circuit_s: float | None = None
         self.last_error: dict[str, str] = {}
-        self.listening: list[str] = []
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -109,18 +107,18 @@ class Session:
             await self.circuits.first(timeout_s)
             self.first_circuit_s = time.time() - self.started_at
 
-    async def listen(self, endpoint: Endpoint) -> asyncio.Server:
-        """Open the SOCKS port."""
-        name = f"{endpoint.host}:{endpoint.port}"
-        server = await asyncio.get_running_loop().create_server(
-            stream_factory(self, self.counts, name), endpoint.host, endpoint.port
-        )
-        port = server.sockets[0].getsockname()[1]
-        self.listening.append(f"{endpoint.host}:{port}")
-        return server
+    async def listen(self, endpoint: Endpoint, **options: Any) -> OpenDoor:
+        """Open a SOCKS port; `options` as for `Doors.add`."""
+        return await self.doors.add("socks", endpoint, **options)
+
+    @property
+    def listening(self) -> list[str]:
+        """Addresses of the SOCKS ports."""
+        return self.doors.addresses("socks")
 
     async def stop(self) -> None:
-        """End every stream, circuit, link and loop."""
+        """Close the doors; end every stream, circuit, link and loop."""
+        self.doors.close()
         for stream in list(self.counts.active):
             stream.abort()
         self.entries.close()

@@ -2,7 +2,8 @@
 
 The user name of RFC 1929 is an isolation label: streams with different labels never share a
 circuit. Any password is accepted and ignored. Besides CONNECT the server answers RESOLVE (0xF0),
-which asks the exit for the addresses of a name.
+which asks the exit for the addresses of a name. RESOLVE_PTR (0xF1) is refused: an exit looks up
+no names of addresses. A browser that takes this port for a web proxy reads why that fails.
 
 States and what moves them:
 
@@ -15,25 +16,25 @@ Source: RFC 1928, RFC 1929; RESOLVE as in Tor's socks-extensions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
 
-from node.errors import SocksError
+from node.circuit.messages import Answer, EndReason
+from node.client.door import Command, Request, checked_host, is_address
+from node.client.page import Page
+from node.errors import DoorError
 
-MAX_NEGOTIATION_BYTES = 1 + 1 + 255 + 3 + 255 + 255 + 4 + 1 + 255 + 2
+MAX_NEGOTIATION_BYTES: Final = 1 + 1 + 255 + 3 + 255 + 255 + 4 + 1 + 255 + 2
 """Longest sequence of greeting, user name and request."""
 
-_VERSION = 5
+_VERSION: Final = 5
 _NO_AUTH, _USER_NAME, _NO_METHOD = 0, 2, 0xFF
 _IPV4, _NAME, _IPV6 = 1, 3, 4
-
-
-class Command(IntEnum):
-    """What an application asks for."""
-
-    CONNECT = 1
-    RESOLVE = 0xF0
+_RESOLVE_PTR: Final = 0xF1
+_COMMANDS: Final = {1: Command.CONNECT, 0xF0: Command.RESOLVE}
+_HTTP_STARTS: Final = frozenset(b"GPCHODT")
+"""First letters of GET, POST and PUT, CONNECT, HEAD, OPTIONS, DELETE, TRACE."""
 
 
 class Reply(IntEnum):
@@ -50,23 +51,22 @@ class Reply(IntEnum):
     ADDRESS_NOT_SUPPORTED = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One decoded request.
+_REPLIES: Final = {
+    EndReason.POLICY: Reply.NOT_ALLOWED,
+    EndReason.RESOLVE_FAILED: Reply.HOST_UNREACHABLE,
+    EndReason.NAME_NOT_FOUND: Reply.HOST_UNREACHABLE,
+    EndReason.CONNECT_REFUSED: Reply.REFUSED,
+    EndReason.CONNECT_TIMEOUT: Reply.TTL_EXPIRED,
+    EndReason.UNREACHABLE: Reply.NETWORK_UNREACHABLE,
+}
 
-    Attributes:
-        command: CONNECT or RESOLVE.
-        host: Host name or address in text.
-        port: TCP port; 0 for RESOLVE.
-        label: Isolation label (the user name), empty when none was given.
-        is_raw_address: Whether the application resolved the name itself.
-    """
-
-    command: Command
-    host: str
-    port: int
-    label: bytes
-    is_raw_address: bool
+_NOT_A_WEB_PROXY: Final = Page(
+    501,
+    "This is a SOCKS port, not a web proxy",
+    "The program that asked speaks HTTP to QNet's SOCKS5 port.",
+    "Set it to use a SOCKS5 proxy that resolves names (socks5h), or QNet's HTTP proxy port. "
+    "`qnet client env` prints both.",
+)
 
 
 class _State(Enum):
@@ -76,12 +76,10 @@ class _State(Enum):
     DONE = auto()
 
 
-class SocksDecoder:
-    """The server's side of one negotiation.
+class SocksDoor:
+    """A `Door` that speaks SOCKS5."""
 
-    Call `receive` with every chunk; send what it returns; when `request` is set, `leftover` holds
-    the application's first payload bytes.
-    """
+    is_tunnel = True
 
     def __init__(self) -> None:
         self.request: Request | None = None
@@ -96,7 +94,7 @@ class SocksDecoder:
             Bytes to send back now, possibly empty.
 
         Raises:
-            SocksError: This is not SOCKS5, or asks for what is not served.
+            DoorError: This is not SOCKS5, or asks for what is not served.
         """
         self._buffer += data
         answer = bytearray()
@@ -111,7 +109,7 @@ class SocksDecoder:
                 break
             answer += step
         if self._state is not _State.DONE and len(self._buffer) > MAX_NEGOTIATION_BYTES:
-            raise SocksError("SOCKS negotiation is too long")
+            raise DoorError("SOCKS negotiation is too long")
         return bytes(answer)
 
     def leftover(self) -> bytes:
@@ -120,9 +118,28 @@ class SocksDecoder:
         self._buffer.clear()
         return rest
 
+    def forward(self, data: bytes) -> bytes:
+        """Everything: a tunnel passes all bytes."""
+        return data
+
+    def connected(self) -> bytes:
+        """The exit is connected."""
+        return encode_reply(Reply.SUCCEEDED)
+
+    def resolved(self, answers: tuple[Answer, ...]) -> bytes:
+        """The first address of a name."""
+        if not answers:
+            return encode_reply(Reply.HOST_UNREACHABLE)
+        return encode_reply(Reply.SUCCEEDED, ip_address(answers[0].address))
+
+    def failed(self, reason: EndReason, why: str) -> bytes:
+        """The reply code of a reason; SOCKS has no room for words."""
+        del why
+        return encode_reply(_REPLIES.get(reason, Reply.FAILURE))
+
     def _greeting(self) -> bytes | None:
         if self._buffer[:1] and self._buffer[0] != _VERSION:
-            raise SocksError(_not_socks5(bytes(self._buffer[:1])))
+            raise _not_socks5(self._buffer[0])
         if len(self._buffer) < 2 or len(self._buffer) < 2 + self._buffer[1]:
             return None
         methods = self._take(2 + self._buffer[1])[2:]
@@ -132,12 +149,13 @@ class SocksDecoder:
         if _NO_AUTH in methods:
             self._state = _State.REQUEST
             return bytes((_VERSION, _NO_AUTH))
-        raise SocksError("application offers no known SOCKS method", reply=_NO_METHOD)
+        refusal = bytes((_VERSION, _NO_METHOD))
+        raise DoorError("application offers no known SOCKS method", answer=refusal)
 
     def _auth(self) -> bytes | None:
         buffer = self._buffer
         if buffer[:1] and buffer[0] != 1:
-            raise SocksError("malformed SOCKS user name")
+            raise DoorError("malformed SOCKS user name")
         if len(buffer) < 2 or len(buffer) < 3 + buffer[1]:
             return None
         name_end = 2 + buffer[1]
@@ -151,12 +169,12 @@ class SocksDecoder:
     def _request(self) -> bytes | None:
         buffer = self._buffer
         if buffer[:1] and buffer[0] != _VERSION:
-            raise SocksError("malformed SOCKS request", reply=Reply.FAILURE)
+            raise _refused("malformed SOCKS request", Reply.FAILURE)
         if len(buffer) < 5:
             return None
         length = {_IPV4: 4, _IPV6: 16, _NAME: 1 + buffer[4]}.get(buffer[3])
         if length is None:
-            raise SocksError("unknown SOCKS address type", reply=Reply.ADDRESS_NOT_SUPPORTED)
+            raise _refused("unknown SOCKS address type", Reply.ADDRESS_NOT_SUPPORTED)
         if len(buffer) < 4 + length + 2:
             return None
         head = self._take(4 + length + 2)
@@ -164,18 +182,18 @@ class SocksDecoder:
         self._state = _State.DONE
         return b""
 
-    def _decoded(self, command: int, kind: int, address: bytes, port: bytes) -> Request:
-        try:
-            wanted = Command(command)
-        except ValueError as error:
-            raise SocksError(
-                f"SOCKS command {command} is not served", reply=Reply.COMMAND_NOT_SUPPORTED
-            ) from error
+    def _decoded(self, code: int, kind: int, address: bytes, port: bytes) -> Request:
+        command = _COMMANDS.get(code)
+        if code == _RESOLVE_PTR:
+            why = "RESOLVE_PTR is not served: exits look up no names of addresses"
+            raise _refused(why, Reply.COMMAND_NOT_SUPPORTED)
+        if command is None:
+            raise _refused(f"SOCKS command {code} is not served", Reply.COMMAND_NOT_SUPPORTED)
         host = _host(kind, address)
         number = int.from_bytes(port)
-        if wanted is Command.CONNECT and number == 0:
-            raise SocksError("SOCKS request names no port", reply=Reply.FAILURE)
-        return Request(wanted, host, number, self._label, _is_address(host))
+        if command is Command.CONNECT and number == 0:
+            raise _refused("SOCKS request names no port", Reply.FAILURE)
+        return Request(command, host, number, self._label, is_address(host))
 
     def _take(self, count: int) -> bytes:
         taken = bytes(self._buffer[:count])
@@ -190,40 +208,25 @@ def encode_reply(code: int, address: IPv4Address | IPv6Address | None = None) ->
     return bytes((_VERSION, code, 0, kind)) + bound.packed + b"\x00\x00"
 
 
-def encode_failure(error: SocksError) -> bytes:
-    """What to send before closing after a `SocksError`; may be empty."""
-    if error.reply is None:
-        return b""
-    if error.reply == _NO_METHOD:
-        return bytes((_VERSION, _NO_METHOD))
-    return encode_reply(error.reply)
-
-
 def _host(kind: int, address: bytes) -> str:
     if kind == _IPV4:
         return str(IPv4Address(address))
     if kind == _IPV6:
         return str(IPv6Address(address))
     try:
-        host = address[1:].decode("ascii")
-    except UnicodeDecodeError as error:
-        raise SocksError("host name is not ASCII", reply=Reply.FAILURE) from error
-    if not host or not host.isprintable() or " " in host:
-        raise SocksError("host name is empty or malformed", reply=Reply.FAILURE)
-    return host
+        return checked_host(address[1:])
+    except DoorError as error:
+        raise _refused(error.message, Reply.FAILURE) from error
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _refused(message: str, reply: Reply) -> DoorError:
+    return DoorError(message, answer=encode_reply(reply))
 
 
-def _not_socks5(first: bytes) -> str:
-    if first == b"\x04":
-        return "SOCKS4 leaks names to the local resolver: use socks5h"
-    if first in {b"G", b"P", b"C", b"H"}:
-        return "this is a SOCKS5 port, not an HTTP proxy"
-    return "not SOCKS5"
+def _not_socks5(first: int) -> DoorError:
+    if first == 4:
+        return DoorError("SOCKS4 leaks names to the local resolver: use socks5h")
+    if first in _HTTP_STARTS:
+        page = _NOT_A_WEB_PROXY.encode()
+        return DoorError("this is a SOCKS5 port, not an HTTP proxy", answer=page)
+    return DoorError("not SOCKS5")

@@ -1,11 +1,14 @@
-"""One application connection: SOCKS5 first, then a pipe into a stream of a circuit."""
+"""One application connection: a front door first, then a pipe into a stream of a circuit.
+
+Every front door hands a `Request` to the same engine: circuits of the request's isolation key are
+tried in turn until one connects or the exit says something final about the destination.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, Protocol
 
 import structlog
@@ -13,16 +16,10 @@ import structlog
 from node.circuit.messages import Answer, EndReason
 from node.client.circuit import Circuit
 from node.client.circuits import PathCircuit
+from node.client.door import Command, Door, Request, is_local_name
 from node.client.isolation import IsolationKey
-from node.client.socks import (
-    Command,
-    Reply,
-    Request,
-    SocksDecoder,
-    encode_failure,
-    encode_reply,
-)
-from node.errors import SocksError, Stage, StageError, StreamError
+from node.client.listener import Listener
+from node.errors import DoorError, Stage, StreamError
 from node.io.pipe import Pipe
 from qnet.errors import QnetError
 
@@ -35,22 +32,19 @@ CONNECT_MARGIN_S = 5.0
 
 _log = structlog.get_logger(__name__)
 
-_REPLIES = {
-    EndReason.POLICY: Reply.NOT_ALLOWED,
-    EndReason.RESOLVE_FAILED: Reply.HOST_UNREACHABLE,
-    EndReason.CONNECT_REFUSED: Reply.REFUSED,
-    EndReason.CONNECT_TIMEOUT: Reply.TTL_EXPIRED,
-    EndReason.UNREACHABLE: Reply.NETWORK_UNREACHABLE,
-}
 _WORDS = {
     EndReason.POLICY: "the exit's policy refuses it",
     EndReason.RESOLVE_FAILED: "the exit cannot resolve the name",
+    EndReason.NAME_NOT_FOUND: "the exit cannot resolve the name: there is no such name",
     EndReason.CONNECT_REFUSED: "the destination refused the connection",
     EndReason.CONNECT_TIMEOUT: "the destination did not answer",
     EndReason.UNREACHABLE: "the destination cannot be reached",
 }
-FINAL_REASONS = frozenset(_REPLIES)
+FINAL_REASONS = frozenset(_WORDS)
 """Answers about the destination itself: another circuit would not change them."""
+
+Outcome = EndReason | tuple[Answer, ...] | None
+"""What became of one try: why not, the addresses of a name, or None for connected."""
 
 
 class StreamHost(Protocol):
@@ -59,10 +53,6 @@ class StreamHost(Protocol):
     @property
     def connect_timeout_s(self) -> float:
         """How long an exit may take to connect."""
-
-    @property
-    def refuses_raw_addresses(self) -> bool:
-        """Whether addresses that applications resolved themselves are refused."""
 
     async def circuit_for(self, key: IsolationKey, host: str, port: int) -> PathCircuit:
         """An open circuit for a destination."""
@@ -82,49 +72,77 @@ class StreamCounts:
     connected: int = 0
     failed: int = 0
     raw_addresses: int = 0
-    not_socks: int = 0
+    not_served: int = 0
     active: set[AppStream] = field(default_factory=set)
+
+
+async def try_circuits(
+    host: StreamHost,
+    key: IsolationKey,
+    request: Request,
+    attempt: Callable[[Circuit], Awaitable[Outcome]],
+    *,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> Outcome:
+    """Try circuits in turn until one gives an answer that another one would not change.
+
+    Args:
+        host: Where circuits come from.
+        key: Whose circuits to use.
+        request: What is asked.
+        attempt: Asks one circuit.
+        is_wanted: Whether somebody still waits for the answer.
+
+    Raises:
+        StageError: No circuit could be built; names the stage and the cause.
+    """
+    outcome: Outcome = EndReason.RESET
+    for _ in range(STREAM_TRIES):
+        made = await host.circuit_for(key, request.host, request.port)
+        outcome = await attempt(made.circuit)
+        if not isinstance(outcome, EndReason) or outcome in FINAL_REASONS or not is_wanted():
+            break
+    return outcome
 
 
 class AppStream(Pipe):
     """One connection of an application; also the sink of its stream."""
 
-    def __init__(self, host: StreamHost, counts: StreamCounts, listener: str) -> None:
+    def __init__(
+        self, host: StreamHost, counts: StreamCounts, listener: Listener, door: Door
+    ) -> None:
         super().__init__()
         self._host = host
         self._counts = counts
         self._listener = listener
-        self._decoder: SocksDecoder | None = SocksDecoder()
+        self._negotiation: Door | None = door
+        self._door = door
+        self._is_admitted = False
         self._circuit: Circuit | None = None
         self._number = 0
-        self._outcome: asyncio.Future[EndReason | tuple[Answer, ...] | None] | None = None
+        self._outcome: asyncio.Future[Outcome] | None = None
         self._is_connected = False
         self._timer: asyncio.TimerHandle | None = None
 
     # the application's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """An application connected."""
+        """An application connected; beyond the listener's cap it is turned away."""
         super().connection_made(transport)
+        self._is_admitted = self._listener.admit()
+        if not self._is_admitted:
+            self.abort()
+            return
         self._counts.active.add(self)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(NEGOTIATION_S, self.abort)
 
     def data_received(self, data: bytes) -> None:
-        """SOCKS until there is a request, then payload."""
-        if self._decoder is None:
+        """The front door's until there is a tunnel, then payload."""
+        if self._negotiation is None:
             super().data_received(data)
-            return
-        try:
-            answer = self._decoder.receive(data)
-        except SocksError as error:
-            self._counts.not_socks += 1
-            _log.info("not served", cause=error.message)
-            self._refuse(encode_failure(error))
-            return
-        self._reply(answer)
-        if self._decoder.request is not None:
-            self._begin(self._decoder.request, self._decoder.leftover())
+        else:
+            self._negotiate(self._negotiation, data)
 
     def eof_received(self) -> bool:
         """The application is done sending."""
@@ -154,8 +172,9 @@ class AppStream(Pipe):
             self.end(reason)
 
     def stream_writable(self) -> None:
-        """The stream takes data again."""
-        self.resume()
+        """The stream takes data again; before it is connected nothing more is read for it."""
+        if self._is_connected:
+            self.resume()
 
     def name_resolved(self, answers: tuple[Answer, ...]) -> None:
         """Answers to a RESOLVE."""
@@ -163,48 +182,73 @@ class AppStream(Pipe):
 
     # inside
 
+    def _negotiate(self, door: Door, data: bytes) -> None:
+        is_begun = door.request is not None
+        try:
+            answer = door.forward(data) if is_begun else door.receive(data)
+            first = door.leftover() if door.request is not None and not is_begun else b""
+        except DoorError as error:
+            self._counts.not_served += 1
+            _log.info("not served", cause=error.message)
+            self._refuse(error.answer)
+            return
+        if is_begun:
+            super().data_received(answer)
+            return
+        self._reply(answer)
+        if door.request is not None:
+            self._begin(door.request, first)
+
     def _begin(self, request: Request, first: bytes) -> None:
-        self._decoder = None
+        if self._door.is_tunnel:
+            self._negotiation = None
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
             self._transport.pause_reading()
         self._counts.opened += 1
-        if request.is_raw_address and request.command is Command.CONNECT:
-            self._counts.raw_addresses += 1
-            if self._counts.raw_addresses == 1:
-                _log.warning("an application resolves names itself: use socks5h")
-            if self._host.refuses_raw_addresses:
-                self._refuse(encode_reply(Reply.NOT_ALLOWED))
-                return
-        self._host.spawn(self._serve(request, first))
+        why = self._refusal(request)
+        if why:
+            self._refuse(self._door.failed(EndReason.POLICY, why))
+        else:
+            self._host.spawn(self._serve(request, first))
+
+    def _refusal(self, request: Request) -> str:
+        """Why a request is not sent to any exit; empty when it is."""
+        if is_local_name(request.host):
+            return "this name belongs to another system or to the local network"
+        if not request.is_raw_address or request.command is not Command.CONNECT:
+            return ""
+        self._counts.raw_addresses += 1
+        if self._listener.raw_address == "warn" and self._counts.raw_addresses == 1:
+            _log.warning("an application resolves names itself: use socks5h")
+        if self._listener.raw_address != "refuse":
+            return ""
+        return "the application resolved the name itself, outside of the network: use socks5h"
 
     async def _serve(self, request: Request, first: bytes) -> None:
-        key = IsolationKey(self._listener, request.label)
-        for attempt in range(STREAM_TRIES):
-            try:
-                made = await self._host.circuit_for(key, request.host, request.port)
-                outcome = await self._try(made, request, first)
-            except StageError as error:
-                self._fail(error, Reply.FAILURE)
-                return
-            if not self.is_wanted:
-                return
-            if outcome is None:
-                return
-            if isinstance(outcome, tuple):
-                self._resolved(outcome)
-                return
-            if outcome in FINAL_REASONS or attempt == STREAM_TRIES - 1:
-                failure = StreamError(Stage.CONNECT, "no connection", why=reason_words(outcome))
-                self._fail(failure, _REPLIES.get(outcome, Reply.FAILURE))
-                return
+        try:
+            outcome = await try_circuits(
+                self._host,
+                self._listener.key(request),
+                request,
+                lambda circuit: self._try(circuit, request, first),
+                is_wanted=lambda: self.is_wanted,
+            )
+        except QnetError as error:
+            self._fail(error, EndReason.INTERNAL)
+            return
+        if not self.is_wanted or outcome is None:
+            return
+        if isinstance(outcome, tuple):
+            self._refuse(self._door.resolved(outcome))
+            return
+        failure = StreamError(Stage.CONNECT, "no connection", why=reason_words(outcome))
+        self._fail(failure, outcome)
 
-    async def _try(
-        self, made: PathCircuit, request: Request, first: bytes
-    ) -> EndReason | tuple[Answer, ...] | None:
+    async def _try(self, circuit: Circuit, request: Request, first: bytes) -> Outcome:
         """Ask one circuit; None means connected."""
-        circuit = self._circuit = made.circuit
+        self._circuit, self._pending = circuit, b""
         self._outcome = asyncio.get_running_loop().create_future()
         if request.command is Command.RESOLVE:
             self._number = circuit.resolve(request.host, self)
@@ -219,7 +263,7 @@ class AppStream(Pipe):
             circuit.end(self._number, EndReason.CONNECT_TIMEOUT)
             return EndReason.CONNECT_TIMEOUT
 
-    def _settle(self, outcome: EndReason | tuple[Answer, ...] | None) -> None:
+    def _settle(self, outcome: Outcome) -> None:
         if self._outcome is not None and not self._outcome.done():
             if outcome is None:
                 self._is_connected = True
@@ -227,20 +271,13 @@ class AppStream(Pipe):
 
     def _connected(self) -> None:
         self._counts.connected += 1
-        self._reply(encode_reply(Reply.SUCCEEDED))
-        if self._transport is not None and not self._pending:
-            self._transport.resume_reading()
+        self._reply(self._door.connected())
+        self.resume()
 
-    def _resolved(self, answers: tuple[Answer, ...]) -> None:
-        if answers:
-            self._refuse(encode_reply(Reply.SUCCEEDED, ip_address(answers[0].address)))
-        else:
-            self._refuse(encode_reply(Reply.HOST_UNREACHABLE))
-
-    def _fail(self, error: QnetError, reply: Reply) -> None:
+    def _fail(self, error: QnetError, reason: EndReason) -> None:
         self._counts.failed += 1
         self._host.stream_failed(error)
-        self._refuse(encode_reply(reply))
+        self._refuse(self._door.failed(reason, error.why or error.message))
 
     def _reply(self, data: bytes) -> None:
         if data and self._transport is not None:
@@ -270,6 +307,9 @@ class AppStream(Pipe):
         if self._timer is not None:
             self._timer.cancel()
         self._counts.active.discard(self)
+        if self._is_admitted:
+            self._is_admitted = False
+            self._listener.leave()
         if self._circuit is not None:
             if not self._is_connected:
                 self._circuit.end(self._number, EndReason.RESET)
@@ -280,10 +320,3 @@ class AppStream(Pipe):
 def reason_words(reason: EndReason) -> str:
     """Why a stream ended, in words."""
     return _WORDS.get(reason, reason.name.lower().replace("_", " "))
-
-
-def stream_factory(
-    host: StreamHost, counts: StreamCounts, listener: str
-) -> Callable[[], AppStream]:
-    """What the SOCKS listener calls for each connection."""
-    return lambda: AppStream(host, counts, listener)

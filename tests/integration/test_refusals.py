@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from node.client.socks import Reply
+from node.config import Endpoint
 from tests.support.dns_server import dns_server
 from tests.support.network import client, eventually, file_server, held, inner_network
 
@@ -27,15 +28,15 @@ async def world(tmp_path_factory):
                 allow_private=False,
             )
         ) as network,
-        held(client(network.bundle(), refuses_raw_addresses=True)) as session,
+        held(client(network.bundle())) as session,
         file_server(1000) as files,
     ):
         yield network, session, files
 
 
-async def ask(session, host, port):
-    where, _, socks_port = session.listening[0].rpartition(":")
-    reader, writer = await asyncio.open_connection(where, int(socks_port))
+async def ask(session, host, port, *, where=""):
+    at, _, socks_port = (where or session.listening[0]).rpartition(":")
+    reader, writer = await asyncio.open_connection(at, int(socks_port))
     name = host.encode()
     writer.write(b"\x05\x01\x00" + b"\x05\x01\x00\x03" + bytes([len(name)]) + name)
     writer.write(port.to_bytes(2))
@@ -64,8 +65,11 @@ async def test_ports_no_exit_offers_fail_before_anything_is_sent(world):
 
 async def test_raw_addresses_can_be_refused(world):
     _, session, files = world
-    assert await ask(session, "127.0.0.1", files.port) is Reply.NOT_ALLOWED
+    door = await session.listen(Endpoint("127.0.0.1", 0), raw_address="refuse")
+    strict = door.listener.address
+    assert await ask(session, "127.0.0.1", files.port, where=strict) is Reply.NOT_ALLOWED
     assert session.counts.raw_addresses == 1
+    door.close()
 
 
 async def test_a_refused_stream_leaves_its_circuit_in_use(world):

@@ -2,22 +2,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.client.socks import (
-    MAX_NEGOTIATION_BYTES,
-    Command,
-    Reply,
-    SocksDecoder,
-    encode_failure,
-    encode_reply,
-)
-from node.errors import SocksError
+from node.circuit.messages import Answer, EndReason
+from node.client.door import Command
+from node.client.socks import MAX_NEGOTIATION_BYTES, Reply, SocksDoor, encode_reply
+from node.errors import DoorError
 
 NO_AUTH = b"\x05\x01\x00"
 CONNECT_NAME = b"\x05\x01\x00\x03\x0bexample.org\x01\xbb"
 
 
 def negotiate(*parts):
-    decoder = SocksDecoder()
+    decoder = SocksDoor()
     return decoder, [decoder.receive(part) for part in parts]
 
 
@@ -77,26 +72,59 @@ def test_resolve_needs_no_port():
 )
 def test_bad_requests_get_a_reply(request_bytes, reply):
     decoder, _ = negotiate(NO_AUTH)
-    with pytest.raises(SocksError) as caught:
+    with pytest.raises(DoorError) as caught:
         decoder.receive(request_bytes)
-    assert caught.value.reply == reply
-    assert encode_failure(caught.value) == encode_reply(reply)
+    assert caught.value.answer == encode_reply(reply)
 
 
 @pytest.mark.parametrize(
     ("greeting", "words"),
-    [(b"\x04\x01", "SOCKS4"), (b"GET / HTTP/1.1\r\n", "HTTP"), (b"\x16\x03", "not SOCKS5")],
+    [(b"\x04\x01", "SOCKS4"), (b"\x16\x03", "not SOCKS5")],
 )
 def test_other_protocols_are_named(greeting, words):
-    with pytest.raises(SocksError, match=words) as caught:
-        SocksDecoder().receive(greeting)
-    assert encode_failure(caught.value) == b""
+    with pytest.raises(DoorError, match=words) as caught:
+        SocksDoor().receive(greeting)
+    assert caught.value.answer == b""
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "CONNECT", "HEAD", "OPTIONS", "PUT", "DELETE"])
+def test_a_browser_reads_that_this_is_no_web_proxy(method):
+    with pytest.raises(DoorError, match="not an HTTP proxy") as caught:
+        SocksDoor().receive(f"{method} http://x.example/ HTTP/1.1\r\n".encode())
+    head, _, body = caught.value.answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 501 Not Implemented\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert b"socks5h" in body
+
+
+def test_names_of_addresses_are_refused_in_words():
+    decoder, _ = negotiate(NO_AUTH)
+    with pytest.raises(DoorError, match="RESOLVE_PTR is not served") as caught:
+        decoder.receive(b"\x05\xf1\x00\x01\x01\x01\x01\x01\x00\x00")
+    assert caught.value.answer == encode_reply(Reply.COMMAND_NOT_SUPPORTED)
+
+
+def test_a_name_longer_than_dns_allows_is_refused():
+    decoder, _ = negotiate(NO_AUTH)
+    with pytest.raises(DoorError, match="too long"):
+        decoder.receive(b"\x05\x01\x00\x03\xff" + b"a" * 255 + b"\x00\x50")
+
+
+def test_what_the_exit_says_becomes_a_reply_code():
+    door = SocksDoor()
+    assert door.connected() == encode_reply(Reply.SUCCEEDED)
+    assert door.failed(EndReason.CONNECT_REFUSED, "") == encode_reply(Reply.REFUSED)
+    assert door.failed(EndReason.NAME_NOT_FOUND, "") == encode_reply(Reply.HOST_UNREACHABLE)
+    assert door.failed(EndReason.LINK_LOST, "") == encode_reply(Reply.FAILURE)
+    assert door.resolved(()) == encode_reply(Reply.HOST_UNREACHABLE)
+    answers = (Answer(bytes((192, 0, 2, 1)), 60), Answer(bytes((192, 0, 2, 2)), 60))
+    assert door.resolved(answers)[4:8] == bytes((192, 0, 2, 1))
 
 
 def test_no_known_method_is_refused():
-    with pytest.raises(SocksError) as caught:
-        SocksDecoder().receive(b"\x05\x01\x01")
-    assert encode_failure(caught.value) == b"\x05\xff"
+    with pytest.raises(DoorError) as caught:
+        SocksDoor().receive(b"\x05\x01\x01")
+    assert caught.value.answer == b"\x05\xff"
 
 
 def test_replies_carry_an_address_when_there_is_one():
@@ -110,7 +138,7 @@ def test_replies_carry_an_address_when_there_is_one():
 def test_any_split_of_the_bytes_gives_the_same_request(cuts, named):
     auth = b"\x05\x01\x02" + b"\x01\x03abc\x00" if named else NO_AUTH
     stream = auth + CONNECT_NAME + b"payload"
-    decoder, position = SocksDecoder(), 0
+    decoder, position = SocksDoor(), 0
     for cut in [*cuts, len(stream)]:
         decoder.receive(stream[position : position + cut]) if position < len(stream) else None
         position += cut
@@ -121,11 +149,11 @@ def test_any_split_of_the_bytes_gives_the_same_request(cuts, named):
 
 @given(st.lists(st.binary(max_size=300), max_size=8))
 def test_any_bytes_are_decoded_or_refused_within_the_bound(chunks):
-    decoder = SocksDecoder()
+    decoder = SocksDoor()
     try:
         for chunk in chunks:
             decoder.receive(chunk)
-    except SocksError:
+    except DoorError:
         return
     if decoder.request is None:
         assert len(decoder._buffer) <= MAX_NEGOTIATION_BYTES
