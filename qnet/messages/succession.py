@@ -8,7 +8,7 @@ Source: docs/spec/directory.md, section Trust.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from qnet import cbor
 from qnet.crypto.keys import ADDRESS_BYTES, EVM_SIGNATURE_BYTES, ReceiptKey
@@ -31,9 +31,53 @@ _KEYS: Final = frozenset(
 _HASH_BYTES: Final = 32
 
 
+class Seat(Protocol):
+    """A member as the contract lists it."""
+
+    @property
+    def signer(self) -> bytes:
+        """Signing address, 20 bytes."""
+
+    @property
+    def active_from_s(self) -> int:
+        """First unix time at which its signatures count."""
+
+    @property
+    def active_until_s(self) -> int:
+        """First unix time at which they do not any more; 0 for no end."""
+
+
+def set_at(seats: Sequence[Seat], time: int, *, chain_id: int, committee: bytes) -> CommitteeTrust:
+    """The set of signers at a time, from the contract's list of all seats, past and future.
+
+    The contract changes seats at issuance epochs only and never moves one, so what it says about a
+    time that has passed stays as it is.
+
+    Args:
+        seats: all seats in order.
+        time: unix seconds.
+        chain_id: EVM chain id.
+        committee: Committee contract, 20 bytes.
+    """
+    known = [seat for seat in seats if seat.active_from_s <= time]
+    signers = tuple(
+        NO_SIGNER if seat.active_until_s and seat.active_until_s <= time else seat.signer
+        for seat in known
+    )
+    active = sum(signer != NO_SIGNER for signer in signers)
+    return CommitteeTrust(chain_id, committee, signers, least_quorum(active))
+
+
+def change_times(seats: Sequence[Seat], until: int) -> list[int]:
+    """Unix times up to `until` at which the set changed, ascending; not its beginning."""
+    first = min((seat.active_from_s for seat in seats), default=0)
+    times = {seat.active_from_s for seat in seats} | {seat.active_until_s for seat in seats}
+    return sorted(time for time in times if first < time <= until)
+
+
 def least_quorum(members: int) -> int:
     """Signatures that a committee of so many signing members needs, as the contract counts."""
-    faulty = (members - 1) // 3
+    faulty = max(members - 1, 0) // 3
     return (members + faulty) // 2 + 1
 
 
