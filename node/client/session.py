@@ -17,7 +17,9 @@ import structlog
 
 from node.client.anonymity import anonymity
 from node.client.bootstrap import Bootstrap
+from node.client.care import LOOK_S, Care
 from node.client.circuits import Circuits, PathCircuit
+from node.client.conditions import Clocks, boot_clock
 from node.client.dialler import Dialler
 from node.client.doors import Doors, OpenDoor
 from node.client.entries import Entries
@@ -25,13 +27,17 @@ from node.client.isolation import IsolationKey
 from node.client.liveness import Liveness
 from node.client.streams import StreamCounts
 from node.config import Bundle, Endpoint
+from node.errors import BootstrapError
 from node.htx.address import HtxAddress
+from node.htx.events import CloseReason
 from node.view import NetworkView
 from qnet.errors import QnetError
 from qnet.messages.consensus import CommitteeTrust
 
 TICK_S = 1.0
 BOOTSTRAP_S = 60.0
+HANG_UP_S = 1
+"""Links have this long to say goodbye when the client stops; then they are cut."""
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +51,7 @@ class Session:
         ready: Unbound circuits kept open; 0 builds none ahead.
         uses_guards: Whether entries are limited to guards.
         wall: Unix clock in seconds.
+        boot: Monotonic clock that goes on while the machine sleeps.
     """
 
     def __init__(
@@ -55,8 +62,10 @@ class Session:
         ready: int = 2,
         uses_guards: bool = True,
         wall: Callable[[], float] = time.time,
+        boot: Callable[[], float] = boot_clock,
     ) -> None:
-        clock = time.monotonic
+        clock = self._clock = time.monotonic
+        seeds = [HtxAddress.parse(seed) for seed in bundle.seeds]
         trust = CommitteeTrust(bundle.chain_id, bundle.committee, bundle.signers, bundle.quorum)
         self.view = NetworkView(trust, bundle.parameters(), now=wall)
         self.dialler = Dialler(clock, wall)
@@ -72,7 +81,7 @@ class Session:
         self.bootstrap = Bootstrap(
             self.view,
             self.entries,
-            [HtxAddress.parse(seed) for seed in bundle.seeds],
+            seeds,
             state / "consensus.bin" if state else None,
             clock,
             wall,
@@ -81,12 +90,23 @@ class Session:
         self.liveness = Liveness(clock)
         self.counts = StreamCounts()
         self.doors = Doors(self, self.counts)
-        self.started_at = time.time()
+        self.care = Care(
+            self.view,
+            self.entries,
+            self.circuits,
+            self.bootstrap,
+            self.dialler,
+            Clocks(clock, boot, wall, LOOK_S),
+            self._renew,
+            [seed.host for seed in seeds],
+        )
+        self.started_at = clock()
         self.first_circuit_s: float | None = None
         self.last_error: dict[str, str] = {}
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        self._following: asyncio.Task[None] | None = None
 
     # life
 
@@ -98,14 +118,19 @@ class Session:
         """
         self._group = group
         self.entries.load()
-        await self.bootstrap.start(timeout_s)
-        self._loops = [
-            group.create_task(loop())
-            for loop in (self.bootstrap.follow, self.circuits.keep_ready, self._tick)
+        self._loops = [group.create_task(self.care.run())]
+        try:
+            await self.bootstrap.start(timeout_s)
+        except BootstrapError as error:
+            raise self.care.explain(error) from error
+        self._following = group.create_task(self.bootstrap.follow())
+        self._loops += [
+            group.create_task(loop()) for loop in (self.circuits.keep_ready, self._tick)
         ]
         if self.circuits.ready:
             await self.circuits.first(timeout_s)
-            self.first_circuit_s = time.time() - self.started_at
+            self.first_circuit_s = self._clock() - self.started_at
+        self.care.look()
 
     async def listen(self, endpoint: Endpoint, **options: Any) -> OpenDoor:
         """Open a SOCKS port; `options` as for `Doors.add`."""
@@ -121,10 +146,25 @@ class Session:
         self.doors.close()
         for stream in list(self.counts.active):
             stream.abort()
-        self.entries.close()
-        for task in (*self._loops, *self._tasks):
+        following, self._following = self._following, None
+        tasks = [*self._loops, *self._tasks, *([following] if following is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        links = [entry.link for entry in self.entries.links.values() if entry.link is not None]
+        self.entries.close()
+        try:
+            async with asyncio.timeout(HANG_UP_S):
+                await asyncio.gather(*(link.wait_gone() for link in links))
+        except TimeoutError:
+            for link in links:
+                link.abandon(CloseReason.DONE)
+
+    def _renew(self) -> None:
+        """Ask for a consensus now if it is due, whatever was being waited for."""
+        if self._following is not None and self._group is not None:
+            self._following.cancel()
+            self._following = self._group.create_task(self.bootstrap.follow())
 
     # StreamHost
 
@@ -157,7 +197,9 @@ class Session:
         parameters = self.view.parameters
         return {
             "state": "up" if self.circuits.open else "no circuit",
-            "uptime_s": int(time.time() - self.started_at),
+            "uptime_s": int(self._clock() - self.started_at),
+            "stages": self.stages(),
+            "incidents": [asdict(incident) for incident in self.care.incidents],
             "socks": self.listening,
             "consensus": None
             if held is None
@@ -183,6 +225,11 @@ class Session:
             "last_error": self.last_error,
             "events": [asdict(event) for event in self.circuits.events],
         }
+
+    def stages(self) -> list[dict[str, Any]]:
+        """Every stage up to an open circuit, in order: stage, state, since, cause, try."""
+        self.care.judge()
+        return self.care.progress.rows()
 
     def anonymity(self) -> dict[str, Any]:
         """How many users there are, and whether that is enough."""
