@@ -92,11 +92,22 @@ class LedgerSection(ConfigModel):
 
 
 class ExitSection(ConfigModel):
-    """`[exit]`: what an exit connects to and which DNS server it asks."""
+    """`[exit]`: what an exit connects to, which DNS servers it asks, and what it says of itself.
+
+    `outbound` are the addresses to connect from, one of each IP version at most. `operator` and
+    `contact` stand on the notice page, which `notice_listen` serves over plain HTTP; it is also the
+    front page of an exit without a site of its own.
+    """
 
     policy: str = "none"
     dns: str = ""
     allow_private: bool = False
+    outbound: tuple[str, ...] = ()
+    operator: str = Field(default="", max_length=200)
+    contact: str = Field(default="", max_length=200)
+    notice_listen: str = ""
+
+    _endpoint = field_validator("notice_listen")(_checked_endpoint)
 
 
 class KeysSection(ConfigModel):

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,11 @@ from node.config import Endpoint, NodeConfig
 from node.directory.cache import DirectoryService
 from node.directory.census import ClientCensus
 from node.directory.descriptor import NodeProfile
-from node.exit.connector import Connector
-from node.exit.policy import ExitPolicy
-from node.exit.resolver import Resolver
+from node.exit.service import make_connector
 from node.exit.streams import ExitStreams
 from node.htx.events import CloseReason
 from node.htx.events import Role as LinkRole
 from node.htx.keys import LocalIdentity
-from node.htx.link import LinkSettings
 from node.htx.record import RecordType
 from node.io.accounts import Accounts
 from node.io.control import ControlServer
@@ -143,8 +141,14 @@ class NodeRuntime:
 
     def _assemble(self) -> None:
         config, view = self.config, self.view
-        policy = config.exit.policy if self.role is Role.EXIT else "none"
-        self.policy = ExitPolicy.parse(policy, allow_private=config.exit.allow_private)
+        connector = make_connector(
+            config,
+            parameters=lambda: self.parameters_in_force,
+            counters=self.counters,
+            spawn=self.spawn,
+            now=self._clock,
+        )
+        self.policy = connector.policy
         self.core = RelayCore(
             node_id=self.keys.node_id,
             phase_keys=self.keyring,
@@ -170,12 +174,7 @@ class NodeRuntime:
         )
         self.exits = ExitStreams(
             core=self.core,
-            connector=Connector(
-                self.policy,
-                Resolver(config.exit.dns, now=self._clock, on_answer=self.counters.dns),
-                float(view.parameters.stream_connect_s),
-                self.counters.refused,
-            ),
+            connector=connector,
             spawn=self.spawn,
             wake=self.driver.wake,
             carry_out=self.driver.carry_out,
@@ -227,7 +226,7 @@ class NodeRuntime:
             receipt_address=keys.receipt.address,
             family=node.family,
             software=version("qnet"),
-            policy=self.config.exit.policy if self.role is Role.EXIT else "",
+            policy=self.policy.canonical() if self.role is Role.EXIT else "",
             ciphers=offered_ciphers(),
             bandwidth_kbps=node.mbps * 1000,
         )
@@ -291,7 +290,7 @@ class NodeRuntime:
             return
         self.core.set_parameters(parameters)
         self.directory.service.configure(parameters)
-        self.server.settings = LinkSettings(parameters, secrets.token_bytes)
+        self.server.settings = replace(self.server.settings, parameters=parameters)
         self.parameters_in_force = parameters
         _log.info("parameters changed", hash=parameters.hash().hex()[:16])
 

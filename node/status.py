@@ -60,6 +60,7 @@ def node_status(node: NodeRuntime) -> dict[str, Any]:
         },
         "committee": node.ledger.summary(),
         "rejects": dict(node.counters.policy_rejects),
+        "exit": {"policy": node.policy.summary(), **node.exits.limits.held()},
     }
 
 
@@ -113,6 +114,7 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
                     "pool_full": float(node.core.dropped_circuits),
                     "circuits_full": float(node.core.evicted_circuits),
                     "never_read": float(node.exits.lingering_dropped),
+                    **_floats(node.exits.limits.refusals()),
                 },
             ),
             "qnet_link_rekeys": ("", {"": float(links["rekeys"])}),

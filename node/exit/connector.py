@@ -1,22 +1,30 @@
-"""Connections from the exit to destinations: policy, name, then the resolved address only.
+"""Connections from the exit to destinations: policy, name, then the resolved addresses only.
 
 A name is resolved once and the connection goes to an address of that answer, judged by the policy
-itself, so a name that later points elsewhere (rebinding) gains nothing.
+itself, so a name that later points elsewhere (rebinding) gains nothing. Both families are tried in
+turn, the next one when an attempt fails or is slow (RFC 8305); the first to answer is used.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import Final
 
-from node.errors import ExitRefusedError, ResolveError, Stage, StreamError
-from node.exit.address import Address, parse_address
+from node.errors import ConnectError, ExitRefusedError, ResolveError
+from node.exit.address import Address, parse_address, plain
+from node.exit.limits import ExitLimits
+from node.exit.own import OwnAddresses, route_source
 from node.exit.policy import ExitPolicy, Refusal
+from node.exit.race import race
 from node.exit.resolver import Answer, Resolver
 
-CONNECT_TRIES = 3
-"""Addresses of one answer that are tried, in order."""
+CONNECT_TRIES: Final = 4
+"""Addresses of one answer that are tried."""
+
+LITERAL_TTL_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +34,20 @@ class Connector:
     Attributes:
         policy: What may be reached.
         resolver: Turns names into addresses.
-        timeout_s: Longest time for all tries of one stream.
+        timeout_s: Longest time for all tries of one stream; a call, because holders may change it.
+        own: Addresses and ports of the exit itself.
+        limits: Caps; a connection counts until `limits.leave` is called for it.
         on_refusal: Called with the rule that refused (metrics).
+        sources: Addresses to connect from, by IP version.
     """
 
     policy: ExitPolicy
     resolver: Resolver
-    timeout_s: float
+    timeout_s: Callable[[], float]
+    own: OwnAddresses
+    limits: ExitLimits
     on_refusal: Callable[[str], None] = lambda _rule: None
+    sources: Mapping[int, Address] = field(default_factory=dict)
 
     async def connect(
         self, host: str, port: int, protocol: Callable[[], asyncio.Protocol]
@@ -50,36 +64,54 @@ class Connector:
 
         Raises:
             ExitRefusedError: The policy refuses it.
+            ExitLimitError: The destination has too many connections from here.
             ResolveError: The name has no address.
-            StreamError: Nothing accepted the connection in time.
+            ConnectError: Nothing accepted the connection in time.
         """
+        limit_s = self.timeout_s()
         try:
-            async with asyncio.timeout(self.timeout_s):
-                allowed = self._allowed((await self.resolve(host)).addresses, host, port)
-                return await self._try_each(allowed[:CONNECT_TRIES], port, protocol)
+            async with asyncio.timeout(limit_s):
+                allowed = self._allowed((await self._addresses(host)).addresses, host, port)
+                return await self._open(_in_turn(allowed)[:CONNECT_TRIES], port, protocol)
         except TimeoutError as error:
-            raise StreamError(
-                Stage.CONNECT,
-                f"no connection to port {port}",
-                why=f"no answer within {self.timeout_s:g} s",
+            raise ConnectError(
+                "timeout", f"no connection to port {port}", why=f"no answer within {limit_s:g} s"
             ) from error
 
     async def resolve(self, host: str) -> Answer:
-        """Addresses of a name; an address stands for itself.
+        """Public addresses of a name; an address stands for itself.
 
         Raises:
+            ExitRefusedError: Every address is private or the exit's own, or this is no exit.
             ResolveError: As `Resolver.resolve`.
         """
+        if not self.policy.is_exit:
+            raise self._refused(Refusal.POLICY, "exit does not resolve names")
+        answer = await self._addresses(host)
+        judged = [(address, self._barrier(address, 0)) for address in answer.addresses]
+        public = tuple(address for address, barrier in judged if barrier is None)
+        refusal = next((barrier for _, barrier in judged if barrier is not None), None)
+        if not public and refusal is not None:
+            raise self._refused(refusal, "exit does not resolve that name")
+        return Answer(public, answer.ttl_s)
+
+    async def _addresses(self, host: str) -> Answer:
         literal = parse_address(host)
         if literal is not None:
-            return Answer((literal,), 60)
+            return Answer((plain(literal),), LITERAL_TTL_S)
         return await self.resolver.resolve(host)
+
+    def _barrier(self, address: Address, port: int) -> Refusal | None:
+        """Why the address is nobody's business, whatever the rules say."""
+        if self.policy.bars(address):
+            return Refusal.PRIVATE
+        return Refusal.OWN if self.own.include(address, port) else None
 
     def _allowed(self, addresses: tuple[Address, ...], host: str, port: int) -> list[Address]:
         allowed = []
         refusal: Refusal | None = None
         for address in addresses:
-            reason = self.policy.refusal(address, port)
+            reason = self._barrier(address, port) or self.policy.refusal(address, port)
             if reason is None:
                 allowed.append(address)
             else:
@@ -88,27 +120,33 @@ class Connector:
             return allowed
         if refusal is None:
             raise ResolveError(f"cannot resolve {host}", rcode="NODATA", why="no address")
-        self.on_refusal(refusal.value)
-        raise ExitRefusedError(f"exit does not connect to port {port} there", rule=refusal.value)
+        raise self._refused(refusal, f"exit does not connect to port {port} there")
 
-    async def _try_each(
+    def _refused(self, refusal: Refusal, message: str) -> ExitRefusedError:
+        self.on_refusal(refusal.value)
+        return ExitRefusedError(message, rule=refusal.value)
+
+    async def _open(
         self, addresses: list[Address], port: int, protocol: Callable[[], asyncio.Protocol]
     ) -> Address:
-        loop = asyncio.get_running_loop()
-        failure: OSError | None = None
-        for address in addresses:
-            try:
-                await loop.create_connection(protocol, str(address), port)
-            except OSError as error:
-                failure = error
-            else:
-                return address
-        raise StreamError(
-            Stage.CONNECT, f"no connection to port {port}", why=_cause(failure)
-        ) from failure
+        address, sock = await race(addresses, port, self.limits, self.sources)
+        try:
+            await asyncio.get_running_loop().create_connection(protocol, sock=sock)
+        except BaseException:
+            self.limits.leave(address, port)
+            sock.close()
+            raise
+        return address
 
 
-def _cause(error: OSError | None) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    return (error.strerror if error is not None else None) or "unreachable"
+def _in_turn(addresses: Iterable[Address]) -> list[Address]:
+    """Families in turn, IPv6 first; an address this machine has no route to stands last."""
+    families: dict[int, list[Address]] = {6: [], 4: []}
+    lost = []
+    for address in addresses:
+        if route_source(address) is None:
+            lost.append(address)
+        else:
+            families[address.version].append(address)
+    turns = chain.from_iterable(zip_longest(families[6], families[4]))
+    return [address for address in turns if address is not None] + lost

@@ -79,8 +79,8 @@ class ExitPolicy:
     def judge(self, address: Address, port: int) -> Verdict:
         """Say whether a destination is accepted, by which rule and why."""
         address = judged(address)
-        use = "" if self.allow_private else special_use(address)
-        if use:
+        if self.bars(address):
+            use = special_use(address)
             return Verdict(Refusal.PRIVATE, None, f"{address} is not a public host ({use})")
         for rule in self.rules:
             if rule.matches(address, port):
@@ -88,11 +88,15 @@ class ExitPolicy:
                 return Verdict(refusal, rule, f"the first rule that matches is `{rule}`")
         return Verdict(Refusal.POLICY, None, "no rule matches, and what no rule matches is refused")
 
+    def bars(self, address: Address) -> bool:
+        """Whether an address is refused before any rule is read."""
+        return not self.allow_private and bool(special_use(address))
+
     def refusal(self, address: Address, port: int) -> Refusal | None:
         """Why a destination is refused, or None when it is allowed."""
-        address = judged(address)
-        if not self.allow_private and special_use(address):
+        if self.bars(address):
             return Refusal.PRIVATE
+        address = judged(address)
         for rule in self.rules:
             if rule.matches(address, port):
                 return None if rule.accept else Refusal.POLICY

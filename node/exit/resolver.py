@@ -1,34 +1,31 @@
-"""Names at the exit: answers from one configured server, cached with a clamped life.
+"""Names at the exit: what DNS servers said, kept for a clamped time, asked once for all.
 
-The cache hides how often a name is asked (TTL clamped to 60 to 1,800 s) and is bounded; failures
-are kept briefly so that a broken name does not become a flood.
+The cache hides how often a name is asked (lives are clamped to `dns_ttl_min_s` and
+`dns_ttl_max_s`) and is bounded; failures are kept too, so that a broken name does not become a
+flood. Streams that ask for one name at the same time share one question.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from ipaddress import ip_address
+from typing import Any, Final
 
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.rcode
-import dns.rdatatype
-import dns.resolver
+from node.errors import ResolveError
+from node.exit.address import Address, checked_name
+from node.exit.nameservers import Found, NameServers
+from qnet.parameters import NetworkParameters
 
-from node.errors import NodeConfigError, ResolveError
-from node.exit.address import Address
+FAILURE_TTL_S: Final = 10
+"""A failure of the servers is kept this long; that a name does not exist, for `dns_ttl_min_s`."""
 
-TTL_MIN_S = 60
-TTL_MAX_S = 1_800
-FAILURE_TTL_S = 10
-CACHE_NAMES = 10_000
-MAX_ADDRESSES = 16
-"""Addresses kept of one answer."""
+CACHE_NAMES: Final = 10_000
+MAX_QUESTIONS: Final = 256
+"""Names asked for at the same time; more are refused and counted."""
 
-_DNS_PORT = 53
+_ABSENT: Final = frozenset({"NXDOMAIN", "NODATA"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Answer:
     """What a name resolves to.
 
     Attributes:
-        addresses: IPv4 first, at most `MAX_ADDRESSES`.
+        addresses: IPv4 first, at most `nameservers.MAX_ADDRESSES` of each family.
         ttl_s: Seconds the answer may be used, clamped.
     """
 
@@ -44,116 +41,109 @@ class Answer:
     ttl_s: int
 
 
+Outcome = Answer | ResolveError
+
+
 class Resolver:
-    """Asks one DNS server, remembers answers.
+    """Resolves names, remembers outcomes.
 
     Args:
-        server: `host:port` of a DNS server; empty uses the system's configuration.
+        servers: Who is asked.
+        parameters: Network parameters in force, as a call because holders may change them.
+        spawn: Runs a coroutine in the owner's task group.
         now: Clock in seconds.
-        timeout_s: Longest time for one name.
-        on_answer: Called with the response code of every question sent (metrics).
+        on_drop: Called for every name refused because too many are being asked for.
     """
 
     def __init__(
         self,
-        server: str,
+        servers: NameServers,
         *,
+        parameters: Callable[[], NetworkParameters],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
         now: Callable[[], float],
-        timeout_s: float = 5.0,
-        on_answer: Callable[[str], None] = lambda _rcode: None,
+        on_drop: Callable[[], None] = lambda: None,
     ) -> None:
+        self._servers = servers
+        self._parameters = parameters
+        self._spawn = spawn
         self._now = now
-        self._on_answer = on_answer
-        self._cache: OrderedDict[str, tuple[float, Answer | ResolveError]] = OrderedDict()
-        self._resolver = _configured(server)
-        self._resolver.lifetime = timeout_s
-        self._resolver.timeout = min(2.0, timeout_s)
+        self._on_drop = on_drop
+        self._cache: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
+        self._asking: dict[str, asyncio.Future[Outcome]] = {}
 
     async def resolve(self, host: str) -> Answer:
         """Addresses of a name.
 
         Raises:
-            ResolveError: The name does not exist, has no address, or no server answered.
+            ResolveError: It is no name, does not exist, has no address, or no server answered.
         """
-        name = _normalised(host)
-        cached = self._cached(name)
-        if cached is None:
-            cached = await self._ask(name)
-            self._remember(name, cached)
-        if isinstance(cached, ResolveError):
-            raise ResolveError(f"cannot resolve {host}", rcode=cached.rcode, why=cached.why)
-        return cached
+        name = checked_name(host)
+        outcome = self._cached(name)
+        if outcome is None:
+            outcome = await asyncio.shield(self._question(name))
+        if isinstance(outcome, ResolveError):
+            raise ResolveError(f"cannot resolve {host}", rcode=outcome.rcode, why=outcome.why)
+        return outcome
 
-    def _cached(self, name: str) -> Answer | ResolveError | None:
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    @property
+    def asking(self) -> int:
+        """Names being asked for now."""
+        return len(self._asking)
+
+    def _cached(self, name: str) -> Outcome | None:
         found = self._cache.get(name)
         if found is None or found[0] <= self._now():
             return None
         self._cache.move_to_end(name)
         return found[1]
 
-    def _remember(self, name: str, answer: Answer | ResolveError) -> None:
-        life = FAILURE_TTL_S if isinstance(answer, ResolveError) else answer.ttl_s
-        self._cache[name] = (self._now() + life, answer)
+    def _question(self, name: str) -> asyncio.Future[Outcome]:
+        """The question about a name: the one under way, or a new one."""
+        question = self._asking.get(name)
+        if question is None:
+            if len(self._asking) >= MAX_QUESTIONS:
+                self._on_drop()
+                raise ResolveError(
+                    f"cannot resolve {name}", rcode="DROPPED", why="too many names at once"
+                )
+            question = self._asking[name] = asyncio.get_running_loop().create_future()
+            self._spawn(self._ask(name, question))
+        return question
+
+    async def _ask(self, name: str, question: asyncio.Future[Outcome]) -> None:
+        try:
+            outcome = self._outcome(name, await self._servers.ask(name))
+            self._remember(name, outcome)
+            question.set_result(outcome)
+        finally:
+            del self._asking[name]
+            question.cancel()
+
+    def _outcome(self, name: str, found: tuple[Found, ...]) -> Outcome:
+        addresses = tuple(address for family in found for address in family.addresses)
+        if not addresses:
+            failures = [family.failure for family in found if family.failure is not None]
+            told = [failure for failure in failures if failure.rcode not in _ABSENT]
+            absent = [failure for failure in failures if failure.rcode == "NXDOMAIN"]
+            unknown = ResolveError(f"cannot resolve {name}", rcode="NODATA", why="no address")
+            return next(iter((*absent, *told, *failures)), unknown)
+        life = min(family.ttl_s for family in found if family.addresses)
+        return Answer(addresses, self._clamped(life))
+
+    def _clamped(self, ttl_s: int) -> int:
+        parameters = self._parameters()
+        return max(parameters.dns_ttl_min_s, min(parameters.dns_ttl_max_s, ttl_s))
+
+    def _remember(self, name: str, outcome: Outcome) -> None:
+        if isinstance(outcome, Answer):
+            life = outcome.ttl_s
+        else:
+            life = self._clamped(0) if outcome.rcode in _ABSENT else FAILURE_TTL_S
+        self._cache[name] = (self._now() + life, outcome)
         self._cache.move_to_end(name)
         while len(self._cache) > CACHE_NAMES:
             self._cache.popitem(last=False)
-
-    async def _ask(self, name: str) -> Answer | ResolveError:
-        found: list[Address] = []
-        ttl = TTL_MAX_S
-        failure = ResolveError(f"cannot resolve {name}", rcode="NODATA", why="no address records")
-        for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
-            try:
-                answer = await self._resolver.resolve(name, kind, search=False)
-            except dns.resolver.NoAnswer:
-                self._on_answer("NOERROR")
-                continue
-            except (dns.exception.DNSException, OSError) as error:
-                failure = _failure(name, error)
-                self._on_answer(failure.rcode)
-                if failure.rcode == "NXDOMAIN":
-                    break
-                continue
-            self._on_answer("NOERROR")
-            found += [ip_address(record.to_text()) for record in answer]
-            ttl = min(ttl, answer.rrset.ttl if answer.rrset is not None else TTL_MIN_S)
-        if not found:
-            return failure
-        return Answer(tuple(found[:MAX_ADDRESSES]), max(TTL_MIN_S, min(TTL_MAX_S, ttl)))
-
-
-def _configured(server: str) -> dns.asyncresolver.Resolver:
-    if not server:
-        return dns.asyncresolver.Resolver()
-    host, colon, port = server.rpartition(":")
-    if not colon:
-        host, port = server, str(_DNS_PORT)
-    resolver = dns.asyncresolver.Resolver(configure=False)
-    try:
-        resolver.nameservers = [str(ip_address(host.strip("[]")))]
-        resolver.port = int(port)
-    except ValueError as error:
-        raise NodeConfigError(
-            f"[exit] dns = {server!r} is not an address and port",
-            why=str(error),
-            try_=('write it as "127.0.0.1:53"',),
-        ) from error
-    return resolver
-
-
-def _normalised(host: str) -> str:
-    try:
-        name = dns.name.from_text(host.lower())
-    except (dns.exception.DNSException, UnicodeError) as error:
-        raise ResolveError("not a host name", rcode="FORMERR", why=str(error)) from error
-    if name == dns.name.root:
-        raise ResolveError("not a host name", rcode="FORMERR", why="the name is empty")
-    return name.to_text()
-
-
-def _failure(name: str, error: Exception) -> ResolveError:
-    if isinstance(error, dns.resolver.NXDOMAIN):
-        return ResolveError(f"cannot resolve {name}", rcode="NXDOMAIN", why="no such name")
-    if isinstance(error, dns.exception.Timeout):
-        return ResolveError(f"cannot resolve {name}", rcode="TIMEOUT", why="no DNS server answered")
-    return ResolveError(f"cannot resolve {name}", rcode="SERVFAIL", why=str(error) or "DNS failed")

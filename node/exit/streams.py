@@ -14,8 +14,10 @@ import structlog
 
 from node.circuit.actions import Action, DeliverData, EndStream, OpenStream, ResolveName
 from node.circuit.messages import MAX_ANSWERS, Answer, EndReason
-from node.errors import ExitRefusedError, ResolveError, StreamError
+from node.errors import ConnectError, ExitLimitError, ExitRefusedError, ResolveError
+from node.exit.address import Address
 from node.exit.connector import Connector
+from node.exit.limits import ExitLimits
 from node.io.pipe import Pipe
 
 _log = structlog.get_logger(__name__)
@@ -86,19 +88,46 @@ class ExitStreams:
     def __len__(self) -> int:
         return len(self._streams)
 
+    @property
+    def limits(self) -> ExitLimits:
+        """Caps and what they count."""
+        return self._connector.limits
+
     def open(self, action: OpenStream) -> None:
-        """Connect in the background."""
+        """Connect in the background, unless a cap is reached."""
+        try:
+            self.limits.hold(action.circuit)
+        except ExitLimitError:
+            self._refuse((action.circuit, action.stream))
+            return
         stream = ExitStream(self, action.circuit, action.stream)
         self._streams[stream.key] = stream
-        self._start(stream.key, self._connect(stream, action.host, action.port))
+        if not self._start(stream.key, self._connect(stream, action.host, action.port)):
+            self.forget(stream)
 
     def resolve(self, action: ResolveName) -> None:
         """Look a name up in the background."""
         self._start((action.circuit, action.stream), self._resolve(action))
 
-    def _start(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, key: Key, work: Coroutine[Any, Any, None]) -> bool:
+        """Work for a stream in the background; False when its circuit does too much at once."""
+        try:
+            self.limits.start(key[0])
+        except ExitLimitError:
+            work.close()
+            self._refuse(key)
+            return False
         task = self._work[key] = self._spawn(work)
-        task.add_done_callback(lambda _task: self._work.pop(key, None))
+        task.add_done_callback(lambda _task: self._done(key))
+        return True
+
+    def _done(self, key: Key) -> None:
+        del self._work[key]
+        self.limits.started(key[0])
+
+    def _refuse(self, key: Key) -> None:
+        self.core.stream_ended(*key, EndReason.RESOURCE_LIMIT)
+        self.wake()
 
     def deliver(self, action: DeliverData) -> None:
         """Write client data to the connection."""
@@ -129,7 +158,11 @@ class ExitStreams:
 
     def forget(self, stream: ExitStream) -> None:
         """Called by a stream whose connection is over."""
-        self._streams.pop(stream.key, None)
+        if self._streams.pop(stream.key, None) is not stream:
+            return
+        self.limits.let_go(stream.key[0])
+        if stream.destination is not None:
+            self.limits.leave(*stream.destination)
         lingering = self._lingering.pop(stream.key, None)
         if lingering is not None:
             self.lingering_bytes -= lingering[1]
@@ -154,11 +187,15 @@ class ExitStreams:
         circuit, number = stream.key
         try:
             address = await self._connector.connect(host, port, lambda: stream)
-        except (ExitRefusedError, ResolveError, StreamError) as error:
+        except FAILURES as error:
             if stream.is_wanted:
-                self.core.stream_ended(circuit, number, _end_reason(error))
+                self.core.stream_ended(circuit, number, end_reason(error))
             self.forget(stream)
         else:
+            if self._streams.get(stream.key) is stream:
+                stream.destination = (address, port)
+            else:
+                self.limits.leave(address, port)
             self._carry_out(
                 self.core.stream_connected(circuit, number, address.packed, self._now())
             )
@@ -167,12 +204,12 @@ class ExitStreams:
     async def _resolve(self, action: ResolveName) -> None:
         try:
             found = await self._connector.resolve(action.host)
-        except ResolveError as error:
-            _log.debug("name not resolved", rcode=error.rcode)
-            if error.rcode == "NODATA":
+        except FAILURES as error:
+            _log.debug("name not resolved", why=error.why)
+            if isinstance(error, ResolveError) and error.rcode == "NODATA":
                 self.core.resolved(action.circuit, action.stream, [])
             else:
-                self.core.stream_ended(action.circuit, action.stream, _end_reason(error))
+                self.core.stream_ended(action.circuit, action.stream, end_reason(error))
         else:
             answers = [Answer(a.packed, found.ttl_s) for a in found.addresses[:MAX_ANSWERS]]
             self.core.resolved(action.circuit, action.stream, answers)
@@ -182,11 +219,12 @@ class ExitStreams:
 class ExitStream(Pipe):
     """One TCP connection to a destination."""
 
-    __slots__ = ("_owner", "key")
+    __slots__ = ("_owner", "destination", "key")
 
     def __init__(self, owner: ExitStreams, circuit: int, number: int) -> None:
         super().__init__()
         self.key: Key = (circuit, number)
+        self.destination: tuple[Address, int] | None = None
         self._owner = owner
 
     def _send(self, data: bytes) -> int:
@@ -209,14 +247,21 @@ class ExitStream(Pipe):
         self._owner.linger(self, unsent)
 
 
-def _end_reason(error: ExitRefusedError | ResolveError | StreamError) -> EndReason:
+def end_reason(error: ExitRefusedError | ExitLimitError | ResolveError | ConnectError) -> EndReason:
+    """What the client is told of a failure at the exit."""
     if isinstance(error, ExitRefusedError):
         return EndReason.POLICY
+    if isinstance(error, ExitLimitError):
+        return EndReason.RESOURCE_LIMIT
     if isinstance(error, ResolveError):
-        missing = error.rcode == "NXDOMAIN"
+        missing = error.rcode in {"NXDOMAIN", "FORMERR"}
         return EndReason.NAME_NOT_FOUND if missing else EndReason.RESOLVE_FAILED
-    if error.why == "connection refused":
-        return EndReason.CONNECT_REFUSED
-    if error.why.startswith("no answer"):
-        return EndReason.CONNECT_TIMEOUT
-    return EndReason.UNREACHABLE
+    return _CONNECT_REASONS[error.cause]
+
+
+FAILURES = (ExitRefusedError, ExitLimitError, ResolveError, ConnectError)
+_CONNECT_REASONS = {
+    "refused": EndReason.CONNECT_REFUSED,
+    "timeout": EndReason.CONNECT_TIMEOUT,
+    "unreachable": EndReason.UNREACHABLE,
+}
