@@ -336,7 +336,7 @@ def test_answers_that_do_not_fit_end_the_circuit(network, asked, kind, data):
     }[asked]
     assert circuit.is_open == (kind in fits)
     if not circuit.is_open:
-        assert network.failure() == (EndReason.PROTOCOL, None)
+        assert network.failure() == (EndReason.PROTOCOL, 2)
         assert StreamEnded(circuit.circuit_id, stream, EndReason.PROTOCOL) in network.events
 
 
@@ -397,7 +397,7 @@ def test_rekeys_start_by_themselves_with_jitter(network):
 def test_a_rekey_that_was_not_asked_for_ends_the_circuit(network):
     network.built()
     hop_says(network, 1, (MessageType.REKEYED, 0, bytes(36)))
-    assert network.failure() == (EndReason.PROTOCOL, None)
+    assert network.failure() == (EndReason.PROTOCOL, 1)
 
 
 # deadlines and ends
