@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from node.client.uplink import is_address
 from node.errors import LinkError
 from node.htx.address import HtxAddress
-from node.htx.events import Role
+from node.htx.events import CloseReason, Role
 from node.io.endpoint import Link, dial
 from node.io.link import LinkHandler
 from qnet.parameters import NetworkParameters
@@ -73,6 +74,7 @@ class Dialler:
             LinkError: With the reason, as far as it can be told.
         """
         try:
+            _check_address(address)
             link = await dial(
                 address,
                 identity=None,
@@ -92,3 +94,14 @@ class Dialler:
         self.attempts.append(
             Attempt(self.now(), self.wall(), address.host, address.port, error, told_s)
         )
+
+
+def _check_address(address: HtxAddress) -> None:
+    """Look no name up: this machine's resolver would learn whom we dial.
+
+    Raises:
+        LinkError: The node is named by a DNS name.
+    """
+    if not is_address(address.host):
+        why = "looking its name up would tell this machine's DNS server"
+        raise LinkError(CloseReason.LOST, "the node has no IP address", why=why)

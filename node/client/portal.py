@@ -97,15 +97,15 @@ def diagnose(attempts: Sequence[Attempt], now: float) -> Finding | None:
     if not failures:
         return None
     kinds = Counter(_obstacle(error) for _, error in failures)
-    intercepted = kinds[Obstacle.INTERCEPTED]
     if len(failures) < len(latest):
-        return _closed_ports(latest) if None not in kinds else None
+        return _closed_ports(latest)
+    if kinds[None]:
+        return None  # a node itself answered: the network lets us through
+    intercepted = kinds[Obstacle.INTERCEPTED]
     if intercepted >= MIN_WITNESSES or intercepted == len(failures):
         return Finding(Obstacle.INTERCEPTED, len(failures), intercepted, _impostor(failures))
     obstacle, count = kinds.most_common(1)[0]
-    if obstacle is None or kinds[None]:
-        return None  # a node itself answered: the network lets us through
-    return Finding(obstacle, len(failures), count)
+    return Finding(obstacle, len(failures), count) if obstacle is not None else None
 
 
 @dataclass(frozen=True, slots=True)

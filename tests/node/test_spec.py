@@ -18,9 +18,9 @@ def test_constants(module, name, value):
 
 
 def test_the_table_was_read():
-    assert len(ROWS) == 23
+    assert len(ROWS) >= 33
 
 
 def test_requirements_are_numbered_once():
     numbers = re.findall(r"\*\*(QN-[A-Z]+-\d{3})\*\*", PAGE.read_text("utf-8"))
-    assert len(numbers) == len(set(numbers)) == 19
+    assert len(numbers) == len(set(numbers)) >= 28
