@@ -20,6 +20,7 @@ from node.client.circuit import Circuit
 from node.client.entries import Entries
 from node.client.isolation import IsolationKey
 from node.client.suspicion import Suspects, Suspicion, suspects
+from node.directory.guard import Outcome
 from node.directory.hops import hops_of
 from node.directory.path import Path, select_path
 from node.directory.wishes import Wishes
@@ -172,7 +173,7 @@ class Circuits:
         made = PathCircuit(circuit, path, built_s, started)
         circuit.on_closed = lambda closed: self._closed(made, closed)
         self.built += 1
-        self.entries.record(path.entry.node_id, built=True)
+        self.entries.record(path.entry.node_id, Outcome.BUILT)
         self._note_recovery()
         return made
 
@@ -284,7 +285,7 @@ class Circuits:
     def _blame(self, path: Path, circuit: Circuit) -> None:
         """Avoid the nodes that may have broken the circuit."""
         if circuit.failed_hop == 0:
-            self.entries.record(path.entry.node_id, built=False)
+            self.entries.record(path.entry.node_id, Outcome.FAILED)
         found = suspects(circuit.failed_reason, circuit.failed_hop, len(path.nodes))
         self._suspect(path, found, circuit.failure)
 

@@ -1,40 +1,68 @@
 """The client's guards and its links to them.
 
 Guards are chosen by `node.directory.guard` and kept in `state/guards.json`. An entry that cannot be
-reached is set aside for a while; when no guard is left, another one is added rather than waiting.
+reached is set aside, longer each time, and tried again in the background; when it answers it is
+used again. When no guard answers it may be this machine's network: then hardly any other is tried.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from node.circuit.origin import OriginLink
 from node.client.dialler import Dialler
 from node.client.entry import EntryLink
-from node.directory.guard import GuardState, maintain_guards, usable_guards
+from node.client.guard_file import GuardFile
+from node.directory.atlas import NO_ATLAS, Atlas
+from node.directory.guard import Guard, GuardState, Outcome, maintain_guards, usable_guards
 from node.errors import CircuitError, LinkError, Stage
 from node.htx.events import Role
 from node.view import NetworkView, address_of
-from qnet.errors import DecodeError
-from qnet.files import write_atomic
-from qnet.messages.consensus import Consensus, ConsensusNode
+from qnet.errors import QnetError
+from qnet.messages.consensus import Consensus
+from qnet.messages.consensus_node import ConsensusNode
 from qnet.messages.descriptor import Role as NodeRole
 
-SET_ASIDE_S = 30.0
-"""An entry that could not be reached is not tried again for this long."""
-
-DIAL_TIMEOUT_S = 4.0
-MAX_STALLS = 2
+SET_ASIDE_S: Final = 30
+"""An entry that could not be reached is not tried again for this long; doubled every time."""
+SET_ASIDE_MAX_S: Final = 1800
+RETRY_GRACE_S: Final = 10
+"""After this time beyond its pause, an entry nobody tried again is used as any other."""
+DIAL_TIMEOUT_S: Final = 4.0
+MAX_STALLS: Final = 2
 """Circuits in a row that an entry may leave without an answer."""
+ONE_FAILURE_S: Final = 1.0
+"""Failures at an entry within this time are one: a link that breaks takes all its circuits."""
+LOST_S: Final = 1.0
+"""An entry whose link broke is used after any other for this long."""
+STORE_S: Final = 60.0
+"""Counts of circuits are stored at most this much later; which guards there are, at once."""
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Pause:
+    """An entry that is left alone.
+
+    Attributes:
+        began: Monotonic time of the first failure in a row.
+        until: When it may be tried again.
+        times: Failures in a row.
+        cause: Why, for people.
+    """
+
+    began: float
+    until: float
+    times: int
+    cause: str
 
 
 @dataclass(slots=True)
@@ -50,6 +78,8 @@ class Entries:
         uses_guards: Whether entries are limited to guards; probes use all of them.
         links: Open links by node id.
         is_cut_off: Whether this machine's network fails, not the guards: none is exchanged.
+        atlas: Knows autonomous systems.
+        report: Told in words what happens to a guard, with its registry index (0 for unlisted).
     """
 
     view: NetworkView
@@ -61,40 +91,56 @@ class Entries:
     state: GuardState = field(default_factory=GuardState)
     links: dict[bytes, EntryLink] = field(default_factory=dict)
     is_cut_off: bool = False
-    _aside: dict[bytes, tuple[float, str]] = field(default_factory=dict)
+    atlas: Atlas = NO_ATLAS
+    report: Callable[[int, str], None] = lambda _index, _what: None
+    _aside: dict[bytes, Pause] = field(default_factory=dict)
     _stalls: dict[bytes, int] = field(default_factory=dict)
     _dialling: dict[bytes, asyncio.Lock] = field(default_factory=dict)
+    _failed_at: dict[bytes, float] = field(default_factory=dict)
+    _warned: set[bytes] = field(default_factory=set)
+    _heard_at: float = -1.0
+    _unstored_since: float | None = None
+
+    def __post_init__(self) -> None:
+        """Take every new consensus for a sign that the network is up."""
+        self.view.on_change(lambda _consensus: self._hear())
+
+    # guards
 
     def load(self) -> None:
-        """Read the guards of earlier runs; a damaged file is replaced."""
-        if self.path is None or not self.path.exists():
-            return
-        try:
-            self.state = GuardState.from_json(json.loads(self.path.read_bytes()))
-        except (ValueError, DecodeError) as error:
-            _log.warning("guard file is damaged; choosing new guards", cause=str(error))
+        """Read the guards of earlier runs; a damaged file is kept aside."""
+        self.state = GuardFile(self.path).load()
 
     def guards(self, consensus: Consensus) -> tuple[ConsensusNode, ...]:
         """Entries to use now: the primary guards that can be reached, or one more."""
         if not self.uses_guards:
             return tuple(node for node in consensus.nodes if node.role is NodeRole.ENTRY)
-        self._change(
-            maintain_guards(self.state, consensus, now=self.wall(), random=secrets.token_bytes)
+        unreachable = frozenset() if self.is_cut_off else self._unreachable()
+        state = maintain_guards(
+            self.state,
+            consensus,
+            now=self.wall(),
+            random=secrets.token_bytes,
+            unreachable=unreachable,
+            network_is_up=self._network_is_up(),
+            atlas=self.atlas,
         )
-        reachable = consensus if self.is_cut_off else self._reachable(consensus)
-        usable = usable_guards(self.state, reachable)
-        if not usable:
-            self._change(
-                maintain_guards(self.state, reachable, now=self.wall(), random=secrets.token_bytes)
-            )
-            usable = usable_guards(self.state, reachable)
-        return usable
+        self._change(state, consensus)
+        shunned = unreachable | self._just_lost()
+        usable = usable_guards(self.state, consensus, shunned)
+        return usable or usable_guards(self.state, consensus, unreachable)
 
-    def record(self, node_id: bytes, *, built: bool) -> None:
+    def record(self, node_id: bytes, outcome: Outcome) -> None:
         """Note how a circuit through a guard went."""
-        if built:
+        if outcome is Outcome.BUILT:
             self._stalls.pop(node_id, None)
-        self._change(self.state.record(node_id, built=built))
+        elif outcome is Outcome.FAILED:
+            last = self._failed_at.get(node_id)
+            self._failed_at[node_id] = self.now()
+            if last is not None and self.now() - last < ONE_FAILURE_S:
+                return
+        self._change(self.state.record(node_id, outcome))
+        self._look_for_bias(node_id)
 
     def stalled(self, node: ConsensusNode) -> None:
         """A circuit got no answer in time; after a few in a row the entry itself is given up."""
@@ -109,19 +155,42 @@ class Entries:
         link = self.links.get(node.node_id)
         if link is not None:
             link.abandon(cause)
-        self._aside[node.node_id] = (self.now() + SET_ASIDE_S, cause)
-        self._change(self.state.record(node.node_id, built=False))
+        self._set_aside(node.node_id, cause)
+        self.record(node.node_id, Outcome.FAILED)
 
     @property
     def is_stranded(self) -> bool:
-        """Whether every entry there is was set aside."""
+        """Whether every entry this client may use was set aside."""
         nodes = self.view.held.consensus.nodes if self.view.held is not None else ()
-        return all(node.node_id in self._aside for node in nodes if node.role is NodeRole.ENTRY)
+        held = {guard.node_id for guard in self.state.guards}
+        mine = [
+            node.node_id
+            for node in nodes
+            if node.role is NodeRole.ENTRY and (not self.uses_guards or node.node_id in held)
+        ]
+        return self._unreachable().issuperset(mine)
+
+    def causes(self) -> str:
+        """Why the entries set aside are set aside, for people."""
+        return "; ".join(sorted({pause.cause for pause in self._aside.values()}))
 
     def forgive(self) -> None:
         """Forget who could not be reached: it was this machine's network."""
         self._aside.clear()
         self._stalls.clear()
+
+    async def return_to_primary(self) -> None:
+        """Try entries again whose pause is over, for ever; check about once a second."""
+        while True:
+            await asyncio.sleep(1.0)
+            for node in self._due():
+                try:
+                    await self.link_to(node)
+                except CircuitError:
+                    continue
+                self._tell(node.index, "guard answers again")
+
+    # links
 
     async def link_to(self, node: ConsensusNode) -> EntryLink:
         """The link to an entry, dialled if there is none.
@@ -140,11 +209,17 @@ class Entries:
         """Deadlines of all links; call about once a second."""
         for link in list(self.links.values()):
             link.tick()
+        if self._unstored_since is not None and self.now() - self._unstored_since >= STORE_S:
+            self._store()
 
     def close(self) -> None:
-        """Close every link."""
+        """Close every link and store what was counted."""
         for link in list(self.links.values()):
             link.close()
+        if self._unstored_since is not None:
+            self._store()
+
+    # inside
 
     async def _dial(self, node: ConsensusNode) -> EntryLink:
         parameters = self.view.parameters
@@ -164,30 +239,115 @@ class Entries:
             )
         except LinkError as error:
             cause = f"entry node {node.index}: {error.message}"
-            self._aside[node.node_id] = (self.now() + SET_ASIDE_S, cause)
+            self._set_aside(node.node_id, cause)
             _log.info("entry cannot be reached", node=node.index, cause=error.message)
             raise CircuitError(
                 Stage.LINK, f"no link to entry node {node.index}", why=cause
             ) from error
         self.links[node.node_id] = entry
         self._aside.pop(node.node_id, None)
+        self._hear()
         return entry
 
     def _lost(self, node: ConsensusNode, cause: str) -> None:
         self.links.pop(node.node_id, None)
-        self._aside[node.node_id] = (self.now() + 1.0, cause)
+        if node.node_id not in self._aside:
+            now = self.now()
+            self._aside[node.node_id] = Pause(now, now + LOST_S, 0, cause)
 
-    def _reachable(self, consensus: Consensus) -> Consensus:
+    def _set_aside(self, node_id: bytes, cause: str) -> None:
         now = self.now()
-        self._aside = {key: value for key, value in self._aside.items() if value[0] > now}
-        return replace(
-            consensus,
-            nodes=tuple(node for node in consensus.nodes if node.node_id not in self._aside),
+        last = self._aside.get(node_id)
+        times = last.times if last is not None else 0
+        pause_s = min(SET_ASIDE_S * 2**times, SET_ASIDE_MAX_S)
+        began = last.began if last is not None else now
+        self._aside[node_id] = Pause(began, now + pause_s, times + 1, cause)
+
+    def _unreachable(self) -> frozenset[bytes]:
+        """Entries that could not be reached and were not reached since."""
+        now = self.now()
+        return frozenset(
+            node_id
+            for node_id, pause in self._aside.items()
+            if pause.times and pause.until + RETRY_GRACE_S > now
         )
 
-    def _change(self, state: GuardState) -> None:
+    def _just_lost(self) -> frozenset[bytes]:
+        now = self.now()
+        return frozenset(node_id for node_id, pause in self._aside.items() if pause.until > now)
+
+    def _network_is_up(self) -> bool:
+        """Whether anybody answered since the last guard was lost."""
+        held = {guard.node_id for guard in self.state.guards}
+        lost = [pause.began for node_id, pause in self._aside.items() if node_id in held]
+        return self._heard_at > max(lost, default=0.0)
+
+    def _hear(self) -> None:
+        self._heard_at = self.now()
+
+    def _due(self) -> list[ConsensusNode]:
+        """Guards whose pause is over."""
+        if self.view.held is None or not self.uses_guards:
+            return []
+        listed = self.view.held.consensus.by_node_id
+        held = {guard.node_id for guard in self.state.guards}
+        now = self.now()
+        return [
+            listed[node_id]
+            for node_id, pause in self._aside.items()
+            if node_id in held and node_id in listed and pause.times > 0 and pause.until <= now
+        ]
+
+    def _change(self, state: GuardState, consensus: Consensus | None = None) -> None:
         if state == self.state:
             return
-        self.state = state
-        if self.path is not None:
-            write_atomic(self.path, json.dumps(state.to_json()).encode())
+        before, self.state = self.state, state
+        had = {guard.node_id: guard for guard in before.guards}
+        held = {guard.node_id for guard in state.guards}
+        if had.keys() == held:
+            if self._unstored_since is None:
+                self._unstored_since = self.now()
+            return
+        listed = consensus.by_node_id if consensus is not None else {}
+
+        def index(node_id: bytes) -> int:
+            return listed[node_id].index if node_id in listed else 0
+
+        for node_id in had.keys() - held:
+            self._warned.discard(node_id)
+            self._tell(index(node_id), f"guard dropped: {_why_dropped(had[node_id], self.wall())}")
+        for node_id in held - had.keys():
+            self._tell(index(node_id), "guard chosen")
+        self._store()
+
+    def _store(self) -> None:
+        self._unstored_since = None
+        try:
+            GuardFile(self.path).store(self.state)
+        except OSError as error:
+            _log.warning("guards cannot be stored", cause=str(error))
+
+    def _look_for_bias(self, node_id: bytes) -> None:
+        guard = next((g for g in self.state.guards if g.node_id == node_id), None)
+        if guard is None or not guard.is_suspicious:
+            self._warned.discard(node_id)
+        elif node_id not in self._warned:
+            self._warned.add(node_id)
+            percent = 100 * guard.broken // guard.circuits
+            try:
+                found = self.view.node(node_id).index
+            except QnetError:
+                found = 0
+            what = f"{percent} % of the circuits through this guard broke after it"
+            _log.warning("guard may choose its clients' paths", node=found, broken_percent=percent)
+            self._tell(found, what)
+
+    def _tell(self, index: int, what: str) -> None:
+        _log.info("guard", node=index, what=what)
+        self.report(index, what)
+
+
+def _why_dropped(guard: Guard, now: float) -> str:
+    if guard.is_failing:
+        return f"{100 * guard.failed // guard.circuits} % of its circuits failed"
+    return "its time is over" if guard.expires_at <= now else "no longer listed"
