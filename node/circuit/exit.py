@@ -77,7 +77,7 @@ class StreamEnds:
         if kind is MessageType.DATA:
             stream = self.outbox.streams.get(number)
             if stream is not None:
-                self.outbox.hear(stream, data)
+                self.outbox.hear(stream, data, now)
                 self._actions.deliver(self._circuit, number, data)
         elif kind is MessageType.CREDIT:
             stream = self.outbox.streams.get(number)
@@ -86,9 +86,9 @@ class StreamEnds:
         elif kind is MessageType.END:
             self._end(number, decode_end(data))
         else:
-            self._open(kind, number, data, now)
+            self._open(kind, number, data)
 
-    def _open(self, kind: MessageType, number: int, data: bytes, now: float) -> None:
+    def _open(self, kind: MessageType, number: int, data: bytes) -> None:
         if number <= self._last:
             raise RemoteProtocolError("stream numbers must rise")
         self._last = number
@@ -100,7 +100,7 @@ class StreamEnds:
             self._refuse(number, EndReason.RESOURCE_LIMIT)
             return
         window = self._parameters().stream_window_cells * CELL_BYTES
-        self.outbox.streams[number] = Stream(number, _KINDS[kind], window, now)
+        self.outbox.streams[number] = Stream(number, _KINDS[kind], window)
         if kind is not MessageType.BEGIN_DIR:
             self._watch(number)
         self._actions.add(action)

@@ -1,9 +1,9 @@
 """Credits: how much a peer may send before more is granted.
 
 The link record CREDIT carries `(circuit id u32, cells u16)` entries; the message CREDIT carries
-bytes of one stream. Both sides start from the same fixed credit; the receiver's window then
-follows the rate at which it gets rid of what arrives, times the delay the window is meant to
-bridge, and grants the difference.
+bytes of one stream. Both sides start from the same fixed credit; the receiver then measures how
+long a grant takes to bring what it allowed, and how fast it gets rid of what arrives. Its window
+follows the product of the two, as long as it is the window that limits the sender.
 
 Source: docs/spec/circuits.md, section "Flow control".
 """
@@ -18,10 +18,18 @@ INITIAL_CELLS: Final = 16
 """Credit that every circuit has on a link at first, in each direction."""
 INITIAL_STREAM_BYTES: Final = 1 << 17
 """Credit that every stream has at first, in each direction."""
-LINK_DELAY_S: Final = 0.1
-"""Round trip that the window of a circuit on one link bridges."""
-STREAM_DELAY_S: Final = 0.4
-"""Round trip that the window of a stream bridges."""
+MIN_DELAY_S: Final = 0.05
+"""Least round trip that a window bridges: processes that share a processor wait for their turn."""
+MAX_DELAY_S: Final = 2.0
+"""What takes longer tells of a sender without data, not of a round trip."""
+DELAY_MEMORY_S: Final = 10.0
+"""After this time a round trip that was never as short again is forgotten, for paths change."""
+LIMITED: Final = 1.5
+"""A sender waits for credit if a grant takes effect within so many round trips."""
+GAIN: Final = 4
+"""A window is at most so many times rate by round trip; it grows by as much in a round trip."""
+SHRINK_PARTS: Final = 8
+"""A window of which the receiver holds half gives up 1/8 in a round trip."""
 CLOCK_STEP_S: Final = 1e-6
 """Shorter times count as none."""
 GRANT_PARTS: Final = 4
@@ -31,6 +39,8 @@ MAX_ENTRIES: Final = 384
 """Entries of one CREDIT record: what fits the 2,336-byte record."""
 MAX_GRANT_CELLS: Final = (1 << 16) - 1
 MAX_CREDIT: Final = (1 << 32) - 1
+NEVER: Final = 1 << 62
+"""More than ever arrives: no measurement runs."""
 
 _ENTRY: Final = struct.Struct(">IH")
 
@@ -69,58 +79,106 @@ def add_credit(credit: int, grant: int) -> int:
     return credit + grant
 
 
+class CreditLoop:
+    """Measures the way of a grant to the sender and of what it allowed back to the receiver.
+
+    A sender that waits for credit uses a grant at once, so what it allowed begins to arrive one
+    round trip after the grant; from any other sender it comes later. The least time is the round
+    trip. What came until the whole of the grant was used tells the rate.
+
+    Attributes:
+        delay_s: round trip, as far as it is known.
+        end: everything received when the grant will be used up; NEVER if nothing is measured.
+    """
+
+    __slots__ = ("_at", "_consumed", "_recent_s", "_since", "_took_s", "delay_s", "end")
+
+    def __init__(self) -> None:
+        self.delay_s = self._recent_s = self._took_s = MAX_DELAY_S
+        self._since = self._at = 0.0
+        self._consumed = 0
+        self.end = NEVER
+
+    def granted(self, end: int, consumed: int, now: float) -> None:
+        """A grant goes out that lets the sender reach `end`, when so much was consumed."""
+        self._at = now
+        self._consumed = consumed
+        self.end = end
+
+    def arrived(self, now: float) -> None:
+        """The first of what the grant allowed is here."""
+        took = self._took_s = now - self._at
+        if took > MAX_DELAY_S:
+            return
+        self._recent_s = min(self._recent_s, took)
+        if now - self._since > DELAY_MEMORY_S:
+            self.delay_s, self._recent_s, self._since = self._recent_s, took, now
+        self.delay_s = min(self.delay_s, took)
+
+    def wanted(self, consumed: int, now: float) -> int | None:
+        """End the measurement; return the window it asks for, None if credit limits nobody."""
+        self.end = NEVER
+        delay = max(self.delay_s, MIN_DELAY_S)
+        if self._took_s > LIMITED * delay:
+            return None
+        elapsed = max(now - self._at, CLOCK_STEP_S)
+        return int(GAIN * (consumed - self._consumed) * delay / elapsed)
+
+
 class ReceiveWindow:
     """The receiver's side of one credit.
 
     Args:
         initial: credit that the sender has without asking.
         maximum: largest window; below `initial` it counts as `initial`.
-        delay_s: round trip that the window is to bridge.
-        now: time in seconds.
+        largest_grant: most that one grant can say.
     """
 
     __slots__ = (
         "_consumed",
-        "_delay_s",
         "_granted",
         "_initial",
+        "_largest_grant",
+        "_loop",
+        "_mark",
         "_maximum",
         "_received",
-        "_round_consumed",
-        "_round_start",
         "window",
     )
 
-    def __init__(self, initial: int, maximum: int, delay_s: float, now: float) -> None:
+    def __init__(self, initial: int, maximum: int, largest_grant: int) -> None:
         self._initial = initial
         self._maximum = max(initial, maximum)
-        self._delay_s = delay_s
+        self._largest_grant = largest_grant
         self.window = initial
         self._granted = initial
         self._received = 0
         self._consumed = 0
-        self._round_start = now
-        self._round_consumed = 0
+        self._mark = NEVER
+        self._loop: CreditLoop | None = None
 
     @property
     def held(self) -> int:
         """Received and not yet consumed."""
         return self._received - self._consumed
 
-    def receive(self, count: int) -> None:
+    def receive(self, count: int, now: float) -> None:
         """Count what arrived.
 
         Raises:
             RemoteProtocolError: the peer had no credit for it.
         """
-        self._received += count
-        if self._received > self._granted:
+        received = self._received = self._received + count
+        if received > self._mark:
+            self._mark = NEVER
+            assert self._loop is not None  # it has set the mark
+            self._loop.arrived(now)
+        if received > self._granted:
             raise RemoteProtocolError("the peer sent without credit")
 
     def consume(self, count: int) -> None:
         """Count what was written onward or used up."""
         self._consumed += count
-        self._round_consumed += count
 
     def grant(self, now: float, *, pressed: bool) -> int:
         """Return how much to grant now, 0 if it is not worth a message.
@@ -129,24 +187,30 @@ class ReceiveWindow:
             now: time in seconds.
             pressed: whether memory is short; the window then shrinks.
         """
-        self._measure(now, pressed=pressed)
+        loop = self._loop
+        if loop is not None and self._received >= loop.end:
+            self._resize(loop.wanted(self._consumed, now), pressed=pressed)
         due = self._consumed + self.window - self._granted
         if due < max(1, self.window // GRANT_PARTS):
             return 0
+        due = min(due, self._largest_grant)
+        if loop is None:
+            loop = self._loop = CreditLoop()
+        if loop.end == NEVER:
+            self._mark = self._granted
+            loop.granted(self._granted + due, self._consumed, now)
         self._granted += due
         return due
 
-    def _measure(self, now: float, *, pressed: bool) -> None:
-        """After each window's worth of traffic, set the window to twice rate times delay."""
-        if self._round_consumed < self.window:
-            return
-        elapsed = now - self._round_start
+    def _resize(self, wanted: int | None, *, pressed: bool) -> None:
+        """Grow as far as the measure says; shrink when memory is short or the reader is slow."""
+        window = self.window
         if pressed:
-            self.window = max(self._initial, self.window // 2)
-        elif elapsed < CLOCK_STEP_S:
-            self.window = min(self._maximum, 2 * self.window)
-        else:
-            wanted = int(2 * self._round_consumed / elapsed * self._delay_s)
-            self.window = max(self._initial, min(wanted, 2 * self.window, self._maximum))
-        self._round_start = now
-        self._round_consumed = 0
+            window //= 2
+        elif wanted is None:
+            return
+        elif wanted > window:
+            window = min(wanted, GAIN * window, self._maximum)
+        elif 2 * self.held > window:
+            window = max(wanted, window - window // SHRINK_PARTS)
+        self.window = max(self._initial, window)

@@ -11,7 +11,6 @@ from typing import Final, Generic, TypeVar
 from node.circuit.cell import CircuitIds, relay_header
 from node.circuit.flow import (
     INITIAL_CELLS,
-    LINK_DELAY_S,
     MAX_GRANT_CELLS,
     ReceiveWindow,
     encode_credits,
@@ -53,7 +52,6 @@ class Port(Generic[C]):
         circuit: the circuit.
         lane: what goes out.
         parameters: network parameters.
-        now: time in seconds.
     """
 
     __slots__ = ("circuit", "circuit_id", "header", "lane", "link", "side", "window")
@@ -66,7 +64,6 @@ class Port(Generic[C]):
         circuit: C,
         lane: Lane,
         parameters: NetworkParameters,
-        now: float,
     ) -> None:
         self.link = link
         self.circuit_id = circuit_id
@@ -75,10 +72,7 @@ class Port(Generic[C]):
         self.circuit = circuit
         self.lane = lane
         self.window = ReceiveWindow(
-            INITIAL_CELLS,
-            parameters.circuit_window_max_cells,
-            LINK_DELAY_S,
-            now,
+            INITIAL_CELLS, parameters.circuit_window_max_cells, MAX_GRANT_CELLS
         )
 
     def consumed(self, cells: int) -> None:
@@ -229,8 +223,7 @@ class LinkPorts(Generic[C]):
     def take_credits(self, now: float, *, pressed: bool) -> list[bytes]:
         """Return contents of CREDIT records that are due."""
         grants = [
-            (port.circuit_id, min(port.window.grant(now, pressed=pressed), MAX_GRANT_CELLS))
-            for port in self._owing
+            (port.circuit_id, port.window.grant(now, pressed=pressed)) for port in self._owing
         ]
         self._owing.clear()
         return encode_credits((circuit_id, cells) for circuit_id, cells in grants if cells)

@@ -83,7 +83,6 @@ class OriginLink:
             circuit,
             circuit.lane,
             around.parameters,
-            now,
         )
         self._link.add(circuit.port)
         self._link.push_control(encode_header(circuit_id, Command.CREATE, phase) + body)
@@ -149,7 +148,7 @@ class OriginLink:
                 port.lane.credit = add_credit(port.lane.credit, cells)
                 port.activate()
             except RemoteProtocolError:
-                port.circuit.fail(EndReason.PROTOCOL, None)
+                port.circuit.fail(EndReason.PROTOCOL, 0)
         return self.take_events()
 
     def has_cells(self) -> bool:

@@ -231,7 +231,7 @@ class OriginCircuit:
         around = self._around
         window_bytes = around.parameters.stream_window_cells * CELL_BYTES
         position = range(len(self.hops))[hop]
-        number = self._starts.open(message, data, position, window_bytes, around.now)
+        number = self._starts.open(message, data, position, window_bytes)
         self._used = around.now
         self.port.activate()
         return number
@@ -310,17 +310,29 @@ class OriginCircuit:
         """
         if self.state is OriginState.BUILDING:
             raise RemoteProtocolError("RELAY before CREATED")
-        self.port.window.receive(len(cells))
+        try:
+            self.port.window.receive(len(cells), self._around.now)
+        except RemoteProtocolError:
+            self.fail(EndReason.PROTOCOL, 0)  # every hop answers for its own credit
+            return
         self._touched = self._around.now
         for cell in cells:
-            position, content = self._opener.open(cell)
+            self._hear(*self._opener.open(cell))
+            if self.state is OriginState.CLOSED:
+                return
+        self.port.consumed(len(cells))
+        self.renew_buffer()
+        self.port.activate()
+
+    def _hear(self, position: int, content: bytes) -> None:
+        """Take what a hop said; it alone can have said it, so a broken rule is its own."""
+        try:
             for message in decode_messages(content, 0, CONTENT_BYTES, forward=False):
                 self._handle(position, message)
                 if self.state is OriginState.CLOSED:
                     return
-        self.port.consumed(len(cells))
-        self.renew_buffer()
-        self.port.activate()
+        except RemoteProtocolError:
+            self.fail(EndReason.PROTOCOL, position)
 
     def _handle(self, position: int, message: Message) -> None:
         kind, number, data = message
@@ -334,7 +346,7 @@ class OriginCircuit:
         elif kind is MessageType.PADDING:
             self._probed(position, data)
         else:
-            self._starts.handle(position, message)
+            self._starts.handle(position, message, self._around.now)
 
     # probes, rekey, deadlines, end
 

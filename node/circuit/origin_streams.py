@@ -66,7 +66,6 @@ class StreamStarts:
         data: bytes,
         position: int,
         window_bytes: int,
-        now: float,
     ) -> int:
         """Open a stream to the hop at `position`; return its number.
 
@@ -78,7 +77,7 @@ class StreamStarts:
         self._last = number = self._last + 1
         outbox = self.outboxes[position]
         outbox.say(message, number, data)
-        outbox.streams[number] = Stream(number, _KINDS[message], window_bytes, now)
+        outbox.streams[number] = Stream(number, _KINDS[message], window_bytes)
         self._positions[number] = position
         return number
 
@@ -128,7 +127,7 @@ class StreamStarts:
             self._events.add(StreamWritable(self.circuit_id, number))
         outbox.resumed.clear()
 
-    def handle(self, position: int, message: Message) -> None:
+    def handle(self, position: int, message: Message, now: float) -> None:
         """Take a message about a stream.
 
         Raises:
@@ -142,7 +141,7 @@ class StreamStarts:
         if kind is MessageType.DATA:
             if not stream.is_connected:
                 raise RemoteProtocolError("DATA before CONNECTED")
-            outbox.hear(stream, data)
+            outbox.hear(stream, data, now)
             self._events.deliver(self.circuit_id, number, data)
         elif kind is MessageType.CREDIT:
             outbox.grant(stream, data)

@@ -269,7 +269,6 @@ class RelayCore:
             circuit,
             circuit.backward,
             around.parameters,
-            around.now,
         )
         link.add(circuit.previous)
         self._circuits[circuit.handle] = circuit
@@ -310,7 +309,7 @@ class RelayCore:
             return
         circuit.change(RelayInput.LINK_READY)
         circuit.next = Port(
-            link, circuit_id, Side.NEXT, circuit, circuit.forward, around.parameters, around.now
+            link, circuit_id, Side.NEXT, circuit, circuit.forward, around.parameters
         )
         link.add(circuit.next)
         header = encode_header(circuit_id, Command.CREATE, circuit.phase)

@@ -249,7 +249,7 @@ class RelayCircuit:
         """
         if self.state is not RelayState.OPEN:
             raise RemoteProtocolError("RELAY before the circuit is open")
-        self.previous.window.receive(len(cells))
+        self.previous.window.receive(len(cells), self.around.now)
         self.touched = self.around.now
         following = self.next
         header = b"" if following is None else following.header
@@ -307,7 +307,7 @@ class RelayCircuit:
         """
         if self.state is not RelayState.OPEN:
             raise RemoteProtocolError("RELAY before CREATED")
-        port.window.receive(len(cells))
+        port.window.receive(len(cells), self.around.now)
         self.touched = self.around.now
         self.backward.queue.push(cells)
         self.previous.activate()

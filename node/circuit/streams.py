@@ -15,7 +15,6 @@ from node.circuit.cell import CELL_BYTES
 from node.circuit.flow import (
     INITIAL_STREAM_BYTES,
     MAX_CREDIT,
-    STREAM_DELAY_S,
     ReceiveWindow,
     add_credit,
 )
@@ -52,7 +51,6 @@ class Stream:
         number: 1 to 65,535.
         kind: what it is for.
         window_bytes: largest receive window.
-        now: time in seconds.
     """
 
     __slots__ = (
@@ -70,13 +68,13 @@ class Stream:
         "window",
     )
 
-    def __init__(self, number: int, kind: StreamKind, window_bytes: int, now: float) -> None:
+    def __init__(self, number: int, kind: StreamKind, window_bytes: int) -> None:
         self.number = number
         self.kind = kind
         self.state = StreamState.OPEN
         self.is_connected = kind is StreamKind.DIRECTORY
         self.credit = INITIAL_STREAM_BYTES
-        self.window = ReceiveWindow(INITIAL_STREAM_BYTES, window_bytes, STREAM_DELAY_S, now)
+        self.window = ReceiveWindow(INITIAL_STREAM_BYTES, window_bytes, MAX_CREDIT)
         self._chunks: deque[bytes] = deque()
         self._offset = 0
         self.buffered = 0
@@ -130,7 +128,7 @@ class Stream:
         self.credit -= len(data)
         return data
 
-    def hear(self, data: bytes) -> None:
+    def hear(self, data: bytes, now: float) -> None:
         """Count data that arrived.
 
         Raises:
@@ -141,7 +139,7 @@ class Stream:
             StreamState.CLOSED,
         }:
             raise RemoteProtocolError("DATA after the end of its direction")
-        self.window.receive(len(data))
+        self.window.receive(len(data), now)
 
 
 class Outbox:
@@ -180,13 +178,13 @@ class Outbox:
         self._control.append(encode_message(kind, stream, data))
         self._control_bytes += HEADER_BYTES + len(data) + CONTROL_OVERHEAD_BYTES
 
-    def hear(self, stream: Stream, data: bytes) -> None:
+    def hear(self, stream: Stream, data: bytes, now: float) -> None:
         """Count data that arrived.
 
         Raises:
             RemoteProtocolError: beyond the credit, or on a stream that cannot carry data now.
         """
-        stream.hear(data)
+        stream.hear(data, now)
         self.held += len(data)
 
     def write(self, stream: Stream, data: bytes) -> int:
@@ -240,7 +238,7 @@ class Outbox:
         stream.window.consume(count)
         self.held -= count
         if stream.state in {StreamState.OPEN, StreamState.LOCAL_DONE}:
-            grant = min(stream.window.grant(now, pressed=pressed), MAX_CREDIT)
+            grant = stream.window.grant(now, pressed=pressed)
             if grant:
                 self.say(MessageType.CREDIT, stream.number, grant.to_bytes(4, "big"))
 

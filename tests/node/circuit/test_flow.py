@@ -1,11 +1,18 @@
+from collections import deque
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from node.circuit.flow import (
+    DELAY_MEMORY_S,
+    GAIN,
     INITIAL_CELLS,
     MAX_CREDIT,
     MAX_ENTRIES,
+    MAX_GRANT_CELLS,
+    MIN_DELAY_S,
     ReceiveWindow,
     add_credit,
     decode_credits,
@@ -51,21 +58,69 @@ def test_credit_does_not_overflow():
         add_credit(MAX_CREDIT, 1)
 
 
-def window(maximum=2048, now=0.0):
-    return ReceiveWindow(INITIAL_CELLS, maximum, 0.1, now)
+def window(maximum=2048):
+    return ReceiveWindow(INITIAL_CELLS, maximum, MAX_GRANT_CELLS)
+
+
+class Line:
+    """A sender and a receiver some way apart, in steps of a millisecond.
+
+    Args:
+        delay_s: round trip.
+        send: cells a second that the sender may send.
+        read: cells a second that the receiver gets rid of.
+    """
+
+    def __init__(self, *, delay_s=0.1, send=1e9, read=1e9, maximum=2048):
+        self.held = window(maximum)
+        self.delay_s, self.send, self.read = delay_s, send, read
+        self.credit, self.now, self.arrived = INITIAL_CELLS, 0.0, 0
+        self.grants, self.cells = deque(), deque()
+        self._can_send = self._can_read = 0.0
+        self.pressed = False
+
+    def run(self, seconds):
+        """Let time pass; return the cells that arrived."""
+        before, end = self.arrived, self.now + seconds
+        while self.now < end:
+            self._step()
+        return self.arrived - before
+
+    def _step(self):
+        self.now += 0.001
+        while self.grants and self.grants[0][0] <= self.now:
+            self.credit += self.grants.popleft()[1]
+        self._can_send = min(self._can_send + self.send * 0.001, self.send * 0.001 + 1)
+        batch = min(self.credit, int(self._can_send))
+        if batch:
+            self._can_send -= batch
+            self.credit -= batch
+            self.cells.append((self.now + self.delay_s / 2, batch))
+        while self.cells and self.cells[0][0] <= self.now:
+            count = self.cells.popleft()[1]
+            self.arrived += count
+            self.held.receive(count, self.now)
+        self._can_read = min(self._can_read + self.read * 0.001, self.read * 0.001 + 1)
+        done = min(self.held.held, int(self._can_read))
+        if done:
+            self._can_read -= done
+            self.held.consume(done)
+            granted = self.held.grant(self.now, pressed=self.pressed)
+            if granted:
+                self.grants.append((self.now + self.delay_s / 2, granted))
 
 
 def test_more_than_the_credit_is_refused():
     held = window()
-    held.receive(INITIAL_CELLS)
+    held.receive(INITIAL_CELLS, 0.0)
     assert held.held == INITIAL_CELLS
     with pytest.raises(RemoteProtocolError):
-        held.receive(1)
+        held.receive(1, 0.0)
 
 
 def test_a_grant_waits_until_it_is_worth_a_message():
     held = window()
-    held.receive(4)
+    held.receive(4, 0.0)
     held.consume(3)
     assert held.grant(1.0, pressed=False) == 0
     held.consume(1)
@@ -73,49 +128,104 @@ def test_a_grant_waits_until_it_is_worth_a_message():
     assert held.held == 0
 
 
-def carry(held, cells, seconds, start, *, pressed=False):
-    """Let `cells` per second pass for some seconds; return the time after."""
-    now, sent, granted = start, 0, held.window
-    while now < start + seconds:
-        now += 0.01
-        batch = min(granted, max(1, int(cells * 0.01)))
-        held.receive(batch)
-        held.consume(batch)
-        sent += batch
-        granted += held.grant(now, pressed=pressed) - batch
-    return now
+@pytest.mark.parametrize("delay_s", [0.06, 0.1, 0.3, 1.0])
+def test_the_round_trip_is_measured_and_filled(delay_s):
+    rate = 600 / delay_s
+    line = Line(delay_s=delay_s, send=rate)
+    line.run(8 * delay_s)
+    assert line.held._loop.delay_s == pytest.approx(delay_s, abs=0.003)
+    assert 600 <= line.held.window <= 2048
+    assert line.run(10 * delay_s) == pytest.approx(10 * 600, rel=0.05), "all that the sender has"
 
 
-def test_a_fast_circuit_gets_a_wide_window_and_a_slow_one_does_not():
-    fast, slow = window(), window()
-    now = carry(fast, 30_000, 3, 0)
-    carry(slow, 200, 3, 0)
-    assert fast.window == 2048
-    assert INITIAL_CELLS <= slow.window <= 80
-    carry(fast, 200, 40, now)
-    assert fast.window <= 80, "and loses it when it slows down"
+def test_a_window_grows_by_the_gain_in_a_round_trip_while_credit_is_what_limits():
+    line = Line(delay_s=0.1)
+    sizes = []
+    for _ in range(8):
+        line.run(0.11)
+        sizes.append(line.held.window)
+    assert sizes[-1] == 2048
+    assert all(after <= GAIN * before for before, after in pairwise([INITIAL_CELLS, *sizes]))
+    assert sizes[5] == 2048, "in six round trips"
 
 
-def test_without_time_passing_the_window_doubles():
-    held = window(maximum=100)
+def test_a_sender_with_little_to_say_gets_no_large_window():
+    slow = Line(delay_s=0.1, send=200)
+    slow.run(20)
+    assert slow.held.window <= GAIN * 200 * 0.1 * 1.5
+    assert slow.run(5) == pytest.approx(1000, rel=0.02)
+
+
+def test_a_slow_reader_loses_the_window_and_gets_it_back():
+    line = Line(delay_s=0.1, send=10_000)
+    line.run(2)
+    assert line.held.window >= 1000
+    line.read = 300
+    line.run(60)
+    assert line.held.window <= 2 * GAIN * 300 * 0.1
+    assert line.held.held <= line.held.window
+    line.read = 1e9
+    line.run(2)
+    assert line.run(1) == pytest.approx(10_000, rel=0.05)
+
+
+def test_a_pause_of_the_sender_neither_counts_as_a_round_trip_nor_shrinks_the_window():
+    line = Line(delay_s=0.1, send=5000)
+    line.run(2)
+    before, known = line.held.window, line.held._loop.delay_s
+    for _ in range(3):
+        line.send = 0
+        line.run(2.1)
+        line.send = 5000
+        line.run(0.5)
+    assert line.held.window >= before
+    assert line.held._loop.delay_s == known
+
+
+def test_a_path_that_became_longer_is_measured_anew():
+    line = Line(delay_s=0.1, send=2000)
+    line.run(2)
+    line.delay_s = 0.4
+    line.run(2 * DELAY_MEMORY_S + 3)
+    assert line.held._loop.delay_s >= 0.39
+    assert line.run(2) == pytest.approx(4000, rel=0.05)
+
+
+def test_processes_that_share_a_processor_get_a_window_all_the_same():
+    line = Line(delay_s=0.002, send=20_000)
+    line.run(3)
+    assert line.held.window >= 20_000 * MIN_DELAY_S
+
+
+def test_without_time_passing_the_window_still_grows():
+    held, credit = window(maximum=100), INITIAL_CELLS
     for _ in range(10):
-        held.receive(held.window // 2)
-        held.consume(held.window // 2)
-        held.grant(0.0, pressed=False)
+        held.receive(credit, 0.0)
+        held.consume(credit)
+        credit = held.grant(0.0, pressed=False)
     assert held.window == 100
 
 
 def test_the_window_shrinks_when_memory_is_short():
-    held = window()
-    now = carry(held, 30_000, 3, 0)
-    carry(held, 30_000, 3, now, pressed=True)
-    assert held.window == INITIAL_CELLS
+    line = Line(send=30_000)
+    line.run(3)
+    assert line.held.window == 2048
+    line.pressed = True
+    line.run(5)
+    assert line.held.window == INITIAL_CELLS
 
 
 def test_a_maximum_below_the_first_credit_counts_as_the_first_credit():
-    held = window(maximum=1)
-    carry(held, 30_000, 1, 0)
-    assert held.window == INITIAL_CELLS
+    line = Line(maximum=1)
+    line.run(2)
+    assert line.held.window == INITIAL_CELLS
+
+
+def test_a_grant_never_exceeds_what_a_record_can_say():
+    held = ReceiveWindow(1000, 1 << 16, 400)
+    held.receive(1000, 0.0)
+    held.consume(1000)
+    assert [held.grant(0.0, pressed=False) for _ in range(3)] == [400, 400, 0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300), st.floats(0, 1)), max_size=60))
@@ -123,7 +233,7 @@ def test_a_polite_sender_is_never_refused_and_never_stuck(steps):
     held, credit, now = window(), INITIAL_CELLS, 0.0
     for wanted, drained, seconds in steps:
         sent = min(wanted, credit)
-        held.receive(sent)
+        held.receive(sent, now)
         credit -= sent
         held.consume(min(drained, held.held))
         now += seconds
