@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from node.client.dialler import Dialler
 from node.client.doors import Doors, OpenDoor
 from node.client.entries import Entries
 from node.client.isolation import IsolationKey
+from node.client.leaks import LeakCheck
 from node.client.liveness import Liveness
 from node.client.streams import StreamCounts
 from node.config import Bundle, Endpoint
@@ -67,6 +69,9 @@ class Session:
         clock = self._clock = time.monotonic
         seeds = [HtxAddress.parse(seed) for seed in bundle.seeds]
         trust = CommitteeTrust(bundle.chain_id, bundle.committee, bundle.signers, bundle.quorum)
+        self.wall = wall
+        self._seeds = {(seed.host, seed.port) for seed in seeds}
+        self._listed: deque[set[tuple[str, int]]] = deque(maxlen=2)
         self.view = NetworkView(trust, bundle.parameters(), now=wall)
         self.dialler = Dialler(clock, wall)
         self.entries = Entries(
@@ -99,6 +104,9 @@ class Session:
             Clocks(clock, boot, wall, LOOK_S),
             self._renew,
             [seed.host for seed in seeds],
+        )
+        self.view.on_change(
+            lambda new: self._listed.append({(node.host, node.port) for node in new.nodes})
         )
         self.started_at = clock()
         self.first_circuit_s: float | None = None
@@ -230,6 +238,19 @@ class Session:
         """Every stage up to an open circuit, in order: stage, state, since, cause, try."""
         self.care.judge()
         return self.care.progress.rows()
+
+    @property
+    def listed(self) -> set[tuple[str, int]]:
+        """Addresses and ports of seeds and of the nodes of the last two consensuses."""
+        return self._seeds.union(*self._listed)
+
+    async def check(self, url: str = "") -> dict[str, Any]:
+        """Look for leaks: `verdict`, and `rows` of name, verdict and evidence.
+
+        Args:
+            url: An `http://` page that tells the address it sees; empty for none.
+        """
+        return await LeakCheck(self, url).run()
 
     def anonymity(self) -> dict[str, Any]:
         """How many users there are, and whether that is enough."""
