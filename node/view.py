@@ -146,6 +146,12 @@ class NetworkView:
             listener(accepted.consensus)
         return True
 
+    def trust(self, history: CommitteeHistory) -> None:
+        """Trust other sets of signers, which the chain or an earlier run confirmed."""
+        self.history = history
+        if len(history.changes) > len(self.cache.changes):
+            self.cache.changes = history.changes
+
     def follow(self, changes: Iterable[SignedChange]) -> bool:
         """Follow certified changes of the committee; True if the set is another one now.
 
@@ -154,12 +160,10 @@ class NetworkView:
             DecodeError: One does not follow.
             CryptoError: One is not certified by the set before it.
         """
-        before = self.history.valid_from
-        self.history = self.history.follow(changes)
-        if self.history.valid_from == before:
+        followed = self.history.follow(changes)
+        if followed.valid_from == self.history.valid_from:
             return False
-        if len(self.history.changes) > len(self.cache.changes):
-            self.cache.changes = self.history.changes
+        self.trust(followed)
         _log.info("committee changed", valid_from=self.history.valid_from)
         return True
 

@@ -37,7 +37,12 @@ def run_client(home: Path, *, timeout_s: float = BOOTSTRAP_S, log_level: str = "
 
 
 async def _serve(home: Path, config: ClientConfig, stop: asyncio.Event, timeout_s: float) -> None:
-    session = Session(load_bundle(config.network.bundle), home / "state")
+    session = Session(
+        load_bundle(config.network.bundle),
+        home / "state",
+        bridges=config.bridges,
+        rpc=config.chain.rpc if config.chain is not None else "",
+    )
     control = ControlServer(Commands(session, stop).handlers())
     async with asyncio.TaskGroup() as group, control.serve(home / "control.sock"):
         await session.start(group, timeout_s=timeout_s)

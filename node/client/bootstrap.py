@@ -1,7 +1,10 @@
-"""How a client gets and keeps a consensus: cached, then seeds, then its own entries.
+"""How a client gets and keeps a consensus: cached, then seeds, bridges, and the chain.
 
-Whatever comes is verified by the quorum's signatures before it is used, so a hostile seed can
-withhold a consensus but never forge one.
+Once circuits stand it asks through them, so that no node learns who asks. Whatever comes is
+verified by the quorum's signatures before it is used: a hostile source can withhold a consensus,
+but neither forge one nor make the client forget another source.
+
+Source: docs/spec/directory.md, sections Bootstrap and Detection.
 """
 
 from __future__ import annotations
@@ -10,27 +13,43 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from node.circuit.origin import OriginLink
-from node.client.dialler import Dialler
-from node.client.entries import Entries
-from node.client.entry import EntryLink
-from node.directory.consensus import next_refresh_at
-from node.directory.exchange import DirRequest, Download, Kind, Piece
-from node.errors import BootstrapError, Stage, StageError
+from node.client.causes import Causes
+from node.client.fetching import Ask, fetch_document
+from node.client.keeping import Keeping
+from node.client.sources import Sources, over_http, source_name
+from node.directory.consensus import cross_check_at, next_refresh_at, overdue_from
+from node.directory.exchange import DirRequest, Kind
+from node.errors import BootstrapError, ClockError, Stage, StageError
 from node.htx.address import HtxAddress
-from node.htx.record import RecordType
+from node.io.ledger_client import LedgerClient
 from node.view import NetworkView
-from qnet.errors import NotFoundError, QnetError, RejectedError
-from qnet.files import write_atomic
+from qnet.crypto.kdf import node_id_of
+from qnet.errors import CryptoError, DecodeError, QnetError, RejectedError
+from qnet.messages.consensus import SignedConsensus
+from qnet.messages.succession import CommitteeHistory, decode_changes
 from qnet.sampling import shuffle
 
-FETCH_TIMEOUT_S = 15.0
-DIAL_TIMEOUT_S = 5.0
+if TYPE_CHECKING:
+    from node.client.chain import ChainAnchor
+
+__all__ = ["Bootstrap", "fetch_document"]
+
 RETRY_S = 1.0
+RETRY_DIVISOR = 60
+"""Waiting times between rounds double up to interval / 60."""
+NODES_AT_ONCE = 3
+"""Seeds or bridges asked at the same time."""
+CLOCK_ROUNDS = 3
+"""Rounds in which the local clock may contradict the committee before a start is given up."""
+FIRST_CHECK_S = 10
+"""Once circuits stand, and at the latest then, the first consensus is compared with another's."""
+LOOK_S = 15.0
+"""Longest sleep: afterwards the clock is looked at again, which may have been set."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,164 +60,307 @@ class Bootstrap:
 
     Attributes:
         view: Where they are verified and held.
-        entries: Links to the client's guards, used once there is a consensus.
+        sources: How nodes are asked.
         seeds: Where to start.
-        path: Where the newest one is kept; None keeps none.
-        now: Monotonic clock in seconds.
         wall: Unix clock in seconds.
-        dialler: Opens links.
-        problem: Why the last fetch failed, for status.
+        keeping: What outlives the process: consensus, committee, evidence.
+        bridges: Unlisted nodes, asked when no seed helps.
+        chain: The Committee contract, where an RPC is configured.
+        causes: Which sources failed, at which stage and why.
+        diffs: Documents that came as differences.
     """
 
     view: NetworkView
-    entries: Entries
+    sources: Sources
     seeds: Sequence[HtxAddress]
-    path: Path | None
-    now: Callable[[], float]
     wall: Callable[[], float]
-    dialler: Dialler
-    problem: str = ""
-    _causes: dict[str, str] = field(default_factory=dict)
+    keeping: Keeping
+    bridges: Sequence[HtxAddress] = ()
+    chain: ChainAnchor | None = None
+    causes: Causes = field(default_factory=Causes)
+    diffs: int = 0
+    _giver: str = ""
 
-    def load(self) -> bool:
-        """Use the consensus of an earlier run, if it still holds."""
-        if self.path is None or not self.path.exists():
-            return False
-        try:
-            return self.view.offer(self.path.read_bytes())
-        except QnetError as error:
-            _log.info("cached consensus is not used", cause=error.message)
-            return False
+    @property
+    def problem(self) -> str:
+        """Why the last fetch failed; empty when it did not."""
+        return self.causes.problem
+
+    def status(self) -> dict[str, Any]:
+        """For `status`: how documents came, who failed, and what the committee did wrong."""
+        return {
+            "through_circuits": self.sources.anonymous,
+            "as_differences": self.diffs,
+            "causes": self.causes.rows(),
+            "double_consensuses": [
+                {"period": proof.period, "signed_by": list(proof.culprits)}
+                for proof in self.view.conflicts.values()
+            ],
+        }
 
     async def start(self, timeout_s: float) -> None:
-        """Get a consensus fit for circuits, from cache or seeds.
+        """Get a consensus fit for circuits, from cache, seeds, bridges or the chain.
 
         Raises:
-            BootstrapError: No seed gave one in time; names every cause.
+            TrustAgeError: The committee known is too old, and there is no chain to ask.
+            ClockError: What the committee signed contradicts the local clock.
+            BootstrapError: No source gave one in time; names every cause.
         """
-        self.load()
+        self.keeping.load(self.view, self.causes)
+        contradictions = 0
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._is_fit():
-                    await self._ask_seeds()
-                    if not self._is_fit():
-                        await asyncio.sleep(RETRY_S)
-        except TimeoutError as error:
-            raise BootstrapError(
-                Stage.SEED,
-                "no consensus could be fetched",
-                why="; ".join(sorted(set(self._causes.values()))) or "no seed answered",
-                try_=("check the seeds in network.json", "check this machine's clock"),
-            ) from error
+                await self._check_age()
+                for attempt in count():
+                    if self._is_fit():
+                        return
+                    await self._ask_stages(self._is_fit)
+                    if self._is_fit():
+                        return
+                    contradictions += self._clock_error() is not None
+                    if contradictions >= CLOCK_ROUNDS:
+                        break
+                    await self._pause(attempt)
+        except TimeoutError:
+            pass
+        raise self._failure()
 
     async def follow(self) -> None:
-        """Fetch each next consensus soon after it is due, for ever."""
+        """Fetch each next consensus soon after it is due, and compare it with others', for ever."""
+        if not self._is_overdue():
+            await self._first_check()
         while True:
             if self.view.held is not None:
                 due = next_refresh_at(self.view.held.consensus, secrets.token_bytes)
-                await asyncio.sleep(max(due - self.wall(), 0.05))
-            before = self.view.valid_after
-            while self.view.valid_after == before:
-                await self._refresh()
-                if self.view.valid_after == before:
-                    await asyncio.sleep(RETRY_S)
+                await self._sleep_until(due)
+            await self._until_newer()
+            if self.view.held is not None:
+                due = cross_check_at(self.view.held.consensus, secrets.token_bytes)
+                await self._sleep_until(due)
+            await self._compare_notes()
 
-    async def _refresh(self) -> None:
-        """Ask an open entry; without one, the seeds."""
-        for link in list(self.entries.links.values()):
-            if link.is_open and await self._fetch(link, link.name):
+    async def _first_check(self) -> None:
+        for _ in range(FIRST_CHECK_S):
+            if self.sources.standing():
+                break
+            await asyncio.sleep(1.0)
+        await self._compare_notes()
+
+    async def _until_newer(self) -> None:
+        """Ask, in rounds, until a newer consensus is held."""
+        before = self.view.valid_after
+
+        def is_newer() -> bool:
+            return self.view.valid_after != before
+
+        for attempt in count():
+            await self._refresh(is_newer)
+            if is_newer():
                 return
-        await self._ask_seeds()
+            await self._pause(attempt)
 
-    async def _ask_seeds(self) -> None:
-        order = list(self.seeds)
+    async def _refresh(self, enough: Callable[[], bool]) -> None:
+        """Ask through a circuit; without one, or in vain, open entries; then every stage."""
+        for name, ask in self.sources.standing():
+            if await self._fetch(name, Stage.CONSENSUS, ask):
+                return
+        await self._ask_stages(enough)
+
+    async def _compare_notes(self) -> None:
+        """Ask a source that did not give the consensus held for another one of its period."""
+        for name, ask in self.sources.standing():
+            if name != self._giver:
+                await self._fetch(name, Stage.CONSENSUS, ask)
+                return
+
+    async def _ask_stages(self, enough: Callable[[], bool]) -> None:
+        """Seeds, then bridges, then the chain, until it is enough."""
+        for stage, addresses in ((Stage.SEED, self.seeds), (Stage.BRIDGE, self.bridges)):
+            await self._ask_nodes(stage, addresses, enough)
+            if enough():
+                return
+        if self.chain is not None:
+            await self._ask_chain(self.chain, enough)
+
+    async def _ask_nodes(
+        self, stage: Stage, addresses: Sequence[HtxAddress], enough: Callable[[], bool]
+    ) -> None:
+        """Dial and ask nodes in random order, a few at once; the first success ends the others."""
+        order = list(addresses)
         shuffle(order, secrets.token_bytes)
-        for seed in order:
-            name = f"seed {seed.identity.hex()[:8]}"
-            link = EntryLink(
-                origin=OriginLink(random=secrets.token_bytes, parameters=self.view.parameters),
-                name=name,
-                now=self.now,
-            )
-            try:
-                await self.dialler.dial(
-                    seed,
-                    handler=link,
-                    parameters=self.view.parameters,
-                    timeout_s=DIAL_TIMEOUT_S,
-                )
-            except StageError as error:
-                self._failed(name, error)
-                continue
-            fetched = await self._fetch(link, name)
-            link.close()
-            if fetched:
-                return
+        waiting = iter(order)
+        tasks: list[asyncio.Task[None]] = []
 
-    async def _fetch(self, link: EntryLink, name: str) -> bool:
+        async def work() -> None:
+            for address in waiting:
+                await self._ask_node(stage, address)
+                if enough():
+                    break
+            else:
+                return
+            for task in tasks:
+                if task is not asyncio.current_task():
+                    task.cancel()
+
+        async with asyncio.TaskGroup() as group:
+            tasks += [group.create_task(work()) for _ in range(min(NODES_AT_ONCE, len(order)))]
+
+    async def _ask_node(self, stage: Stage, address: HtxAddress) -> None:
+        name = source_name(node_id_of(address.identity))
+        try:
+            async with self.sources.dialled(address, f"{stage} {name}") as ask:
+                await self._fetch(name, stage, ask)
+        except StageError as error:
+            self.causes.failed(stage, name, error)
+
+    async def _ask_chain(self, chain: ChainAnchor, enough: Callable[[], bool]) -> None:
+        """Read the committee, and ask its members for what they signed."""
+        if not await self._trust_chain(chain):
+            return
+        for stage, addresses in ((Stage.SEED, self.seeds), (Stage.BRIDGE, self.bridges)):
+            if self.causes.has_forgeries(stage):  # perhaps signed by the set just read
+                await self._ask_nodes(stage, addresses, enough)
+        if enough():
+            return
+        async with LedgerClient(self.keeping.members) as ledger:
+            await self._fetch("committee", Stage.CHAIN, over_http(ledger))
+
+    async def _trust_chain(self, chain: ChainAnchor) -> bool:
+        try:
+            found = await chain.read()
+        except StageError as error:
+            self.causes.failed(Stage.CHAIN, "chain", error)
+            return False
+        if found.trust.hash != self.view.history.newest.hash:
+            self.view.trust(CommitteeHistory(found.trust))
+        self.keeping.confirmed(self.view, found.time_s, members=found.members)
+        return True
+
+    async def _check_age(self) -> None:
+        """Start from a committee that was confirmed lately, by bundle, consensus or chain."""
+        try:
+            self.keeping.check_age(self.wall())
+        except StageError as error:
+            self.causes.failed(Stage.BUNDLE, "bundle", error)
+            if self.chain is None or not await self._trust_chain(self.chain):
+                raise
+
+    async def _fetch(self, name: str, stage: Stage, ask: Ask) -> bool:
         """Ask one node for something newer; True when it gave it."""
         try:
-            data = await fetch_document(
-                link, DirRequest(secrets.randbelow(2**16), Kind.LATEST, self.view.valid_after)
-            )
-            if not self.view.offer(data):
+            signed = await self._latest(ask)
+            await self._check_anchor(signed)
+            if not self.view.take(signed, name):
+                self.causes.passed(name)
                 return False
-        except (RejectedError, NotFoundError) as error:
-            self._failed(name, error)
+        except RejectedError as error:
+            if self._is_overdue():
+                self.causes.failed(stage, name, error)
             return False
         except QnetError as error:
-            self._failed(name, error)
+            self.causes.failed(stage, name, error)
             return False
-        self.problem = ""
-        self._causes.clear()
-        if self.path is not None:
-            await asyncio.to_thread(write_atomic, self.path, data)
+        self.causes.passed(name)
+        self._giver = name
+        await asyncio.to_thread(self.keeping.store, self.view, signed)
         return True
+
+    async def _latest(self, ask: Ask) -> SignedConsensus:
+        """The newest consensus of a node; in full, if its difference leads nowhere."""
+        held = self.view.held
+        number = secrets.randbelow(2**16)
+        if held is not None:
+            request = DirRequest(number, Kind.LATEST, held.consensus.valid_after, held.hash)
+            try:
+                signed = await self._read(await ask(request, held.consensus.payload), ask)
+            except (DecodeError, CryptoError) as error:
+                _log.info("no use of an answer; asking for the full document", cause=error.message)
+            else:
+                self.diffs += 1
+                return signed
+        request = DirRequest(number, Kind.LATEST, self.view.valid_after)
+        return await self._read(await ask(request, b""), ask)
+
+    async def _read(self, data: bytes, ask: Ask) -> SignedConsensus:
+        """Verify a document, following the committee if it has changed."""
+        try:
+            return await asyncio.to_thread(self.view.read, data)
+        except CryptoError:
+            request = DirRequest(
+                secrets.randbelow(2**16), Kind.COMMITTEE, self.view.history.valid_from
+            )
+            try:
+                changes = decode_changes(await ask(request, b""))
+            except RejectedError:
+                changes = ()
+            if not self.view.follow(changes):
+                raise
+            await asyncio.to_thread(self.keeping.store_trust, self.view)
+            return await asyncio.to_thread(self.view.read, data)
+
+    async def _check_anchor(self, signed: SignedConsensus) -> None:
+        """Refuse a consensus that the chain contradicts.
+
+        Raises:
+            StageError: It does.
+        """
+        if self.chain is None:
+            return
+        try:
+            anchor = await self.chain.anchor_of(signed.consensus.valid_after)
+        except StageError as error:
+            self.causes.failed(Stage.CHAIN, "chain", error)
+            return
+        if anchor is not None and anchor != signed.hash:
+            raise StageError(
+                Stage.CHAIN,
+                "the chain anchors another consensus of this period",
+                why=f"{anchor.hex()[:16]}, not {signed.hash.hex()[:16]}",
+            )
 
     def _is_fit(self) -> bool:
         try:
             self.view.for_circuits()
         except QnetError as error:
-            self.problem = f"{error.message}: {error.why}"
+            self.causes.note(f"{error.message}: {error.why}")
             return False
         return True
 
-    def _failed(self, name: str, error: QnetError) -> None:
-        cause = f"{name}: {error.message}" + (f" ({error.why})" if error.why else "")
-        self._causes[name] = cause
-        self.problem = cause
-        _log.info("no consensus", cause=cause)
+    def _is_overdue(self) -> bool:
+        """Whether a newer consensus must exist by now."""
+        held = self.view.held
+        return held is None or self.wall() > overdue_from(held.consensus)
 
+    def _clock_error(self) -> ClockError | None:
+        found = self.view.witnesses.verdict(self.wall())
+        if found is None:
+            return None
+        error = ClockError(
+            f"the local clock is {found.off} by {found.by_s:.0f} s",
+            offset_s=found.offset_s,
+            why=found.why,
+        )
+        self.causes.note(f"{error.message}: {error.why}")
+        return error
 
-async def fetch_document(link: EntryLink, request: DirRequest) -> bytes:
-    """Ask one node for a document over its link.
+    def _failure(self) -> StageError:
+        return self._clock_error() or BootstrapError(
+            self.causes.last_stage,
+            "no consensus could be fetched",
+            why=self.causes.text or "no seed answered",
+            try_=(
+                "check the seeds in network.json, or add bridges to client.toml",
+                "check this machine's clock",
+            ),
+        )
 
-    Raises:
-        NotFoundError: It has none.
-        RejectedError: It has nothing newer, or is busy.
-        DecodeError: Its answer is malformed.
-        BootstrapError: No answer in time.
-    """
-    download = Download(request)
-    done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    async def _pause(self, attempt: int) -> None:
+        """Wait before the next round, longer each time."""
+        longest = max(RETRY_S, self.view.parameters.consensus_interval_s / RETRY_DIVISOR)
+        await asyncio.sleep(min(RETRY_S * 2.0 ** min(attempt, 10), longest))
 
-    def receive(kind: RecordType, content: bytes) -> None:
-        if kind is not RecordType.DIR_DATA or done.done():
-            return
-        try:
-            answer = download.receive(Piece.decode(content))
-        except QnetError as error:
-            done.set_exception(error)
-            return
-        if answer is not None:
-            done.set_result(answer)
-
-    with link.reading(receive):
-        link.send_record(RecordType.DIR_GET, request.encode())
-        try:
-            async with asyncio.timeout(FETCH_TIMEOUT_S):
-                return await done
-        except TimeoutError as error:
-            raise BootstrapError(
-                Stage.CONSENSUS, "no answer", why=f"within {FETCH_TIMEOUT_S:g} s"
-            ) from error
+    async def _sleep_until(self, due: float) -> None:
+        left = due - self.wall()
+        while left > 0:
+            await asyncio.sleep(min(left, LOOK_S))
+            left = due - self.wall()

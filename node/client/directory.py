@@ -18,13 +18,17 @@ class DirectoryStream:
         circuit: An open circuit.
         request: What to ask.
         hop: Position of the hop that answers, 0 for the entry.
+        base: Payload of the consensus that the request says is held.
     """
 
-    def __init__(self, circuit: Circuit, request: DirRequest, *, hop: int) -> None:
+    def __init__(
+        self, circuit: Circuit, request: DirRequest, *, hop: int, base: bytes = b""
+    ) -> None:
         self._circuit = circuit
-        self._download = Download(request)
+        self._download = Download(request, base=base)
         self._reader = PieceReader()
-        self._done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        """The complete answer, or the cause of its failure."""
         self._number = circuit.begin_directory(self, hop=hop)
         encoded = request.encode()
         if circuit.send(self._number, encoded) != len(encoded):
@@ -44,13 +48,17 @@ class DirectoryStream:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._done
+                return await self.done
         except TimeoutError as error:
             raise StreamError(
                 Stage.TRANSFER, "no answer on the directory stream", why=f"within {timeout_s:g} s"
             ) from error
         finally:
-            self._circuit.end(self._number, EndReason.RESET)
+            self.close()
+
+    def close(self) -> None:
+        """Drop the stream, whatever has come."""
+        self._circuit.end(self._number, EndReason.RESET)
 
     # StreamSink
 
@@ -60,25 +68,25 @@ class DirectoryStream:
     def stream_data(self, chunks: tuple[bytes, ...]) -> None:
         """Pieces of the answer."""
         self._circuit.consumed(self._number, sum(map(len, chunks)))
-        if self._done.done():
+        if self.done.done():
             return
         try:
             for chunk in chunks:
                 for piece in self._reader.receive(chunk):
                     answer = self._download.receive(piece)
                     if answer is not None:
-                        self._done.set_result(answer)
+                        self.done.set_result(answer)
                         return
         except QnetError as error:
-            self._done.set_exception(error)
+            self.done.set_exception(error)
 
     def stream_ended(self, reason: EndReason) -> None:
         """The hop ended the stream before the answer was complete."""
-        if not self._done.done():
-            self._done.set_exception(
+        if not self.done.done():
+            self.done.set_exception(
                 StreamError(Stage.TRANSFER, "directory stream ended", why=reason.name.lower())
             )
-            self._done.exception()
+            self.done.exception()
 
     def stream_writable(self) -> None:
         """Nothing waits to be sent."""

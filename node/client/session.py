@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,18 @@ from typing import Any
 import structlog
 
 from node.client.anonymity import anonymity
-from node.client.bootstrap import Bootstrap
 from node.client.care import LOOK_S, Care
+from node.client.circuit import Circuit
 from node.client.circuits import Circuits, PathCircuit
 from node.client.conditions import Clocks, boot_clock
 from node.client.dialler import Dialler
+from node.client.discovery import make_bootstrap, trust_of
 from node.client.doors import Doors, OpenDoor
 from node.client.entries import Entries
 from node.client.isolation import IsolationKey
 from node.client.leaks import LeakCheck
 from node.client.liveness import Liveness
+from node.client.sources import Sources
 from node.client.streams import StreamCounts
 from node.config import Bundle, Endpoint
 from node.errors import BootstrapError
@@ -34,7 +36,6 @@ from node.htx.address import HtxAddress
 from node.htx.events import CloseReason
 from node.view import NetworkView
 from qnet.errors import QnetError
-from qnet.messages.consensus import CommitteeTrust
 
 TICK_S = 1.0
 BOOTSTRAP_S = 60.0
@@ -54,6 +55,8 @@ class Session:
         uses_guards: Whether entries are limited to guards.
         wall: Unix clock in seconds.
         boot: Monotonic clock that goes on while the machine sleeps.
+        bridges: `htx://` lines of unlisted nodes, beside those of the bundle.
+        rpc: A node of the chain to read committee and anchors from; "" for none.
     """
 
     def __init__(
@@ -65,14 +68,15 @@ class Session:
         uses_guards: bool = True,
         wall: Callable[[], float] = time.time,
         boot: Callable[[], float] = boot_clock,
+        bridges: Sequence[str] = (),
+        rpc: str = "",
     ) -> None:
         clock = self._clock = time.monotonic
         seeds = [HtxAddress.parse(seed) for seed in bundle.seeds]
-        trust = CommitteeTrust(bundle.chain_id, bundle.committee, bundle.signers, bundle.quorum)
         self.wall = wall
         self._seeds = {(seed.host, seed.port) for seed in seeds}
         self._listed: deque[set[tuple[str, int]]] = deque(maxlen=2)
-        self.view = NetworkView(trust, bundle.parameters(), now=wall)
+        self.view = NetworkView(trust_of(bundle), bundle.parameters(), now=wall)
         self.dialler = Dialler(clock, wall)
         self.entries = Entries(
             self.view,
@@ -83,14 +87,13 @@ class Session:
             uses_guards,
         )
         self.circuits = Circuits(self.view, self.entries, clock, wall, ready)
-        self.bootstrap = Bootstrap(
-            self.view,
-            self.entries,
-            seeds,
-            state / "consensus.bin" if state else None,
-            clock,
-            wall,
-            self.dialler,
+        self.bootstrap = make_bootstrap(
+            bundle,
+            state,
+            Sources(self.view, self.entries, self.dialler, clock, self._circuits_to_ask),
+            wall=wall,
+            bridges=bridges,
+            rpc=rpc,
         )
         self.liveness = Liveness(clock)
         self.counts = StreamCounts()
@@ -185,6 +188,11 @@ class Session:
         """An open circuit for a destination."""
         return await self.circuits.circuit_for(key, host, port)
 
+    def _circuits_to_ask(self) -> list[Circuit]:
+        """Circuits for directory requests; those that no stream uses come first."""
+        unbound = [made.circuit for made in self.circuits.open if made.key is None]
+        return unbound or [made.circuit for made in self.circuits.open]
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the session's task group."""
         assert self._group is not None
@@ -213,6 +221,7 @@ class Session:
             if held is None
             else {"valid_after": self.view.valid_after, "nodes": len(held.consensus.nodes)},
             "problem": self.bootstrap.problem,
+            "directory": self.bootstrap.status(),
             **self.anonymity(),
             "guards": [guard.node_id.hex()[:16] for guard in self.entries.state.guards],
             "circuits": {

@@ -15,6 +15,8 @@ REFRESH_FROM_DIVISOR: Final = 12
 """The next consensus is asked for at the earliest interval / 12 after it is due."""
 REFRESH_UNTIL_DIVISOR: Final = 4
 """… and at the latest interval / 4 after, so that not everybody asks at once."""
+CROSS_CHECK_DIVISOR: Final = 12
+"""A client compares with another source within interval / 12 after everybody has refreshed."""
 
 
 def accept_consensus(
@@ -80,3 +82,17 @@ def next_refresh_at(consensus: Consensus, random: RandomBytes) -> float:
     latest = consensus.interval_s // REFRESH_UNTIL_DIVISOR
     milliseconds = 1000 * (latest - earliest) + 1
     return due + earliest + uniform_below(milliseconds, random) / 1000
+
+
+def overdue_from(consensus: Consensus) -> float:
+    """Unix time from which every honest node that is online has the consensus after this one."""
+    interval = consensus.interval_s
+    return consensus.valid_after + interval + interval // REFRESH_UNTIL_DIVISOR
+
+
+def cross_check_at(consensus: Consensus, random: RandomBytes) -> float:
+    """Unix time at which to compare this consensus with what another source has."""
+    interval = consensus.interval_s
+    milliseconds = 1000 * interval // CROSS_CHECK_DIVISOR + 1
+    from_s = consensus.valid_after + interval // REFRESH_UNTIL_DIVISOR
+    return from_s + uniform_below(milliseconds, random) / 1000
