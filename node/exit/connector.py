@@ -72,7 +72,7 @@ class Connector:
         try:
             async with asyncio.timeout(limit_s):
                 allowed = self._allowed((await self._addresses(host)).addresses, host, port)
-                return await self._open(_in_turn(allowed)[:CONNECT_TRIES], port, protocol)
+                return await self._open(in_turn(allowed)[:CONNECT_TRIES], port, protocol)
         except TimeoutError as error:
             raise ConnectError(
                 "timeout", f"no connection to port {port}", why=f"no answer within {limit_s:g} s"
@@ -139,7 +139,7 @@ class Connector:
         return address
 
 
-def _in_turn(addresses: Iterable[Address]) -> list[Address]:
+def in_turn(addresses: Iterable[Address]) -> list[Address]:
     """Families in turn, IPv6 first; an address this machine has no route to stands last."""
     families: dict[int, list[Address]] = {6: [], 4: []}
     lost = []
