@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from node.client.commands import Commands
 from node.client.listener import DoorKind
+from node.client.reporting import print_stage, telling_stages
 from node.client.session import BOOTSTRAP_S, Session
 from node.config import ClientConfig, Endpoint, ProxySection, load_bundle
 from node.io.control import ControlServer
@@ -19,8 +22,20 @@ from qnet.config import load_toml
 _log = structlog.get_logger(__name__)
 
 
-def run_client(home: Path, *, timeout_s: float = BOOTSTRAP_S, log_level: str = "info") -> None:
+def run_client(
+    home: Path,
+    *,
+    timeout_s: float = BOOTSTRAP_S,
+    log_level: str = "info",
+    tell: Callable[[dict[str, Any]], None] = print_stage,
+) -> None:
     """Run the client of a home until it is told to stop.
+
+    Args:
+        home: Its folder.
+        timeout_s: How long coming up may take.
+        log_level: Of its log.
+        tell: Called with each stage on the way up as it changes.
 
     Raises:
         StageError: It cannot come up; names the stage and the cause.
@@ -30,13 +45,19 @@ def run_client(home: Path, *, timeout_s: float = BOOTSTRAP_S, log_level: str = "
     (home / "state").mkdir(parents=True, exist_ok=True, mode=0o700)
     log = logging.setup(level=log_level, json=True, file=home / "logs" / "client.log")
     try:
-        run_until_stopped(lambda stop: _serve(home, config, stop, timeout_s))
+        run_until_stopped(lambda stop: _serve(home, config, stop, timeout_s, tell))
     finally:
         if log is not None:
             log.close()
 
 
-async def _serve(home: Path, config: ClientConfig, stop: asyncio.Event, timeout_s: float) -> None:
+async def _serve(
+    home: Path,
+    config: ClientConfig,
+    stop: asyncio.Event,
+    timeout_s: float,
+    tell: Callable[[dict[str, Any]], None],
+) -> None:
     session = Session(
         load_bundle(config.network.bundle),
         home / "state",
@@ -45,8 +66,9 @@ async def _serve(home: Path, config: ClientConfig, stop: asyncio.Event, timeout_
     )
     control = ControlServer(Commands(session, stop).handlers())
     async with asyncio.TaskGroup() as group, control.serve(home / "control.sock"):
-        await session.start(group, timeout_s=timeout_s)
-        await open_doors(session, config)
+        async with telling_stages(session, tell):
+            await session.start(group, timeout_s=timeout_s)
+            await open_doors(session, config)
         doors = session.doors
         announce(
             {

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from node.client import launch
+from node.client.ask import ask, client_home
 from qnet.cli.output import emit, say, warn
 from qnet.cli.settings import settings
-from qnet.errors import ConfigError, NetworkError
 
-DEFAULT_HOME = Path.home() / ".qnet" / "client"
+_FAILED = 1
 
 
 @click.group()
@@ -22,115 +20,135 @@ def client() -> None:
     """Route applications through the network."""
 
 
-def client_home() -> Path:
-    """The home the command works on."""
-    return settings().home or DEFAULT_HOME
+for _command in (launch.run, launch.env, launch.pac, launch.connect):
+    client.add_command(_command)
 
 
 @client.command()
 @click.option("--bundle", type=click.Path(path_type=Path), help="network.json of the network.")
 @click.option("--listen", default="", help="SOCKS5 address and port [127.0.0.1:9150].")
+@click.option("--http", default="", help="HTTP proxy address and port [127.0.0.1:9151].")
+@click.option("--dns", default="", help="DNS address and port; none unless named.")
 @click.option("--foreground", is_flag=True, help="Stay in this terminal until interrupted.")
 @click.option("--log-level", default="info", show_default=True)
-def up(bundle: Path | None, listen: str, log_level: str, *, foreground: bool) -> None:
-    """Come up: consensus, guards, circuits, SOCKS port; says which stage failed and why."""
+@click.option("--announce", is_flag=True, hidden=True)
+def up(
+    bundle: Path | None,
+    listen: str,
+    http: str,
+    dns: str,
+    log_level: str,
+    *,
+    foreground: bool,
+    announce: bool,
+) -> None:
+    """Come up: consensus, guards, circuits, ports; says which stage failed and why."""
+    from node.client.screens import stage_words
+    from node.client.starting import configure, start
+
     home = client_home()
-    _configure(home, bundle, listen)
-    if foreground:
+    configure(home, bundle, {"socks": listen, "http": http, "dns": dns})
+    if foreground or announce:
         from node.client.app import run_client
+        from node.client.reporting import announce_stage, print_stage
 
-        run_client(home, timeout_s=settings().timeout, log_level=log_level)
+        tell = announce_stage if announce else print_stage
+        run_client(home, timeout_s=settings().timeout, log_level=log_level, tell=tell)
         return
-    say("coming up: consensus, circuit, SOCKS port")
-    _show("qnet.client.up/1", _start(home, log_level))
-
-
-@client.command()
-def status() -> None:
-    """Show what the running client does."""
-    _show("qnet.client.status/1", _ask("status"))
-
-
-@client.command()
-def circuits() -> None:
-    """Show the open circuits and their paths."""
-    rows = _ask("circuits")
-    shown = [
-        {**row, "path": " > ".join(map(str, row["path"])), "roles": " > ".join(row["roles"])}
-        for row in rows
-    ]
-    emit("qnet.client.circuits/1", rows, rows=shown)
-
-
-@client.command()
-def rekey() -> None:
-    """Give every open circuit fresh keys now."""
-    emit("qnet.client.rekey/1", _ask("rekey"))
+    say("coming up")
+    facts = start(
+        home,
+        timeout_s=settings().timeout,
+        log_level=log_level,
+        tell=lambda row: say(stage_words(row)),
+    )
+    _show("qnet.client.up/1", facts)
+    if facts["socks"]:
+        say(f"use it: curl -x socks5h://{facts['socks']} … or: qnet client run -- curl …")
 
 
 @client.command()
 def down() -> None:
     """Stop the running client."""
-    emit("qnet.client.down/1", _ask("down"))
+    emit("qnet.client.down/1", ask("down"))
 
 
-def _show(schema: str, facts: dict[str, Any]) -> None:
+@client.command()
+def status() -> int:
+    """Show the stages, guards, circuits, streams and ports; exit 1 when it is not up."""
+    from node.client.screens import status_text
+
+    facts = ask("status")
+    _show("qnet.client.status/1", facts, text=status_text(facts))
+    return 0 if facts["state"] == "up" else _FAILED
+
+
+@client.command()
+def circuits() -> None:
+    """Show the open circuits, their paths and what was measured of them."""
+    from node.client.screens import circuit_rows
+
+    rows = ask("circuits")
+    emit("qnet.client.circuits/1", rows, rows=circuit_rows(rows))
+
+
+@client.command()
+def new() -> None:
+    """Take a new identity: fresh circuits for all that follows; open streams go on."""
+    emit("qnet.client.new/1", ask("new"))
+
+
+@client.command()
+def rekey() -> None:
+    """Give every open circuit fresh keys now."""
+    emit("qnet.client.rekey/1", ask("rekey"))
+
+
+@client.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=443, show_default=True)
+@click.option("--country", default="", help="Two letters.")
+def exits(port: int, country: str) -> int:
+    """List the exits that admit a port, their share of the streams, and their country."""
+    found = ask("exits", port=port, country=country.upper())
+    emit("qnet.client.exits/1", found, rows=found["exits"])
+    _warn(found)
+    return 0 if found["exits"] else _FAILED
+
+
+@client.command()
+@click.option("--url", default="", help="An http:// page that tells the address it sees.")
+def check(url: str) -> int:
+    """Test for leaks, the circuit, names and the clock; exit 1 when something fails."""
+    found = ask("check", url=url)
+    emit("qnet.client.check/1", found, rows=found["rows"])
+    return _FAILED if found["verdict"] == "fail" else 0
+
+
+@client.command()
+@click.option("--url", default="", help="Download this instead of the exit's own random bytes.")
+@click.option("--mib", type=click.IntRange(1, 1_024), default=8, show_default=True)
+def speed(url: str, mib: int) -> int:
+    """Measure building a circuit, the round trip to each hop, and goodput."""
+    from node.client.screens import speed_rows
+
+    within_s = max(1, round(settings().timeout / 2))
+    size = 0 if url else mib * 2**20
+    found: dict[str, Any] = ask("speed", size=size, within_s=within_s)
+    if url:
+        found |= launch.measure_url(url, mib * 2**20)
+    emit("qnet.client.speed/1", found, rows=speed_rows(found))
+    if found["problem"]:
+        warn(f"goodput was not measured: {found['problem']}")
+    return 0 if found["goodput_bytes_s"] else _FAILED
+
+
+def _show(schema: str, facts: dict[str, Any], *, text: str | None = None) -> None:
     """Print the facts, and what there is to warn about."""
-    emit(schema, facts)
-    if facts["warning"]:
-        warn(facts["warning"])
+    emit(schema, facts, text=text)
+    _warn(facts)
 
 
-def _ask(command: str) -> Any:
-    from node.io.control import call_blocking
-
-    return call_blocking(client_home() / "control.sock", command, timeout_s=settings().timeout)
-
-
-def _configure(home: Path, bundle: Path | None, listen: str) -> None:
-    """Write client.toml from the options, or keep the one there is."""
-    path = home / "client.toml"
-    if bundle is None and not listen:
-        if not path.exists():
-            raise ConfigError(f"no {path}", try_=("qnet client up --bundle network.json",))
-        return
-    if bundle is None:
-        raise ConfigError("--listen needs --bundle too")
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = f"[network]\nbundle = {json.dumps(str(bundle.absolute()))}\n"
-    if listen:
-        text += f"\n[socks]\nlisten = {json.dumps(listen)}\n"
-    path.write_text(text)
-
-
-def _start(home: Path, log_level: str) -> dict[str, Any]:
-    """Start the client in the background and wait until it is up or says why not."""
-    (home / "logs").mkdir(parents=True, exist_ok=True)
-    errors = home / "logs" / "start.err"
-    arguments = ["--home", str(home), "--json", "--timeout", str(settings().timeout)]
-    command = [sys.executable, "-m", "node.client", *arguments, "--log-level", log_level]
-    with errors.open("wb") as stderr:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
-        )
-        assert process.stdout is not None
-        with process.stdout:
-            line = process.stdout.readline().decode()
-    if line.startswith("READY "):
-        facts: dict[str, Any] = json.loads(line.removeprefix("READY "))
-        return {**facts, "pid": process.pid}
-    process.wait(10)
-    raise _start_error(errors.read_text(errors="replace"))
-
-
-def _start_error(text: str) -> NetworkError:
-    """The error the background process printed, as our own."""
-    from node.io.control import RemoteControlError
-
-    for line in text.splitlines():
-        try:
-            fields = json.loads(line)["error"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        raise RemoteControlError(fields)
-    return NetworkError("the client did not come up", why=text.strip()[-300:])
+def _warn(facts: dict[str, Any]) -> None:
+    for warning in (facts["warning"], *facts.get("warnings", ())):
+        if warning:
+            warn(warning)

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from node.client.session import Session
+from node.client.speed import measure_speed
+from node.errors import ControlError
 from node.io.control import Handler
+from qnet.messages.consensus import MAX_CONSENSUS_BYTES
 
 
 class Commands:
@@ -29,6 +32,10 @@ class Commands:
             "circuits": self.circuits,
             "rekey": self.rekey,
             "doors": self.doors,
+            "new": self.new,
+            "exits": self.exits,
+            "check": self.check,
+            "speed": self.speed,
             "down": self.down,
         }
 
@@ -38,7 +45,8 @@ class Commands:
         return {
             **self._session.status(),
             "listeners": doors.rows(),
-            "warnings": doors.warnings(),
+            "paths": self._session.circuits.rows(),
+            "warnings": doors.warnings() + self._raw_addresses(),
         }
 
     async def circuits(self, _arguments: Mapping[str, Any]) -> Any:
@@ -53,14 +61,50 @@ class Commands:
         return {"circuits": len(circuits)}
 
     async def doors(self, _arguments: Mapping[str, Any]) -> Any:
-        """Addresses of the front doors by kind, and the PAC file."""
+        """Addresses of the front doors by kind, the PAC file, and what is wrong with them."""
         doors = self._session.doors
         return {
             **{kind: doors.addresses(kind) for kind in ("socks", "http", "dns")},
             "pac": doors.pac(),
+            "warnings": doors.warnings(),
         }
+
+    async def new(self, _arguments: Mapping[str, Any]) -> Any:
+        """Fresh circuits for all that follows."""
+        return {"retired": self._session.circuits.new_identity()}
+
+    async def exits(self, arguments: Mapping[str, Any]) -> Any:
+        """Exits that admit a port, of one country if it is named."""
+        port, country = _integer(arguments, "port"), arguments.get("country", "")
+        rows = self._session.circuits.exits(port)
+        fitting = [row for row in rows if not country or row["country"] == country]
+        return {"port": port, "exits": fitting, **self._session.anonymity()}
+
+    async def check(self, arguments: Mapping[str, Any]) -> Any:
+        """Look for leaks."""
+        return await self._session.check(str(arguments.get("url", "")))
+
+    async def speed(self, arguments: Mapping[str, Any]) -> Any:
+        """Measure circuits of its own."""
+        size = min(_integer(arguments, "size"), MAX_CONSENSUS_BYTES)
+        within_s = float(_integer(arguments, "within_s"))
+        speed = await measure_speed(self._session.circuits, size=size, within_s=within_s)
+        return speed.to_json()
 
     async def down(self, _arguments: Mapping[str, Any]) -> Any:
         """Stop the client."""
         self._stop.set()
         return {"stopping": True}
+
+    def _raw_addresses(self) -> list[str]:
+        count = self._session.counts.raw_addresses
+        if not count:
+            return []
+        return [f"{count} requests named an address: a program resolves names itself; use socks5h"]
+
+
+def _integer(arguments: Mapping[str, Any], name: str) -> int:
+    value = arguments.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ControlError(f"control argument {name} is not a natural number")
+    return value
