@@ -37,6 +37,7 @@ from node.io.accounts import Accounts
 from node.io.control import ControlServer
 from node.io.decoy import load_site
 from node.io.directory_service import DirectoryServer
+from node.io.directory_upkeep import DirectoryUpkeep
 from node.io.driver import RelayDriver
 from node.io.endpoint import Link, LinkServer, dial, serve
 from node.io.ledger_client import LedgerClient
@@ -109,11 +110,13 @@ class NodeRuntime:
             tickets = FileTicketStore(self.home / "state" / "tickets")
             stack.callback(tickets.close)
             self.server = await self._listen(tickets)
+            self.directory_upkeep = DirectoryUpkeep.of_home(self.home, self.view, self.ledger)
             self.upkeep = self._make_upkeep()
             self.view.on_change(self._follow)
+            own_loops = (self.accounts.run, self._tick)
             loops = [
                 group.create_task(loop())
-                for loop in (*self.upkeep.loops(), self.accounts.run, self._tick)
+                for loop in (*self.upkeep.loops(), *self.directory_upkeep.loops(), *own_loops)
             ]
             loops += [
                 group.create_task(self.accounts.deliver(member)) for member in self.ledger.members
@@ -239,6 +242,7 @@ class NodeRuntime:
             ledger=self.ledger,
             census=self.census,
             on_keys=lambda service: self.server.replace_keys(service.server_keys()),
+            on_unknown_signers=self.directory_upkeep.follow_committee,
             now=time.time,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from node.io.ledger_client import LedgerClient
 from node.keys import NodeKeys, ServiceKeys, save_service
 from node.view import NetworkView
 from qnet.epochs import phase_at, phase_bounds
-from qnet.errors import QnetError
+from qnet.errors import CryptoError, QnetError
 from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
 
@@ -58,6 +58,7 @@ class Upkeep:
         ledger: The committee.
         census: Counts the links of clients.
         on_keys: Called with new service keys.
+        on_unknown_signers: Called when a consensus is not signed by the committee known.
         now: Clock in unix seconds.
         published: Period of the last descriptor a member took.
         problem: Why the committee could not be used, for status; empty when it could.
@@ -71,6 +72,7 @@ class Upkeep:
     ledger: LedgerClient
     census: ClientCensus
     on_keys: Callable[[ServiceKeys], None]
+    on_unknown_signers: Callable[[], Awaitable[None]]
     now: Callable[[], float]
     published: int = 0
     problem: str = ""
@@ -136,7 +138,7 @@ class Upkeep:
                 registry=self.profile.registry,
                 until=service.online_until,
             )
-        return build_descriptor(
+        wire = build_descriptor(
             self.profile,
             self._identity,
             tickets=service.ticket_publics(),
@@ -146,6 +148,8 @@ class Upkeep:
             parameters=self.view.parameters,
             clients=self.census.publish(period) if self.profile.role is Role.ENTRY else 0,
         ).encode()
+        self.view.cache.descriptors.own = wire
+        return wire
 
     def loops(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Everything that has to run."""
@@ -166,6 +170,8 @@ class Upkeep:
                     return
             except QnetError as error:
                 self._note(error)
+                if isinstance(error, CryptoError):  # perhaps the committee has changed
+                    await self.on_unknown_signers()
             await asyncio.sleep(RETRY_S)
 
     def _note(self, error: QnetError) -> None:

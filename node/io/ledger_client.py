@@ -1,13 +1,13 @@
 """Talks to the committee's HTTP interface: descriptors and receipts out, consensus and beacon in.
 
-Bodies are CBOR, at most 4 MiB, at most 10 s. Every member is asked on its own; one that is down
-never holds up the others.
+Bodies are CBOR, at most 4 MiB (a consensus: 32 MiB), at most 10 s. Every member is asked on its
+own; one that is down never holds up the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ import structlog
 from node.errors import LedgerUnavailableError
 from qnet import cbor
 from qnet.errors import DecodeError
+from qnet.messages.consensus import MAX_CONSENSUS_BYTES
 
 MAX_BODY_BYTES = 4 * 2**20
 TIMEOUT_S = 10.0
@@ -96,13 +97,50 @@ class LedgerClient:
         name = "latest" if valid_after is None else str(valid_after)
         answered = False
         for member in self._by_health():
-            status, body = await self._request(member, "GET", f"/v1/consensus/{name}")
+            status, body = await self._request(
+                member, "GET", f"/v1/consensus/{name}", limit=MAX_CONSENSUS_BYTES
+            )
             answered = answered or status != 0
             if status == 200:
                 return body
         if not answered:
             raise LedgerUnavailableError("no committee member answers", why=self.causes())
         return None
+
+    async def consensus_of_each(self, valid_after: int) -> AsyncIterator[bytes]:
+        """The consensus of a period as every member that answers has it."""
+        for member in self.members:
+            status, body = await self._request(
+                member, "GET", f"/v1/consensus/{valid_after}", limit=MAX_CONSENSUS_BYTES
+            )
+            if status == 200:
+                yield body
+
+    async def descriptors(self, after: int) -> list[bytes]:
+        """A page of the newest descriptors, by index above `after`; empty at the end."""
+        for member in self._by_health():
+            status, body = await self._request(member, "GET", f"/v1/descriptors?after={after}")
+            if status != 200:
+                continue
+            found = self._list(member, body, MAX_BODY_BYTES)
+            if found is not None:
+                return found
+        return []
+
+    async def committee_changes(self) -> bytes | None:
+        """The chain of certified changes of the committee; None if there is none."""
+        for member in self._by_health():
+            status, body = await self._request(member, "GET", "/v1/committee/changes")
+            if status == 200:
+                return body
+        return None
+
+    async def submit_evidence(self, evidence: bytes) -> int:
+        """Send a proof of a double consensus to every member; returns how many took it."""
+        answers = await asyncio.gather(
+            *(self._request(member, "POST", "/v1/evidence", evidence) for member in self.members)
+        )
+        return sum(1 for status, _ in answers if status == 202)
 
     async def submit_receipts(self, member: str, receipts: Sequence[bytes]) -> list[int] | None:
         """Send encoded receipts to one member.
@@ -137,6 +175,18 @@ class LedgerClient:
                 return body
         return None
 
+    def _list(self, member: str, body: bytes, limit: int) -> list[bytes] | None:
+        """A CBOR array of byte strings; None, and a note, for anything else."""
+        try:
+            items = cbor.loads(body, max_bytes=limit, max_depth=1)
+        except DecodeError as error:
+            self._failed(member, error.message)
+            return None
+        if not isinstance(items, list) or not all(isinstance(item, bytes) for item in items):
+            self._failed(member, "answer is not a list")
+            return None
+        return items
+
     def causes(self) -> str:
         """Why members did not answer, for an error message."""
         return "; ".join(sorted({s.last_error for s in self.states.values() if s.last_error}))
@@ -152,7 +202,13 @@ class LedgerClient:
         return sorted(self.members, key=lambda member: self.states[member].failures)
 
     async def _request(
-        self, member: str, method: str, path: str, body: bytes | None = None
+        self,
+        member: str,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        limit: int = MAX_BODY_BYTES,
     ) -> tuple[int, bytes]:
         """One request; (0, b"") when there was no answer."""
         if self._session is None:
@@ -161,13 +217,13 @@ class LedgerClient:
             async with self._session.request(
                 method, member.rstrip("/") + path, data=body, headers={"Content-Type": _CBOR}
             ) as response:
-                content = await response.content.read(MAX_BODY_BYTES + 1)
-                while not response.content.at_eof() and len(content) <= MAX_BODY_BYTES:
-                    content += await response.content.read(MAX_BODY_BYTES + 1 - len(content))
+                content = await response.content.read(limit + 1)
+                while not response.content.at_eof() and len(content) <= limit:
+                    content += await response.content.read(limit + 1 - len(content))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self._failed(member, str(error) or type(error).__name__)
             return 0, b""
-        if len(content) > MAX_BODY_BYTES:
+        if len(content) > limit:
             self._failed(member, "answer is too long")
             return 0, b""
         state = self.states[member]
