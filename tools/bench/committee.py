@@ -30,6 +30,8 @@ from qnet.messages.consensus import (
     sign_consensus,
 )
 from qnet.messages.descriptor import Descriptor, decode_descriptor
+from qnet.messages.evidence import DoubleConsensus
+from qnet.messages.trust import CommitteeTrust
 from qnet.parameters import DEVNET_CHAIN_ID, NetworkParameters
 from tools.bench.place import HERE
 
@@ -51,6 +53,9 @@ class LocalCommittee:
         keys: Members' signing keys.
         descriptors: By registry index and first key phase, which names the period.
         signed: Consensuses by period.
+        wires: Newest signed descriptors by registry index.
+        changes: Certified changes of the committee, encoded; empty while there are none.
+        evidence: Proofs received, by digest.
         receipts: Encoded receipts received.
         url: Where the HTTP interface listens.
     """
@@ -61,6 +66,9 @@ class LocalCommittee:
     )
     descriptors: dict[tuple[int, int], Descriptor] = field(default_factory=dict)
     signed: dict[int, SignedConsensus] = field(default_factory=dict)
+    wires: dict[int, bytes] = field(default_factory=dict)
+    changes: bytes = b""
+    evidence: dict[bytes, DoubleConsensus] = field(default_factory=dict)
     receipts: set[bytes] = field(default_factory=set)
     url: str = ""
     genesis_s: int = field(default_factory=lambda: int(time.time()))
@@ -84,7 +92,14 @@ class LocalCommittee:
             profile="devnet",
             genesis_s=self.genesis_s,
             overrides=self.overrides,
+            made_at=self.genesis_s,
         )
+
+    @property
+    def trust(self) -> CommitteeTrust:
+        """The set of signers."""
+        signers = tuple(key.address for key in self.keys)
+        return CommitteeTrust(DEVNET_CHAIN_ID, COMMITTEE, signers, QUORUM)
 
     @property
     def latest(self) -> SignedConsensus | None:
@@ -132,7 +147,11 @@ class LocalCommittee:
         app.add_routes(
             [
                 web.post("/v1/descriptors", self._take_descriptor),
+                web.get("/v1/descriptors", self._give_descriptors),
                 web.get("/v1/consensus/latest", self._give_latest),
+                web.get("/v1/consensus/{period}", self._give_consensus),
+                web.get("/v1/committee/changes", self._give_changes),
+                web.post("/v1/evidence", self._take_evidence),
                 web.post("/v1/receipts", self._take_receipts),
             ]
         )
@@ -164,12 +183,35 @@ class LocalCommittee:
             return web.Response(status=400, text=error.message)
         descriptor = signed.descriptor
         self.descriptors[descriptor.index, descriptor.first_phase] = descriptor
+        self.wires[descriptor.index] = signed.encode()
         return web.Response(status=202)
 
     async def _give_latest(self, _request: web.Request) -> web.Response:
         if self.latest is None:
             return web.Response(status=404)
         return web.Response(body=self.latest.encode())
+
+    async def _give_descriptors(self, request: web.Request) -> web.Response:
+        after = int(request.query.get("after", "0"))
+        return web.Response(
+            body=cbor.dumps([wire for index, wire in sorted(self.wires.items()) if index > after])
+        )
+
+    async def _give_consensus(self, request: web.Request) -> web.Response:
+        signed = self.signed.get(int(request.match_info["period"]))
+        return web.Response(status=404) if signed is None else web.Response(body=signed.encode())
+
+    async def _give_changes(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self.changes) if self.changes else web.Response(status=404)
+
+    async def _take_evidence(self, request: web.Request) -> web.Response:
+        try:
+            proof = DoubleConsensus.decode(await request.read())
+            proof.verify(self.trust)
+        except QnetError as error:
+            return web.Response(status=409, text=error.message)
+        self.evidence[proof.digest] = proof
+        return web.Response(status=202)
 
     async def _take_receipts(self, request: web.Request) -> web.Response:
         try:
