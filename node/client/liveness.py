@@ -23,6 +23,8 @@ QUIET_MAX_S: Final = 32.0
 """While echoes come and nothing else does, the pause doubles up to this."""
 ANSWER_S: Final = 5.0
 """A circuit whose last hop does not answer within this is ended."""
+LATE_S: Final = 1.0
+"""An echo that takes longer is reason to ask every circuit, before somebody needs it."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,11 @@ class _Watch:
     probes: list[asyncio.Future[float]] = field(default_factory=list)
     probed_at: float = 0.0
 
+    def is_late(self, now: float) -> bool:
+        """Whether an echo is overdue."""
+        waits = bool(self.probes) and not _has_answered(self.probes[-1])
+        return waits and now - self.probed_at >= LATE_S
+
 
 class Liveness:
     """Watches the circuits of one client.
@@ -65,10 +72,13 @@ class Liveness:
         """Look at all circuits; call about once a second."""
         now = self._now()
         watches, self._watches = self._watches, {}
+        alarm = any(watch.is_late(now) for watch in watches.values())
         for circuit in circuits:
-            if not circuit.is_open or not circuit.streams:
+            if not circuit.is_open or not (circuit.streams or alarm):
                 continue
             watch = watches.get(circuit) or _Watch(now, circuit.bytes_received, _asked(circuit))
+            if not circuit.streams:
+                watch.pause_s = 0.0
             self._watches[circuit] = watch
             self._look(circuit, watch, now)
 

@@ -6,7 +6,7 @@ import pytest_asyncio
 
 from node.circuit.messages import EndReason
 from node.client.circuit import Circuit
-from node.client.liveness import ANSWER_S, QUIET_MAX_S, QUIET_S, Liveness
+from node.client.liveness import ANSWER_S, LATE_S, QUIET_MAX_S, QUIET_S, Liveness
 from tests.node.circuit.network import CLIENT, Network
 
 
@@ -123,3 +123,25 @@ async def test_data_counts_as_an_answer(world):
         world.circuit.bytes_received += 1
         world.wait(QUIET_S)
     assert world.circuit.is_open
+
+
+async def test_a_late_echo_makes_it_ask_circuits_that_nobody_uses_yet(world):
+    spare = Circuit(
+        world.circuit.entry,
+        world.network.built(0, 1, 2),
+        world.network.now,
+        asyncio.get_running_loop().create_future(),
+    )
+    world.circuit.open_stream("a.example", 80, world.sink)
+    world.settle()
+    world.network.dead.add(1)
+    ended = {}
+    for passed in range(1, 20):
+        world.network.now += 1
+        world.liveness.tick([world.circuit, spare])
+        world.settle()
+        for circuit in (world.circuit, spare):
+            if circuit.closed:
+                ended.setdefault(circuit, passed)
+    assert ended[spare] <= ended[world.circuit] + LATE_S + 1
+    assert spare.failed_hop == 1
