@@ -80,6 +80,7 @@ class Bootstrap:
     causes: Causes = field(default_factory=Causes)
     diffs: int = 0
     _giver: str = ""
+    _only_listens: bool = False
 
     @property
     def problem(self) -> str:
@@ -237,18 +238,26 @@ class Bootstrap:
         return True
 
     async def _check_age(self) -> None:
-        """Start from a committee that was confirmed lately, by bundle, consensus or chain."""
+        """Start from a committee that was confirmed lately, by bundle, consensus or chain.
+
+        What sources give is not used before; it only tells a wrong clock from an old bundle.
+        """
         try:
             self.keeping.check_age(self.wall())
         except StageError as error:
-            self.causes.failed(Stage.BUNDLE, "bundle", error)
-            if self.chain is None or not await self._trust_chain(self.chain):
-                raise
+            if self.chain is not None and await self._trust_chain(self.chain):
+                return
+            self._only_listens = True
+            await self._ask_stages(lambda: False)
+            raise self._clock_error() or error from None
 
     async def _fetch(self, name: str, stage: Stage, ask: Ask) -> bool:
         """Ask one node for something newer; True when it gave it."""
         try:
             signed = await self._latest(ask)
+            if self._only_listens:
+                self.view.witnesses.heard(name, signed.consensus)
+                return False
             await self._check_anchor(signed)
             if not self.view.take(signed, name):
                 self.causes.passed(name)

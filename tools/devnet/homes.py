@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ async def write_bundle(network: Network, contracts: Contracts, seeds: Sequence[s
         seeds=tuple(seeds),
         profile="devnet",
         genesis_s=contracts.deployment.genesis_s,
+        made_at=int(time.time()),
     )
     path = network.config.network
     write_atomic(path, json.dumps(bundle.to_json(), indent=1).encode() + b"\n", mode=0o644)
