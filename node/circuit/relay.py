@@ -6,32 +6,20 @@ rule of a circuit ends that circuit, a broken rule of a link ends the link.
 Source: docs/spec/circuits.md.
 """
 
-import heapq
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Final
 
-from node.circuit.actions import Action, CloseLink, ConnectNext
-from node.circuit.budget import Bucket, SetupBudgets
-from node.circuit.cell import CELL_BYTES, HEADER_BYTES, Command, decode_header, encode_header
-from node.circuit.eviction import Evictions
+from node.circuit.actions import Action, CloseLink
+from node.circuit.carried import Carried
+from node.circuit.cell import CELL_BYTES, HEADER_BYTES, Command, decode_header
 from node.circuit.flow import add_credit, decode_credits
 from node.circuit.keys.phase import PhaseKeyring
 from node.circuit.link_ports import Agenda, LinkPorts, Port, Side
 from node.circuit.messages import Answer, EndReason, UnsupportedMessageError
-from node.circuit.pool import CellPool
-from node.circuit.relay_circuit import RelayCircuit, Surroundings
-from node.circuit.setup import open_create
-from node.circuit.states import RelayInput, RelayState
-from qnet.errors import DecodeError, LocalProtocolError, RemoteProtocolError
+from node.circuit.relay_circuit import RelayCircuit
+from node.circuit.setups import Setups
+from node.circuit.states import RelayState
+from qnet.errors import DecodeError, RemoteProtocolError
 from qnet.parameters import NetworkParameters
-
-CLIENT_CIRCUITS: Final = 1024
-"""Most circuits on the link of a client; nodes carry the circuits of many."""
-MAX_CIRCUITS: Final = 1 << 16
-"""Most circuits of a process: one without cells takes 17 KiB."""
-_WHOLE_CIRCUIT: Final = 0
-"""Stream number of a deadline that concerns the circuit itself."""
 
 
 class RelayCore:
@@ -67,26 +55,13 @@ class RelayCore:
         parameters: NetworkParameters,
         exits: bool,
     ) -> None:
-        self._node_id = node_id
-        self._phase_keys = phase_keys
         self._links: dict[int, LinkPorts[RelayCircuit]] = {}
-        self._circuits: dict[int, RelayCircuit] = {}
-        self._next_handle = 1
-        self._deadlines: list[tuple[float, int, int]] = []
         self._agenda: Agenda[RelayCircuit] = Agenda()
-        self._pool: CellPool[RelayCircuit] = CellPool(parameters.pool_bytes)
-        self._around = Surroundings(
-            random=random,
-            parameters=parameters,
-            exits=exits,
-            pool=self._pool,
-            watch=self._watch,
-        )
-        self._evictions = Evictions(self._circuits)
-        self._budgets = SetupBudgets()
-        self._budget_of: dict[int, Bucket] = {}
-        self.setups_refused = 0
-        self.setups_over_budget = 0
+        self._carried = Carried(random, parameters, exits=exits)
+        self._around = self._carried.around
+        self._circuits = self._carried.circuits
+        self._pool = self._around.pool
+        self._setups = Setups(node_id, phase_keys, self._carried)
         self.stray_cells = 0
 
     def set_parameters(self, parameters: NetworkParameters) -> None:
@@ -119,7 +94,17 @@ class RelayCore:
     @property
     def evicted_circuits(self) -> int:
         """Idle circuits ended because the process carried as many as it may."""
-        return self._evictions.count
+        return self._carried.evictions.count
+
+    @property
+    def setups_refused(self) -> int:
+        """CREATE cells answered with DESTROY."""
+        return self._setups.refused
+
+    @property
+    def setups_over_budget(self) -> int:
+        """Those refused because their peer had asked for too many."""
+        return self._setups.over_budget
 
     # links
 
@@ -134,26 +119,23 @@ class RelayCore:
             client: whether the peer did not prove to be a node.
             node_id: the id it proved, 32 bytes.
         """
-        most = CLIENT_CIRCUITS if client else MAX_CIRCUITS
+        most = self._setups.link_opened(link_id, client=client, node_id=node_id)
         limit = self._around.parameters.circuits_per_link_max
         self._links[link_id] = LinkPorts(link_id, limit, self._agenda, outgoing=outgoing, most=most)
-        self._budget_of[link_id] = self._budgets.open(
-            self._around.now, client=client, node_id=node_id
-        )
 
     def link_closed(self, link_id: int, now: float) -> list[Action]:
         """A link is gone, and with it what its circuits were on this side."""
         self._around.now = now
         link = self._links.pop(link_id, None)
-        self._budget_of.pop(link_id, None)
+        self._setups.link_closed(link_id)
         for port in link.close() if link is not None else ():
             if port.circuit.state is RelayState.CLOSED:
                 continue  # it came and went by this same link
             if port.side is Side.PREVIOUS:
-                self._close(port.circuit, EndReason.LINK_LOST, tell_previous=False)
+                self._carried.close(port.circuit, EndReason.LINK_LOST, tell_previous=False)
             else:
                 port.circuit.next = None
-                self._fail(port.circuit, EndReason.LINK_LOST)
+                self._carried.fail(port.circuit, EndReason.LINK_LOST)
         return self.take_actions()
 
     def link_ready(self, circuit: int, link_id: int, now: float) -> list[Action]:
@@ -162,9 +144,9 @@ class RelayCore:
         found, link = self._circuits.get(circuit), self._links.get(link_id)
         if found is not None and found.state is RelayState.CONNECTING:
             if link is None:
-                self._fail(found, EndReason.LINK_FAILED)
+                self._carried.fail(found, EndReason.LINK_FAILED)
             else:
-                self._extend(found, link)
+                self._setups.extend(found, link)
         return self.take_actions()
 
     def link_failed(self, circuit: int, now: float) -> list[Action]:
@@ -172,7 +154,7 @@ class RelayCore:
         self._around.now = now
         found = self._circuits.get(circuit)
         if found is not None and found.state is RelayState.CONNECTING:
-            self._fail(found, EndReason.LINK_FAILED)
+            self._carried.fail(found, EndReason.LINK_FAILED)
         return self.take_actions()
 
     def circuits_on(self, link_id: int) -> int:
@@ -206,16 +188,8 @@ class RelayCore:
             while position < end and cells[position].startswith(header):
                 position += 1
             self._handle_run(port, cells[start:position])
-        self._relieve()
+        self._carried.relieve()
         return self.take_actions()
-
-    def _relieve(self) -> None:
-        """Destroy circuits until the queued cells fit the pool, the oldest cell's first."""
-        while self._pool.is_over:
-            self._pool.dropped_circuits += 1
-            circuit = self._pool.oldest()
-            circuit.backward.queue.clear()
-            self._fail(circuit, EndReason.RESOURCE_LIMIT)
 
     def _handle_run(self, port: Port[RelayCircuit], cells: Sequence[bytes]) -> None:
         circuit = port.circuit
@@ -227,14 +201,14 @@ class RelayCore:
             else:
                 circuit.receive_backward(port, cells)
         except UnsupportedMessageError:
-            self._fail(circuit, EndReason.UNSUPPORTED)
+            self._carried.fail(circuit, EndReason.UNSUPPORTED)
         except RemoteProtocolError:
-            self._fail(circuit, EndReason.PROTOCOL)
+            self._carried.fail(circuit, EndReason.PROTOCOL)
 
     def _handle_control(self, link: LinkPorts[RelayCircuit], cell: bytes) -> None:
         circuit_id, command, phase = decode_header(cell)
         if command is Command.CREATE:
-            self._create(link, circuit_id, phase, cell[HEADER_BYTES:])
+            self._setups.create(link, circuit_id, phase, cell[HEADER_BYTES:])
         elif command is Command.DESTROY:
             self._destroyed(link, circuit_id)
         elif command is Command.CREATED:
@@ -242,102 +216,19 @@ class RelayCore:
             if port is None:
                 self.stray_cells += 1
             else:
-                self._created(port, cell[HEADER_BYTES:])
+                self._setups.created(port, cell[HEADER_BYTES:])
         elif command is Command.RELAY:
             self.stray_cells += 1
-
-    def _create(
-        self, link: LinkPorts[RelayCircuit], circuit_id: int, phase: int, body: bytes
-    ) -> None:
-        is_full = link.is_full
-        link.claim(circuit_id)
-        opened = None
-        if not is_full and self._is_affordable(link) and self._make_room():
-            with suppress(RemoteProtocolError):
-                opened = open_create(body, phase, self._node_id, self._phase_keys)
-        if opened is None:
-            self.setups_refused += 1
-            link.destroy(circuit_id)
-            return
-        around = self._around
-        circuit = RelayCircuit(self._next_handle, opened, around)
-        self._next_handle += 1
-        circuit.previous = Port(
-            link,
-            circuit_id,
-            Side.PREVIOUS,
-            circuit,
-            circuit.backward,
-            around.parameters,
-        )
-        link.add(circuit.previous)
-        self._circuits[circuit.handle] = circuit
-        self._watch(circuit.due, circuit.handle, _WHOLE_CIRCUIT)
-        routing = opened.routing
-        if routing.is_last:
-            circuit.change(RelayInput.LAST)
-            self._answer(circuit, None)
-        elif routing.next_node_id == self._node_id:
-            self._fail(circuit, EndReason.LINK_FAILED)
-        else:
-            around.actions.add(
-                ConnectNext(circuit.handle, routing.next_index, routing.next_node_id)
-            )
-
-    def _is_affordable(self, link: LinkPorts[RelayCircuit]) -> bool:
-        """Take a setup from the link's budget; count it if there is none left."""
-        if self._budget_of[link.link_id].take(self._around.now):
-            return True
-        self.setups_over_budget += 1
-        return False
-
-    def _make_room(self) -> bool:
-        """Whether the process may carry one circuit more, if need be in place of an idle one."""
-        if self._evictions.staying < MAX_CIRCUITS:
-            return True
-        idle = self._evictions.next(self._around.now)
-        if idle is not None:
-            self._fail(idle, EndReason.RESOURCE_LIMIT)
-        return idle is not None
-
-    def _extend(self, circuit: RelayCircuit, link: LinkPorts[RelayCircuit]) -> None:
-        around = self._around
-        try:
-            circuit_id = link.ids.take()
-        except LocalProtocolError:
-            self._fail(circuit, EndReason.RESOURCE_LIMIT)
-            return
-        circuit.change(RelayInput.LINK_READY)
-        circuit.next = Port(
-            link, circuit_id, Side.NEXT, circuit, circuit.forward, around.parameters
-        )
-        link.add(circuit.next)
-        header = encode_header(circuit_id, Command.CREATE, circuit.phase)
-        link.push_control(header + circuit.take_next_body())
-
-    def _created(self, port: Port[RelayCircuit], body: bytes) -> None:
-        circuit = port.circuit
-        if port.side is Side.NEXT and circuit.state is RelayState.EXTENDING:
-            circuit.change(RelayInput.CREATED)
-            self._answer(circuit, body)
-        else:
-            self._fail(circuit, EndReason.PROTOCOL)
-
-    def _answer(self, circuit: RelayCircuit, behind: bytes | None) -> None:
-        port = circuit.previous
-        circuit.touched = self._around.now
-        header = encode_header(port.circuit_id, Command.CREATED)
-        port.link.push_control(header + circuit.answer(behind))
 
     def _destroyed(self, link: LinkPorts[RelayCircuit], circuit_id: int) -> None:
         port = link.destroyed(circuit_id)
         if port is None:
             return
         if port.side is Side.PREVIOUS:
-            self._close(port.circuit, EndReason.CIRCUIT_DESTROYED, tell_previous=False)
+            self._carried.close(port.circuit, EndReason.CIRCUIT_DESTROYED, tell_previous=False)
         else:
             port.circuit.next = None
-            self._fail(port.circuit, EndReason.NEXT_DESTROYED)
+            self._carried.fail(port.circuit, EndReason.NEXT_DESTROYED)
 
     def handle_credit(self, link_id: int, content: bytes, now: float) -> list[Action]:
         """Take the content of a CREDIT record."""
@@ -356,7 +247,7 @@ class RelayCore:
                 port.lane.credit = add_credit(port.lane.credit, cells)
                 port.activate()
             except RemoteProtocolError:
-                self._fail(port.circuit, EndReason.PROTOCOL)
+                self._carried.fail(port.circuit, EndReason.PROTOCOL)
         return self.take_actions()
 
     def ready_links(self) -> list[int]:
@@ -369,9 +260,7 @@ class RelayCore:
         if link is None:
             return []
         cells = link.pull(max_cells)
-        told, self._around.told = self._around.told, []
-        for circuit in told:
-            self._close(circuit, EndReason.CIRCUIT_DESTROYED, tell_previous=True)
+        self._carried.close_told()
         return cells
 
     def take_credits(self) -> list[tuple[int, bytes]]:
@@ -388,73 +277,16 @@ class RelayCore:
         """Return actions that came up since the last call."""
         return self._around.actions.drain()
 
-    # deadlines and ends
-
-    def _watch(self, due: float, handle: int, stream: int) -> None:
-        heapq.heappush(self._deadlines, (due, handle, stream))
-
     def tick(self, now: float) -> list[Action]:
         """Act on deadlines (build, idle, stream connect); call about once a second."""
         self._around.now = now
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, handle, stream = heapq.heappop(self._deadlines)
-            circuit = self._circuits.get(handle)
-            if circuit is None:
-                continue
-            if stream:
-                self._expire_stream(handle, stream)
-            elif circuit.due > now:
-                self._watch(circuit.due, handle, _WHOLE_CIRCUIT)
-            else:
-                self._expire(circuit)
+        self._carried.tick()
         return self.take_actions()
-
-    def _expire_stream(self, handle: int, stream: int) -> None:
-        self._with_stream(handle, lambda found: found.ends.expire(stream))
-
-    def _expire(self, circuit: RelayCircuit) -> None:
-        if circuit.state is RelayState.DRAINING:
-            self._close(circuit, EndReason.CIRCUIT_DESTROYED, tell_previous=True)
-            return
-        waiting = circuit.state is RelayState.OPEN
-        self._fail(circuit, EndReason.IDLE if waiting else EndReason.BUILD_TIMEOUT)
-
-    def _fail(self, circuit: RelayCircuit, reason: EndReason) -> None:
-        """End the circuit from here: DESTROY onward, the reason and DESTROY to the client."""
-        if circuit.state is RelayState.DRAINING:
-            self._close(circuit, reason, tell_previous=True)
-            return
-        circuit.change(RelayInput.FAILED)
-        self._cut_next(circuit)
-        if not circuit.has_answered:
-            self._answer(circuit, None)
-        circuit.say_last_words(reason)
-        self._watch(circuit.due, circuit.handle, _WHOLE_CIRCUIT)
-        circuit.previous.activate()
-
-    def _close(self, circuit: RelayCircuit, reason: EndReason, *, tell_previous: bool) -> None:
-        """Forget the circuit."""
-        circuit.change(RelayInput.TOLD if tell_previous else RelayInput.GONE)
-        self._cut_next(circuit)
-        circuit.release(reason)
-        if tell_previous:
-            circuit.previous.link.destroy(circuit.previous.circuit_id)
-        circuit.erase_keys()
-        del self._circuits[circuit.handle]
-        self._evictions.gone(circuit.handle)
-
-    @staticmethod
-    def _cut_next(circuit: RelayCircuit) -> None:
-        following, circuit.next = circuit.next, None
-        if following is not None:
-            following.link.destroy(following.circuit_id)
 
     def shutdown(self, now: float) -> list[Action]:
         """End every circuit because the node stops; pull once more afterwards."""
         self._around.now = now
-        for circuit in list(self._circuits.values()):
-            if circuit.state is not RelayState.DRAINING:
-                self._fail(circuit, EndReason.SHUTDOWN)
+        self._carried.shutdown()
         return self.take_actions()
 
     # the node's end of streams (connections and directory alike)
@@ -464,7 +296,7 @@ class RelayCore:
     ) -> list[Action]:
         """The destination answered; `address` is 4 or 16 bytes, or empty."""
         self._around.now = now
-        self._with_stream(circuit, lambda found: found.ends.connected(stream, address))
+        self._carried.with_circuit(circuit, lambda found: found.ends.connected(stream, address))
         return self.take_actions()
 
     def stream_data(self, circuit: int, stream: int, data: bytes) -> int:
@@ -478,32 +310,21 @@ class RelayCore:
             return 0
         accepted = found.ends.send(stream, data)
         found.speak_up()
-        self._relieve()
+        self._carried.relieve()
         return accepted
 
     def stream_consumed(self, circuit: int, stream: int, count: int) -> None:
         """The destination took `count` bytes of DeliverData."""
         now, pressed = self._around.now, self._pool.is_pressed
-        self._with_stream(
+        self._carried.with_circuit(
             circuit, lambda found: found.ends.consumed(stream, count, now, pressed=pressed)
         )
 
     def stream_ended(self, circuit: int, stream: int, reason: EndReason) -> None:
         """The destination ended its direction (DONE, after queued data) or broke the stream."""
-        self._with_stream(circuit, lambda found: found.ends.ended(stream, reason))
+        self._carried.with_circuit(circuit, lambda found: found.ends.ended(stream, reason))
 
     def resolved(self, circuit: int, stream: int, answers: Sequence[Answer]) -> None:
         """Answer to ResolveName."""
         kept = tuple(answers)
-        self._with_stream(circuit, lambda found: found.ends.resolved(stream, kept))
-
-    def _with_stream(self, circuit: int, act: Callable[[RelayCircuit], None]) -> None:
-        found = self._circuits.get(circuit)
-        if found is None:
-            return
-        try:
-            act(found)
-        except RemoteProtocolError:
-            self._fail(found, EndReason.PROTOCOL)
-        else:
-            found.speak_up()
+        self._carried.with_circuit(circuit, lambda found: found.ends.resolved(stream, kept))

@@ -6,16 +6,13 @@ layer when they leave, so what a failure drops never leaves a gap in the counter
 Source: docs/spec/circuits.md, sections "Forward cells", "Backward cells" and "States".
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
-from node.circuit.actions import Action, DeliverData, ResumeStream
+from node.circuit.actions import ResumeStream
 from node.circuit.backward import BackwardLayer, ContentKey
 from node.circuit.cell import CONTENT_BYTES, HEADER_BYTES, TAG_BYTES
 from node.circuit.exit import StreamEnds
-from node.circuit.flow import INITIAL_CELLS
-from node.circuit.journal import Journal
 from node.circuit.layer import (
     DELIVER,
     MESSAGES_END,
@@ -30,100 +27,15 @@ from node.circuit.messages import (
     decode_messages,
     encode_message,
 )
-from node.circuit.pool import CellPool, CellQueue
 from node.circuit.probes import Echo, PaddingKind, decode_probe
 from node.circuit.rekey import RELAY_INTERVAL_PARTS, HopRekey
-from node.circuit.scheduler import Lane
+from node.circuit.relay_lanes import BackwardLane, ForwardLane, Surroundings
 from node.circuit.setup import OpenedCreate, TrafficKeys, created_body, last_body
 from node.circuit.states import RELAY_TABLE, RelayInput, RelayState, step
 from qnet.crypto.keys import DhKey
 from qnet.errors import RemoteProtocolError
-from qnet.parameters import NetworkParameters
 
 _BODY: Final = HEADER_BYTES + TAG_BYTES
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What all circuits of a node share.
-
-    Args:
-        random: source of secret bytes.
-        parameters: network parameters in force.
-        exits: whether the node serves connections and names.
-        pool: memory for queued cells.
-        actions: what the driver is to do.
-        told: circuits whose last words were sent and that must go.
-        watch: asks for a look at (time, circuit handle, stream).
-        now: time of the last call, in seconds.
-    """
-
-    random: Callable[[int], bytes]
-    parameters: NetworkParameters
-    exits: bool
-    pool: "CellPool[RelayCircuit]"
-    watch: Callable[[float, int, int], None]
-    actions: Journal[Action] = field(default_factory=lambda: Journal(DeliverData))
-    told: "list[RelayCircuit]" = field(default_factory=list)
-    now: float = 0.0
-
-
-class ForwardLane(Lane):
-    """Cells towards the next hop, ready as they stand."""
-
-    __slots__ = ("_circuit", "queue")
-
-    def __init__(self, circuit: "RelayCircuit") -> None:
-        super().__init__(INITIAL_CELLS)
-        self._circuit = circuit
-        self.queue = CellQueue(circuit.around.pool, circuit)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a cell may go."""
-        return self.credit > 0 and len(self.queue) > 0
-
-    def take(self, count: int) -> list[bytes]:
-        """Return up to `count` cells; the client's side gets its credit back."""
-        cells = self.queue.pop(min(count, self.credit))
-        self.credit -= len(cells)
-        self._circuit.previous.consumed(len(cells))
-        return cells
-
-
-class BackwardLane(Lane):
-    """Cells towards the client: those of the next hop and our own, layered when they leave."""
-
-    __slots__ = ("_circuit", "_own_turn", "queue")
-
-    def __init__(self, circuit: "RelayCircuit") -> None:
-        super().__init__(INITIAL_CELLS)
-        self._circuit = circuit
-        self._own_turn = False
-        self.queue = CellQueue(circuit.around.pool, circuit)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a cell may go."""
-        return self.credit > 0 and (len(self.queue) > 0 or self._circuit.has_content)
-
-    def take(self, count: int) -> list[bytes]:
-        """Return up to `count` cells; the next hop gets its credit back."""
-        count = min(count, self.credit)
-        circuit = self._circuit
-        cells: list[bytes] = []
-        while len(cells) < count and (self.queue or circuit.has_content):
-            if not circuit.has_content:
-                cells += circuit.wrap(self.queue.pop(count - len(cells)))
-            elif not self.queue or (self._own_turn and circuit.state is RelayState.OPEN):
-                cells.append(circuit.speak())
-                self._own_turn = False
-            else:
-                cells += circuit.wrap(self.queue.pop(1))
-                self._own_turn = True
-        self.credit -= len(cells)
-        circuit.renew_buffer()
-        return cells
 
 
 class RelayCircuit:

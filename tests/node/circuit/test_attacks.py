@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from node.circuit import relay
+from node.circuit import setups
 from node.circuit.actions import CloseLink
 from node.circuit.backward import BackwardLayer
 from node.circuit.cell import (
@@ -105,7 +105,7 @@ def test_crossing_destroys_free_an_id_only_when_ours_has_left(network):
 
 
 def test_a_client_may_open_fewer_circuits_than_a_node(network, monkeypatch):
-    monkeypatch.setattr(relay, "CLIENT_CIRCUITS", 2)
+    monkeypatch.setattr(setups, "CLIENT_CIRCUITS", 2)
     core = network.cores[0]
     for link_id, client, most in ((70, True, 2), (71, False, 3)):
         core.link_opened(link_id, outgoing=False, client=client)
@@ -117,7 +117,7 @@ def test_a_client_may_open_fewer_circuits_than_a_node(network, monkeypatch):
 
 
 def test_a_process_bounds_its_circuits(network, monkeypatch):
-    monkeypatch.setattr(relay, "MAX_CIRCUITS", 1)
+    monkeypatch.setattr(setups, "MAX_CIRCUITS", 1)
     network.built(0, 1, 2)
     circuit = network.open_circuit(0, 1, 2)
     network.settle()

@@ -79,7 +79,7 @@ def test_one_link_cannot_flood_a_node_with_setups(client):
         core.pull(70, 10)
         return commands
 
-    core._budget_of[70].level = min(most, 30)
+    core._setups._budget_of[70].level = min(most, 30)
     asked = [ask(number) for number in range(1, 41)]
     served = sum(Command.CREATED in answer for answer in asked)
     assert served == min(most, 30)
@@ -100,4 +100,4 @@ def test_the_arithmetic_of_the_page():
     gate = TokenBuckets()
     reopened = gate.burst * CLIENT_START + (gate.rate * CLIENT_START + CLIENT_PER_S) * usual
     assert reopened == 897_600 < REPLAY_CAPACITY
-    assert importlib.import_module("node.circuit.relay").MAX_CIRCUITS < REPLAY_CAPACITY
+    assert importlib.import_module("node.circuit.setups").MAX_CIRCUITS < REPLAY_CAPACITY

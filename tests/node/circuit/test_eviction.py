@@ -1,6 +1,6 @@
 import pytest
 
-from node.circuit import eviction, relay
+from node.circuit import eviction, setups
 from node.circuit.eviction import EVICT_IDLE_S
 from node.circuit.messages import EndReason
 from tests.node.circuit.network import CLIENT, Network
@@ -12,7 +12,7 @@ def network(monkeypatch):
     network = Network()
     network.built(0, 1, 2).destroy()
     network.settle()
-    monkeypatch.setattr(relay, "MAX_CIRCUITS", 3)
+    monkeypatch.setattr(setups, "MAX_CIRCUITS", 3)
     return network
 
 
@@ -60,7 +60,7 @@ def test_circuits_in_use_are_not_evicted(network):
 
 def test_a_circuit_with_a_stream_stays_at_its_end(monkeypatch):
     network = Network(relays=1, exits=(0,))
-    monkeypatch.setattr(relay, "MAX_CIRCUITS", 3)
+    monkeypatch.setattr(setups, "MAX_CIRCUITS", 3)
     for _ in range(3):
         network.built(0).open_stream("a.example", 80)
         network.settle()
@@ -97,4 +97,4 @@ def test_a_client_that_reads_nothing_cannot_have_more_than_its_share(network, mo
     assert not refused.is_open
     core.link_closed(network.link_ids[CLIENT, 0], network.now)
     assert core.circuits == 0
-    assert core._evictions.staying == 0
+    assert core._carried.evictions.staying == 0
