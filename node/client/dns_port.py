@@ -159,10 +159,11 @@ class DnsConnection(asyncio.Protocol):
         """Answer every whole query, up to the cap; then wait for answers before reading on."""
         while self._transport is not None and self._asked < MAX_TCP_QUESTIONS:
             size = int.from_bytes(self._buffer[:2])
-            if size > MAX_QUERY_BYTES:
+            is_size_known = len(self._buffer) >= 2
+            if is_size_known and not 0 < size <= MAX_QUERY_BYTES:
                 self.abort()
                 return
-            if len(self._buffer) < 2 + max(size, 1):
+            if not is_size_known or len(self._buffer) < 2 + size:
                 self._transport.resume_reading()
                 return
             data = bytes(self._buffer[2 : 2 + size])
