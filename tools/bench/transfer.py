@@ -55,17 +55,23 @@ class _Handler(socketserver.StreamRequestHandler):
     server: FileServer
 
     def handle(self) -> None:
-        size = int(self.rfile.readline().split()[1].lstrip(b"/"))
+        try:
+            self._answer()
+        except OSError:
+            return  # whoever asked went away
+
+    def _answer(self) -> None:
+        words = self.rfile.readline().split()
+        if len(words) < 2:
+            return
+        size = int(words[1].lstrip(b"/"))
         while self.rfile.readline().strip():
             pass
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection.sendall(f"HTTP/1.0 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
-        try:
-            while size > 0:
-                self.connection.sendall(memoryview(self.server.block)[:size])
-                size -= BLOCK_BYTES
-        except OSError:
-            return
+        while size > 0:
+            self.connection.sendall(memoryview(self.server.block)[:size])
+            size -= BLOCK_BYTES
 
 
 @contextmanager
