@@ -70,6 +70,14 @@ class RelayCore:
         self._pool.set_limit(parameters.pool_bytes)
         for link in self._links.values():
             link.set_limit(parameters.circuits_per_link_max)
+        for circuit in self._circuits.values():
+            circuit.set_premium(premium=circuit.is_premium)
+
+    def set_premium(self, circuit: int, *, premium: bool) -> None:
+        """Give a circuit `premium_weight` times the share of a free one, or take it away."""
+        found = self._circuits.get(circuit)
+        if found is not None:
+            found.set_premium(premium=premium)
 
     @property
     def circuits(self) -> int:

@@ -64,6 +64,7 @@ class RelayCircuit:
         "ends",
         "forward",
         "handle",
+        "is_premium",
         "next",
         "previous",
         "routing",
@@ -81,6 +82,7 @@ class RelayCircuit:
         self.touched = around.now
         self.next: Port[RelayCircuit] | None = None
         self._opened: OpenedCreate | None = opened
+        self.is_premium = False
         self._rekeyed = self._last_words = b""
         self._last_rekey = around.now
         self._echo: Echo | None = None
@@ -103,6 +105,12 @@ class RelayCircuit:
             RemoteProtocolError: this cannot happen now.
         """
         self.state = step(RELAY_TABLE, self.state, change)
+
+    def set_premium(self, *, premium: bool) -> None:
+        """Weigh more or less than a free circuit from the next turn on, in both directions."""
+        self.is_premium = premium
+        weight = self.around.parameters.premium_weight if premium else 1
+        self.forward.weight = self.backward.weight = weight
 
     def _watch(self, stream: int) -> None:
         due = self.around.now + self.around.parameters.stream_connect_s

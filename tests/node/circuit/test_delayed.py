@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from node.circuit.actions import CircuitFailed
+from node.circuit.actions import CircuitFailed, StreamData
 from node.circuit.cell import CELL_BYTES
 from node.circuit.flow import GAIN, INITIAL_STREAM_BYTES
 from tests.node.circuit.delayed import BATCH, DelayedNetwork
-from tests.node.circuit.network import PARAMETERS
+from tests.node.circuit.network import CLIENT, PARAMETERS
 
 CHUNK = bytes(65536)
 RATE = 2000
@@ -155,3 +155,37 @@ def test_many_circuits_stay_within_a_small_pool():
     assert network.most_queued * CELL_BYTES <= limit
     dropped = sum(core.dropped_circuits for core in network.cores)
     assert len(network.events_of(CircuitFailed)) == dropped < 6
+
+
+def test_a_premium_circuit_has_its_weight_on_a_full_link():
+    network = DelayedNetwork(delay_s=0.1, cells_per_s=RATE)
+    streams = [
+        (circuit.circuit_id, numbers[0]) for circuit, numbers in map(downloading, [network] * 2)
+    ]
+    entry = network.cores[0]
+    handles = list(entry._circuits)
+    entry.set_premium(handles[0], premium=True)
+    network.rates[0, CLIENT] = 1000
+    network.run(4)
+    first, second = received_in(network, streams, 4)
+    assert first / second == pytest.approx(PARAMETERS.premium_weight, rel=0.1)
+    entry.set_parameters(replace(PARAMETERS, premium_weight=2))
+    network.run(2)
+    first, second = received_in(network, streams, 4)
+    assert first / second == pytest.approx(2, rel=0.1)
+    entry.set_premium(handles[0], premium=False)
+    entry.set_premium(999, premium=True)
+    network.run(2)
+    first, second = received_in(network, streams, 4)
+    assert first == pytest.approx(second, rel=0.1)
+
+
+def received_in(network, streams, seconds):
+    """Bytes of each (circuit, stream) in so much time."""
+    before = len(network.events)
+    network.run(seconds)
+    count = dict.fromkeys(streams, 0)
+    for event in network.events[before:]:
+        if isinstance(event, StreamData):
+            count[event.circuit_id, event.stream] += sum(map(len, event.chunks))
+    return list(count.values())

@@ -1,4 +1,8 @@
 from collections import Counter
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.circuit.scheduler import QUANTUM_CELLS, Lane, LinkScheduler
 
@@ -90,3 +94,51 @@ def test_a_lane_that_went_quiet_in_the_queue_is_passed_over():
     scheduler = started(quiet, busy)
     quiet.cells = 0
     assert scheduler.pull(10) == ["busy"] * 5
+
+
+WEIGHTS = st.lists(st.sampled_from([1, 1, 1, 2, 4, 64]), min_size=2, max_size=8)
+PULLS = st.lists(st.integers(1, 300), min_size=1, max_size=60)
+
+
+@given(WEIGHTS, PULLS)
+def test_busy_circuits_share_by_weight_whatever_is_pulled(weights, pulls):
+    lanes = [Source(name, 10**9, weight) for name, weight in enumerate(weights)]
+    scheduler = started(*lanes)
+    count = Counter(cell for pull in pulls for cell in scheduler.pull(pull))
+    assert sum(count.values()) == sum(pulls)
+    turns = [count[lane.name] / lane.weight for lane in lanes]
+    assert all(abs(one - other) <= QUANTUM_CELLS for one, other in combinations(turns, 2))
+
+
+@given(
+    WEIGHTS,
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 200), st.integers(1, 100)), max_size=60),
+)
+def test_no_circuit_starves_whatever_others_do(weights, steps):
+    """Between two turns of a busy circuit every other one has at most one, and each new one one."""
+    busy = Source("busy", 10**9)
+    others = [Source(name, 0, weight) for name, weight in enumerate(weights)]
+    scheduler = started(busy, *others)
+    scheduler.pull(QUANTUM_CELLS)
+    waited, bound = 0, QUANTUM_CELLS * (1 + 2 * sum(weights))
+    for index, cells, pull in steps:
+        lane = others[index % len(others)]
+        lane.cells += cells
+        scheduler.activate(lane)
+        for cell in scheduler.pull(pull):
+            waited = 0 if cell == "busy" else waited + 1
+            assert waited <= bound
+
+
+def test_a_weight_that_changes_counts_from_the_next_turn_on():
+    free, paid = Source("free", 10**6), Source("paid", 10**6)
+    scheduler = started(free, paid)
+    scheduler.pull(2 * QUANTUM_CELLS)
+    paid.weight = 4
+    assert Counter(scheduler.pull(10 * QUANTUM_CELLS)) == {
+        "free": 2 * QUANTUM_CELLS,
+        "paid": 8 * QUANTUM_CELLS,
+    }
+    paid.weight = 1
+    count = Counter(scheduler.pull(10 * QUANTUM_CELLS))
+    assert count["free"] == count["paid"]
