@@ -1,9 +1,11 @@
 import asyncio
 import secrets
+from itertools import product
 
 import pytest
 import pytest_asyncio
 
+from node.circuit.actions import ProbeAnswered
 from node.circuit.messages import EndReason
 from node.client.circuit import Circuit
 from node.client.liveness import ANSWER_S, LATE_S, QUIET_MAX_S, QUIET_S, Liveness
@@ -139,7 +141,11 @@ async def test_a_late_echo_makes_it_ask_circuits_that_nobody_uses_yet(world):
     for passed in range(1, 20):
         world.network.now += 1
         world.liveness.tick([world.circuit, spare])
-        world.settle()
+        world.network.settle()
+        for event, circuit in product(world.network.events, (world.circuit, spare)):
+            if isinstance(event, ProbeAnswered):
+                circuit.probe_answered(event.token, event.seconds)
+        world.network.events.clear()
         for circuit in (world.circuit, spare):
             if circuit.closed:
                 ended.setdefault(circuit, passed)
