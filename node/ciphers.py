@@ -1,4 +1,4 @@
-"""Which layer ciphers this machine offers: AES-256-GCM only where it is the faster one."""
+"""Which ciphers this machine offers: AES-256-GCM only where it is the faster one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from node.circuit.layer import AES_256_GCM, CHACHA20_POLY1305
+from node.htx.handshake import AES_RECORDS
 
 CELL = bytes(2_024)
 ROUNDS = 64
@@ -27,6 +28,11 @@ def offered_ciphers() -> tuple[int, ...]:
     if _fastest(AESGCM(_KEY).encrypt) <= _fastest(ChaCha20Poly1305(_KEY).encrypt):
         return CHACHA20_POLY1305, AES_256_GCM
     return (CHACHA20_POLY1305,)
+
+
+def link_features() -> int:
+    """Feature bits of links: records under AES-256-GCM where circuits have it, too."""
+    return AES_RECORDS if AES_256_GCM in offered_ciphers() else 0
 
 
 def _fastest(encrypt: Callable[[bytes, bytes, bytes | None], bytes]) -> float:

@@ -11,6 +11,7 @@ from node.errors import HandshakeRefusedError
 from node.htx.events import CLIENT, NODE_ID_BYTES, CloseReason, PeerIdentity, Role
 from node.htx.keys import LocalIdentity
 from node.htx.noise import QNET_SUITE, Handshake, Suite
+from node.htx.record import RecordCipher
 from node.htx.ticket import Random
 from qnet.codec import Reader, Writer
 from qnet.crypto import kem
@@ -21,8 +22,10 @@ from qnet.errors import CryptoError, DecodeError
 PROTOCOL_NAME: Final = QNET_SUITE.name
 MIN_VERSION: Final = 1
 MAX_VERSION: Final = 1
-FEATURES: Final = 0
-"""Feature bits this implementation has; none are defined yet."""
+AES_RECORDS: Final = 1
+"""Feature bit: records under AES-256-GCM, for machines that do it faster than ChaCha20-Poly1305."""
+FEATURES: Final = AES_RECORDS
+"""Feature bits this implementation has; an end sets those its machine is good at."""
 MAX_PAD_BYTES: Final = 255
 MAX_FRAME_BYTES: Final = 2048
 _KEM_OVERHEAD: Final = 32 + kem.CIPHERTEXT_BYTES
@@ -49,13 +52,19 @@ class Secured:
     features: int
 
 
+def record_cipher(features: int) -> RecordCipher:
+    """What records are sealed with when both ends have these feature bits."""
+    aes = features & AES_RECORDS
+    return RecordCipher.AES_256_GCM if aes else RecordCipher.CHACHA20_POLY1305
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """First payload: what the initiator speaks."""
 
     low: int = MIN_VERSION
     high: int = MAX_VERSION
-    features: int = FEATURES
+    features: int = 0
 
     def encode(self) -> bytes:
         """Return 6 bytes."""
@@ -149,6 +158,7 @@ class InitiatorHandshake:
         binding: the prologue.
         identity: who dials, None for a client (a fresh static key is made up).
         random: source of random bytes.
+        features: feature bits to offer.
         suite: protocol spoken.
     """
 
@@ -158,9 +168,12 @@ class InitiatorHandshake:
         binding: bytes,
         identity: LocalIdentity | None,
         random: Random,
+        *,
+        features: int = 0,
         suite: Suite = QNET_SUITE,
     ) -> None:
         self._identity = identity
+        self._offer = Offer(features=features)
         self._random = random
         self._noise = Handshake(
             suite,
@@ -174,7 +187,7 @@ class InitiatorHandshake:
 
     def start(self) -> bytes:
         """Return the first message, framed."""
-        return frame(self._noise.write_message(pad(Offer().encode(), self._random)))
+        return frame(self._noise.write_message(pad(self._offer.encode(), self._random)))
 
     def finish(self, message: bytes, peer: PeerIdentity) -> tuple[bytes, Secured]:
         """Take the responder's message; return the third one, framed, and the keys.
@@ -185,10 +198,11 @@ class InitiatorHandshake:
 
         Raises:
             CryptoError: the responder is not the one dialled.
-            HandshakeRefusedError: it chose a version we do not speak.
+            HandshakeRefusedError: it chose a version we do not speak or what was not offered.
         """
         choice = Choice.decode(unpad(self._noise.read_message(message)))
-        if not MIN_VERSION <= choice.version <= MAX_VERSION or choice.features & ~FEATURES:
+        known = MIN_VERSION <= choice.version <= MAX_VERSION
+        if not known or choice.features & ~self._offer.features:
             raise HandshakeRefusedError(CloseReason.VERSION)
         payload = pad(encode_identity(self._identity), self._random)
         last = frame(self._noise.write_message(payload))
@@ -204,6 +218,7 @@ class ResponderHandshake:
         binding: the prologue.
         link_keys_of: link keys of nodes, for the third payload.
         random: source of random bytes.
+        features: feature bits to agree to.
         suite: protocol spoken.
     """
 
@@ -211,6 +226,7 @@ class ResponderHandshake:
     binding: bytes
     link_keys_of: LinkKeysOf
     random: Random
+    features: int = 0
     suite: Suite = QNET_SUITE
     _noise: Handshake | None = field(default=None, init=False)
     _choice: Choice | None = field(default=None, init=False)
@@ -226,7 +242,7 @@ class ResponderHandshake:
         version = min(MAX_VERSION, offer.high)
         if version < max(MIN_VERSION, offer.low):
             raise HandshakeRefusedError(CloseReason.VERSION)
-        self._choice = Choice(version, FEATURES & offer.features)
+        self._choice = Choice(version, self.features & offer.features)
         assert self._noise is not None
         return frame(self._noise.write_message(pad(self._choice.encode(), self.random)))
 

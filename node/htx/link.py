@@ -20,7 +20,14 @@ from node.errors import HandshakeRefusedError
 from node.htx.address import HtxAddress
 from node.htx.admission import ServerAdmission
 from node.htx.cover import DEFAULT, CoverProfile
-from node.htx.events import CloseReason, LinkClosed, LinkEvent, LinkOpened, PeerIdentity
+from node.htx.events import (
+    CellsReceived,
+    CloseReason,
+    LinkClosed,
+    LinkEvent,
+    LinkOpened,
+    PeerIdentity,
+)
 from node.htx.gate import Gate
 from node.htx.handshake import (
     MAX_FRAME_BYTES,
@@ -30,6 +37,7 @@ from node.htx.handshake import (
     ResponderHandshake,
     Secured,
     prologue,
+    record_cipher,
 )
 from node.htx.http2_client import CarrierWeights, ClientAdmission, date_in, opening, request
 from node.htx.keys import LocalIdentity, ServerKeys
@@ -63,11 +71,13 @@ class LinkSettings:
         parameters: periods and bounds.
         random: source of random bytes.
         cover: what to send after traffic.
+        features: feature bits to offer and to agree to.
     """
 
     parameters: NetworkParameters
     random: Random
     cover: CoverProfile = DEFAULT
+    features: int = 0
 
 
 class LinkCore(ABC):
@@ -142,6 +152,22 @@ class LinkCore(ABC):
         except RemoteProtocolError:
             return self._fail(CloseReason.PROTOCOL)
 
+    def receive_all(self, pieces: Iterable[bytes], now: float) -> list[LinkEvent]:
+        """Take all that TLS has, as `receive` does, and join cells that came in a row."""
+        events: list[LinkEvent] = []
+        cells: list[bytes] | None = None
+        for piece in pieces:
+            for event in self.receive(piece, now):
+                if not isinstance(event, CellsReceived):
+                    cells = None
+                elif cells is not None:
+                    cells += event.cells
+                    continue
+                else:
+                    cells = event.cells
+                events.append(event)
+        return events
+
     def tick(self, now: float) -> list[LinkEvent]:
         """Do what is due at this time."""
         if self.stage is LinkStage.CLOSED:
@@ -197,6 +223,7 @@ class LinkCore(ABC):
             random=self._settings.random,
             now=now,
             cover=self._settings.cover,
+            cipher=record_cipher(secured.features),
         )
         self.stage = LinkStage.OPEN
         opened = LinkOpened(secured.peer, secured.version, secured.features)
@@ -244,7 +271,7 @@ class ClientLink(LinkCore):
         self._head = b""
         binding = prologue(ticket.encode(), address.spki)
         self._handshake: InitiatorHandshake | None = InitiatorHandshake(
-            address.link_key, binding, identity, random
+            address.link_key, binding, identity, random, features=settings.features
         )
         token = encode_token(ticket, random)
         carrier = weights.draw(random)
@@ -351,6 +378,7 @@ class ServerLink(LinkCore):
             prologue(admission.ticket.encode(), self._keys.spki_hash),
             self._link_keys_of,
             self._settings.random,
+            self._settings.features,
         )
         self._admission = None
         return self._receive_handshake(self._handshake, admission.inner, now)

@@ -2,13 +2,23 @@
 
 The 4-byte header is the associated data. The plaintext is `content_length u16 ‖ content ‖ zeros`.
 A record's total is 256 or n x 2,336 bytes, n = 1 to 7, whatever it carries.
+
+A key object hands out every counter once and cannot be told a nonce, so no (key, nonce) pair
+repeats. It makes its cipher when it is first used and drops it on `rest`: 100,000 idle links keep
+keys, not ciphers.
+
+Source: docs/spec/htx.md, section "Records"; RFC 8439; NIST SP 800-38D.
 """
 
+import struct
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 
-from qnet.crypto.aead import TAG_BYTES, OpeningKey, SealingKey
-from qnet.errors import DecodeError, LocalProtocolError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+from qnet.crypto.aead import MAX_COUNTER, TAG_BYTES
+from qnet.errors import CryptoError, DecodeError, LocalProtocolError
 
 CELL_BYTES: Final = 2048
 CELLS_PER_RECORD: Final = 7
@@ -38,8 +48,6 @@ class RecordType(IntEnum):
     CLOSE = 12
 
 
-_KINDS: Final = {int(kind): kind for kind in RecordType}
-_WIRE_LENGTHS: Final = frozenset(size - HEADER_BYTES for size in SIZES)
 _ZEROS: Final = bytes(MAX_RECORD_BYTES)
 
 
@@ -70,23 +78,64 @@ def size_for(content_bytes: int) -> int:
     return -(-(content_bytes + _OVERHEAD) // UNIT_BYTES) * UNIT_BYTES
 
 
-class RecordSealer:
+class RecordCipher(IntEnum):
+    """AEADs of records; both ends of a link agree on one in the handshake."""
+
+    CHACHA20_POLY1305 = 0
+    AES_256_GCM = 1
+
+
+class _Aead(Protocol):
+    """The one-shot AEADs of `cryptography`."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
+
+    def decrypt(self, nonce: bytes, data: memoryview, associated_data: bytes | None) -> bytes: ...
+
+
+_nonce: Final = struct.Struct("<4xQ").pack
+
+
+class _RecordKey:
+    """The key of one direction in one generation.
+
+    Args:
+        key: 32 bytes.
+        cipher: what it is used with.
+    """
+
+    __slots__ = ("_aead", "_cipher", "_key", "records")
+
+    def __init__(self, key: bytes, cipher: RecordCipher = RecordCipher.CHACHA20_POLY1305) -> None:
+        self._key = key
+        self._cipher = cipher
+        self._aead: _Aead | None = None
+        self.records = 0
+        """Records sealed or opened under this key, and so the counter of the next one."""
+
+    def _wake(self) -> _Aead:
+        aes = self._cipher is RecordCipher.AES_256_GCM
+        self._aead = AESGCM(self._key) if aes else ChaCha20Poly1305(self._key)
+        return self._aead
+
+    def rest(self) -> None:
+        """Drop the cipher until the key is used again; the counter stays."""
+        self._aead = None
+
+
+class RecordSealer(_RecordKey):
     """Owns the sending key of one generation and counts what it sealed.
 
     Args:
         key: 32 bytes.
+        cipher: what it is used with.
     """
 
-    __slots__ = ("_key", "sealed_bytes")
+    __slots__ = ("sealed_bytes",)
 
-    def __init__(self, key: bytes) -> None:
-        self._key = SealingKey(key)
+    def __init__(self, key: bytes, cipher: RecordCipher = RecordCipher.CHACHA20_POLY1305) -> None:
+        super().__init__(key, cipher)
         self.sealed_bytes = 0
-
-    @property
-    def records(self) -> int:
-        """Records sealed under this key."""
-        return self._key.counter
 
     def seal(self, kind: RecordType, content: bytes, total: int = 0) -> bytes:
         """Return a record of `total` bytes, or of the smallest size that fits.
@@ -99,43 +148,64 @@ class RecordSealer:
         zeros = size - _OVERHEAD - len(content)
         if zeros < 0 or size not in SIZES:
             raise LocalProtocolError("the record has no such size")
-        plaintext = b"".join((len(content).to_bytes(2, "big"), content, _ZEROS[:zeros]))
-        self.sealed_bytes += size
-        return header + self._key.seal(plaintext, header)
+        return self._seal(
+            header, b"".join((len(content).to_bytes(2, "big"), content, _ZEROS[:zeros]))
+        )
 
     def seal_cells(self, cells: list[bytes]) -> bytes:
-        """Return one record with 1 to 7 cells of 2,048 bytes (sizes are the caller's word)."""
+        """Return one record with 1 to 7 cells of 2,048 bytes (sizes are the caller's word).
+
+        Raises:
+            LocalProtocolError: the key is used up.
+        """
         header, length, zeros = _CELLS[len(cells)]
-        self.sealed_bytes += len(cells) * UNIT_BYTES
-        return header + self._key.seal(b"".join((length, *cells, zeros)), header)
+        return self._seal(header, b"".join((length, *cells, zeros)))
+
+    def _seal(self, header: bytes, plaintext: bytes) -> bytes:
+        counter = self.records
+        if counter >= MAX_COUNTER:
+            raise LocalProtocolError("the key is used up")
+        self.records = counter + 1
+        aead = self._aead or self._wake()
+        record = header + aead.encrypt(_nonce(counter), plaintext, header)
+        self.sealed_bytes += len(record)
+        return record
 
 
-class RecordOpener:
+class RecordOpener(_RecordKey):
     """Owns the receiving key of one generation.
 
     Args:
         key: 32 bytes.
+        cipher: what it is used with.
     """
 
-    __slots__ = ("_key", "opened_bytes")
+    __slots__ = ("opened_bytes",)
 
-    def __init__(self, key: bytes) -> None:
-        self._key = OpeningKey(key)
+    def __init__(self, key: bytes, cipher: RecordCipher = RecordCipher.CHACHA20_POLY1305) -> None:
+        super().__init__(key, cipher)
         self.opened_bytes = 0
 
-    @property
-    def records(self) -> int:
-        """Records opened under this key."""
-        return self._key.counter
-
     def open(self, header: bytes, ciphertext: memoryview) -> bytes:
-        """Return the plaintext, padding included.
+        """Return the plaintext, padding included; a failure leaves the counter as it was.
 
         Raises:
             CryptoError: the record was not sealed with this key and counter.
         """
         self.opened_bytes += HEADER_BYTES + len(ciphertext)
-        return self._key.open(ciphertext, header)
+        aead = self._aead or self._wake()
+        try:
+            plaintext = aead.decrypt(_nonce(self.records), ciphertext, header)
+        except InvalidTag:
+            raise CryptoError from None
+        self.records += 1
+        return plaintext
+
+
+_HEADERS: Final = {
+    _header(kind, size): (kind, size - HEADER_BYTES) for kind in RecordType for size in SIZES
+}
+"""Every header that a record may have, with what it means."""
 
 
 def decode_header(header: bytes) -> tuple[RecordType, int]:
@@ -144,11 +214,10 @@ def decode_header(header: bytes) -> tuple[RecordType, int]:
     Raises:
         DecodeError: unknown type or a size that records do not have.
     """
-    kind = _KINDS.get(header[3])
-    length = int.from_bytes(header[:3], "big")
-    if kind is None or length not in _WIRE_LENGTHS:
+    meaning = _HEADERS.get(header)
+    if meaning is None:
         raise DecodeError("not a record header")
-    return kind, length
+    return meaning
 
 
 def content_of(plaintext: bytes) -> bytes:

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Final, Self
 
 from node.htx.frames import KeyUpdate
-from node.htx.record import RecordOpener, RecordSealer
+from node.htx.record import RecordCipher, RecordOpener, RecordSealer
 from node.htx.ticket import Random
 from qnet.crypto.kdf import Label, derive_key
 from qnet.crypto.keys import DhKey
@@ -74,12 +74,38 @@ class KeySchedule:
         limits: when to replace keys.
         random: source of random bytes.
         now: monotonic time, seconds.
+        cipher: what the keys are used with, in every generation.
     """
 
+    __slots__ = (
+        "_changed_at",
+        "_cipher",
+        "_deadline",
+        "_initiator",
+        "_limits",
+        "_next_opener",
+        "_own",
+        "_random",
+        "_root",
+        "generation",
+        "opener",
+        "rekeys",
+        "sealer",
+        "state",
+    )
+
     def __init__(
-        self, root: bytes, *, initiator: bool, limits: RekeyLimits, random: Random, now: float
+        self,
+        root: bytes,
+        *,
+        initiator: bool,
+        limits: RekeyLimits,
+        random: Random,
+        now: float,
+        cipher: RecordCipher = RecordCipher.CHACHA20_POLY1305,
     ) -> None:
         self._root = root
+        self._cipher = cipher
         self._initiator = initiator
         self._limits = limits
         self._random = random
@@ -96,7 +122,7 @@ class KeySchedule:
         initiator = derive_key(Label.HTX_DATA_INITIATOR, self._root)
         responder = derive_key(Label.HTX_DATA_RESPONDER, self._root)
         own, peer = (initiator, responder) if self._initiator else (responder, initiator)
-        return RecordSealer(own), RecordOpener(peer)
+        return RecordSealer(own, self._cipher), RecordOpener(peer, self._cipher)
 
     def _volume_over(self, records: int, volume: int) -> bool:
         sealer, opener = self.sealer, self.opener
@@ -164,6 +190,11 @@ class KeySchedule:
     def switch_sealer(self) -> None:
         """Use the next sealing key; KEY_SWITCH was the last record under the old one."""
         self.sealer, self._next_opener = self._keys()
+
+    def rest(self) -> None:
+        """Drop the ciphers until they are used again; the keys stay."""
+        self.sealer.rest()
+        self.opener.rest()
 
     def erase(self) -> None:
         """Let go of all keys; the link is closed."""

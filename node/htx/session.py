@@ -19,6 +19,7 @@ from node.htx.record import (
     CELL_BYTES,
     CELLS_PER_RECORD,
     HEADER_BYTES,
+    RecordCipher,
     RecordType,
     cells_of,
     content_of,
@@ -42,6 +43,8 @@ OWNER_KINDS: Final = frozenset(
 PING_JITTER: Final = 0.1
 SILENT_PINGS: Final = 3
 """A responder gives a node up after so many of the longest intervals without a PING."""
+REST_S: Final = 30.0
+"""A link that is silent for so long drops its ciphers and keeps its keys."""
 
 
 @dataclass(slots=True)
@@ -69,7 +72,29 @@ class Session:
         random: source of random bytes.
         now: monotonic time, seconds.
         cover: what to send after traffic.
+        cipher: what records are sealed with.
     """
+
+    __slots__ = (
+        "_cells",
+        "_closed",
+        "_cover",
+        "_health",
+        "_health_at",
+        "_initiator",
+        "_out",
+        "_out_bytes",
+        "_parameters",
+        "_ping",
+        "_random",
+        "_rest",
+        "_rest_at",
+        "_rested_at",
+        "_schedule",
+        "_traffic",
+        "peer",
+        "stats",
+    )
 
     def __init__(
         self,
@@ -82,12 +107,13 @@ class Session:
         random: Random,
         now: float,
         cover: CoverProfile = DEFAULT,
+        cipher: RecordCipher = RecordCipher.CHACHA20_POLY1305,
     ) -> None:
         self.peer = peer
         self.stats = LinkStats()
         limits = RekeyLimits.of(parameters, initiator=initiator)
         self._schedule = KeySchedule(
-            root, initiator=initiator, limits=limits, random=random, now=now
+            root, initiator=initiator, limits=limits, random=random, now=now, cipher=cipher
         )
         delay_s = (parameters.cover_min_ms / 1000, parameters.cover_max_ms / 1000)
         self._cover = Cover(cover, delay_s, random)
@@ -102,6 +128,8 @@ class Session:
         self._traffic = False
         self._closed = False
         self._ping: tuple[bytes, float] | None = None
+        self._rest_at: float | None = None
+        self._rested_at = 0
         self._health_at = self._next_health(now) if health else None
 
     # sending
@@ -153,7 +181,10 @@ class Session:
             self._traffic = False
             self._cover.traffic_sent(now)
         out, self._out, self._out_bytes = self._out, [], 0
-        self.stats.records_sent += len(out)
+        if out:
+            self.stats.records_sent += len(out)
+            if self._rest_at is None:
+                self._rest_at = now + REST_S
         return out
 
     def _seal_cells(self) -> None:
@@ -188,24 +219,31 @@ class Session:
         """
         if self._closed:
             return []
+        if self._rest_at is None:
+            self._rest_at = now + REST_S
         buffer = self._rest + data if self._rest else data
         view, size, at = memoryview(buffer), len(buffer), 0
         events: list[LinkEvent] = []
         cells: list[bytes] | None = None
+        stats = self.stats
         while size - at >= HEADER_BYTES:
-            header = buffer[at : at + HEADER_BYTES]
+            start = at + HEADER_BYTES
+            header = buffer[at:start]
             kind, length = decode_header(header)
-            end = at + HEADER_BYTES + length
+            end = start + length
             if end > size:
                 break
-            plaintext = self._schedule.opener.open(header, view[at + HEADER_BYTES : end])
+            plaintext = self._schedule.opener.open(header, view[start:end])
             at = end
-            self.stats.records_received += 1
+            stats.records_received += 1
             if kind is RecordType.CELLS:
+                found = cells_of(plaintext)
+                stats.cells_received += len(found)
                 if cells is None:
-                    cells = []
+                    cells = found
                     events.append(CellsReceived(cells))
-                cells += cells_of(plaintext)
+                else:
+                    cells += found
                 continue
             event = self._handle(kind, content_of(plaintext), now)
             if event is not None:
@@ -214,9 +252,6 @@ class Session:
                 if isinstance(event, LinkClosed):
                     break
         self._rest = buffer[at:] if at < size and not self._closed else b""
-        for item in events:
-            if isinstance(item, CellsReceived):
-                self.stats.cells_received += len(item.cells)
         return events
 
     def _handle(self, kind: RecordType, content: bytes, now: float) -> LinkEvent | None:
@@ -266,11 +301,11 @@ class Session:
         """When `tick` should be called, at the latest."""
         if self._closed:
             return math.inf
-        times = (self._schedule.next_tick(), self._cover.due, self._health_at)
+        times = (self._schedule.next_tick(), self._cover.due, self._health_at, self._rest_at)
         return min(time for time in times if time is not None)
 
     def tick(self, now: float) -> CloseReason | None:
-        """Do what is due: rekey, cover, health check; a reason ends the link."""
+        """Do what is due: rekey, cover, health check, rest; a reason ends the link."""
         if self._closed:
             return None
         schedule = self._schedule
@@ -282,9 +317,21 @@ class Session:
         if total:
             self.stats.padding_sent += 1
             self._seal(RecordType.PADDING, b"", total)
+        if self._rest_at is not None and now >= self._rest_at:
+            self._take_rest(now)
         if self._health_at is not None and now >= self._health_at:
             return self._check_health(now)
         return None
+
+    def _take_rest(self, now: float) -> None:
+        """Drop the ciphers if no record passed since the last look, else look again later."""
+        passed = self.stats.records_sent + self.stats.records_received
+        if passed == self._rested_at:
+            self._schedule.rest()
+            self._rest_at = None
+        else:
+            self._rested_at = passed
+            self._rest_at = now + REST_S
 
     def _next_health(self, now: float) -> float:
         low, high = float(self._parameters.ping_min_s), float(self._parameters.ping_max_s)

@@ -8,6 +8,7 @@ from typing import Final
 
 import utls
 
+from node.ciphers import link_features
 from node.errors import Heard, LinkError
 from node.htx.address import HtxAddress
 from node.htx.cover import DEFAULT, CoverProfile
@@ -124,7 +125,7 @@ async def dial(
         LinkError: with the reason, as far as it can be told.
     """
     loop = asyncio.get_running_loop()
-    settings = LinkSettings(parameters, secrets.token_bytes, cover)
+    settings = LinkSettings(parameters, secrets.token_bytes, cover, link_features())
     limit_s = float(parameters.link_handshake_s) if timeout_s is None else timeout_s
     made: list[DialledLink] = []
 

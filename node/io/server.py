@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from node.ciphers import link_features
 from node.htx.cover import DEFAULT, CoverProfile
 from node.htx.events import CloseReason
 from node.htx.gate import Gate, NoStore, TicketMemory, TicketStore, TokenBuckets
@@ -228,7 +229,7 @@ async def serve(
         keys,
         decoy,
         handler,
-        LinkSettings(parameters, secrets.token_bytes, cover),
+        LinkSettings(parameters, secrets.token_bytes, cover, link_features()),
         link_keys_of,
         TicketMemory(ticket_store or NoStore()),
         buckets or TokenBuckets(),

@@ -73,19 +73,20 @@ class Pair:
         client=None,
         alter=lambda _side, piece: piece,
         unix_s=UNIX_S,
+        features=(0, 0),
     ):
         self.now = 1000.0
         self.unix_s = unix_s
         self.keys = keys or fresh_keys()
         self.address = address or address_of(self.keys)
-        settings = LinkSettings(parameters, random)
+        ours, theirs = (LinkSettings(parameters, random, features=bits) for bits in features)
         self.alter = alter
         self.client = client or ClientLink(
             self.address,
             identity=identity,
             peer=PeerIdentity(Role.ENTRY, node_id_of(self.address.identity)),
             template=TEMPLATE,
-            settings=settings,
+            settings=ours,
             now=self.now,
             unix_s=unix_s,
         )
@@ -97,7 +98,7 @@ class Pair:
             gate=gate or gate_of(self.keys),
             site=default_site(),
             link_keys_of=lambda node_id: known.get(node_id, ()),
-            settings=settings,
+            settings=theirs,
             now=self.now,
             clock=lambda: self.unix_s,
         )

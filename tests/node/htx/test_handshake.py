@@ -10,6 +10,7 @@ from node.errors import HandshakeRefusedError
 from node.htx import handshake
 from node.htx.events import CLIENT, CloseReason, PeerIdentity, Role
 from node.htx.handshake import (
+    AES_RECORDS,
     Choice,
     InitiatorHandshake,
     Offer,
@@ -17,9 +18,11 @@ from node.htx.handshake import (
     decode_identity,
     encode_identity,
     pad,
+    record_cipher,
     unpad,
 )
 from node.htx.keys import LocalIdentity, ServerKeys
+from node.htx.record import RecordCipher
 from qnet.crypto.keys import DhKey
 from qnet.errors import CryptoError, DecodeError, LocalProtocolError
 
@@ -31,10 +34,13 @@ def key():
     return DhKey(secrets.token_bytes(32))
 
 
-def sides(identity=None, known=(), link_keys=None, use=0):
+def sides(identity=None, known=(), link_keys=None, use=0, features=(0, 0)):
     keys = link_keys or (key(), key())
-    initiator = InitiatorHandshake(keys[use].public, BINDING, identity, secrets.token_bytes)
-    responder = ResponderHandshake(keys, BINDING, lambda _id: known, secrets.token_bytes)
+    ours, theirs = features
+    initiator = InitiatorHandshake(
+        keys[use].public, BINDING, identity, secrets.token_bytes, features=ours
+    )
+    responder = ResponderHandshake(keys, BINDING, lambda _id: known, secrets.token_bytes, theirs)
     return initiator, responder
 
 
@@ -77,6 +83,16 @@ def test_versions_must_overlap(monkeypatch):
     assert caught.value.reason is CloseReason.VERSION
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(0, 0), (0, AES_RECORDS), (AES_RECORDS, 0), (AES_RECORDS, AES_RECORDS)]
+)
+def test_features_are_those_that_both_have(ours, theirs):
+    first, second = run(*sides(features=(ours, theirs)))
+    assert first.features == second.features == ours & theirs
+    aes = record_cipher(first.features) is RecordCipher.AES_256_GCM
+    assert aes == bool(ours and theirs)
+
+
 @pytest.mark.parametrize("choice", [bytes((2, 0, 0, 0, 0)), bytes((1, 0, 0, 0, 1))])
 def test_a_choice_nobody_offered_is_refused(monkeypatch, choice):
     initiator, responder = sides()
@@ -86,7 +102,7 @@ def test_a_choice_nobody_offered_is_refused(monkeypatch, choice):
 
 
 def test_a_later_client_gets_our_highest_version(monkeypatch):
-    initiator, responder = sides()
+    initiator, responder = sides(features=(handshake.FEATURES, handshake.FEATURES))
     monkeypatch.setattr(Offer, "encode", lambda _self: bytes((1, 7, 255, 255, 255, 255)))
     ours, theirs = run(initiator, responder)
     assert ours.version == theirs.version == handshake.MAX_VERSION

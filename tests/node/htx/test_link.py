@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.htx.events import CLIENT, CellsReceived, CloseReason, PeerIdentity, RecordReceived
+from node.htx.handshake import AES_RECORDS
 from node.htx.link import SITE_IDLE_S, LinkStage
 from node.htx.record import CELL_BYTES, SIZES, RecordType
-from node.htx.session import LinkStats
+from node.htx.session import REST_S, LinkStats
 from qnet.crypto.keys import DhKey
 from qnet.errors import LocalProtocolError
 from tests.node.htx.pair import PARAMETERS, Pair, address_of, fresh_identity, fresh_keys, gate_of
@@ -303,8 +304,10 @@ def test_one_dummy_record_after_traffic_then_silence():
     assert len(pair.wire) == done
 
 
-def test_rekey_by_age_on_both_sides_during_traffic():
-    pair = Pair().pump()
+@pytest.mark.parametrize("features", [(0, 0), (AES_RECORDS, 0), (AES_RECORDS, AES_RECORDS)])
+def test_rekey_by_age_on_both_sides_during_traffic(features):
+    pair = Pair(features=features).pump()
+    assert pair.opened("client")[0].features == pair.opened("server")[0].features == min(features)
     sent = {"client": [], "server": []}
     for _ in range(70):
         for name, link in (("client", pair.client), ("server", pair.server)):
@@ -315,6 +318,51 @@ def test_rekey_by_age_on_both_sides_during_traffic():
     assert pair.client.stats.rekeys == pair.server.stats.rekeys == 3
     assert pair.cells("server") == sent["client"]
     assert pair.cells("client") == sent["server"]
+
+
+def ciphers_of(link):
+    schedule = link._session._schedule
+    return [key._aead for key in (schedule.sealer, schedule.opener)]
+
+
+def test_a_silent_link_keeps_its_keys_and_drops_its_ciphers():
+    pair = Pair().pump()
+    assert ciphers_of(pair.client) == ciphers_of(pair.server) == [None, None]
+    pair.client.send_cells(cells(1))
+    pair.pump().advance(REST_S)
+    assert all((*ciphers_of(pair.client)[:1], *ciphers_of(pair.server)[1:]))
+    pair.advance(REST_S + 1, step=1)
+    assert ciphers_of(pair.client) == ciphers_of(pair.server) == [None, None]
+    batch = cells(2)
+    pair.client.send_cells(batch)
+    pair.server.send_cells(batch)
+    pair.pump()
+    assert pair.cells("server")[1:] == pair.cells("client") == batch
+
+
+def test_a_link_in_use_keeps_its_ciphers():
+    pair = Pair().pump()
+    for _ in range(30):
+        pair.server.send_record(RecordType.CREDIT, bytes(6))
+        pair.pump().advance(5, step=1)
+        assert ciphers_of(pair.server)[0] is not None
+        assert ciphers_of(pair.client)[1] is not None
+
+
+def test_cells_that_came_in_a_row_are_one_event():
+    pair = Pair().pump()
+    batches = [cells(9) for _ in range(3)]
+    pieces = []
+    for number, batch in enumerate(batches):
+        pair.client.send_cells(batch)
+        pieces += pair.client.data_to_send(pair.now)
+        if number == 1:
+            pair.client.send_record(RecordType.CREDIT, b"credit")
+            pieces += pair.client.data_to_send(pair.now)
+    events = pair.server.receive_all(pieces, pair.now)
+    assert [type(event) for event in events] == [CellsReceived, RecordReceived, CellsReceived]
+    assert events[0].cells == batches[0] + batches[1]
+    assert events[2].cells == batches[2]
 
 
 def test_rekey_at_10_000_records():

@@ -13,6 +13,7 @@ from node.htx.record import (
     CELL_BYTES,
     HEADER_BYTES,
     SIZES,
+    RecordCipher,
     RecordOpener,
     RecordSealer,
     RecordType,
@@ -33,10 +34,18 @@ def open_record(opener, data):
     return kind, opener.open(data[:HEADER_BYTES], memoryview(data)[HEADER_BYTES:])
 
 
-def test_vectors():
+@pytest.mark.parametrize(
+    ("name", "cipher"),
+    [("vectors", RecordCipher.CHACHA20_POLY1305), ("aes_256_gcm", RecordCipher.AES_256_GCM)],
+)
+@pytest.mark.parametrize("resting", [False, True])
+def test_vectors(name, cipher, resting):
     key = bytes.fromhex(VECTORS["key"])
-    sealer, opener = RecordSealer(key), RecordOpener(key)
-    for vector in VECTORS["vectors"]:
+    sealer, opener = RecordSealer(key, cipher), RecordOpener(key, cipher)
+    for vector in VECTORS[name]:
+        if resting:
+            sealer.rest()
+            opener.rest()
         number, size = vector["counter"], vector["content_bytes"]
         content = bytes((7 * at + number) % 256 for at in range(size))
         kind = RecordType(vector["type"])
@@ -50,7 +59,7 @@ def test_vectors():
         assert data[-16:].hex() == vector["tag"]
         assert blake3(data).hex() == vector["blake3"]
         assert content_of(open_record(opener, data)[1]) == content
-    assert sealer.records == opener.records == len(VECTORS["vectors"])
+    assert sealer.records == opener.records == len(VECTORS[name])
     assert sealer.sealed_bytes == opener.opened_bytes
 
 
@@ -82,16 +91,27 @@ def test_cells_round_trip(count):
     assert cells_of(plaintext) == cells
 
 
+@pytest.mark.parametrize("cipher", RecordCipher)
 @pytest.mark.parametrize("total", SIZES[:3])
-def test_no_flipped_bit_opens(total):
-    data = RecordSealer(bytes(32)).seal(RecordType.PADDING, b"x", total)
+def test_no_flipped_bit_opens(total, cipher):
+    data = RecordSealer(bytes(32), cipher).seal(RecordType.PADDING, b"x", total)
     for at in (*range(24), total // 2, total - 16, total - 1):
         for bit in range(8):
             altered = bytearray(data)
             altered[at] ^= 1 << bit
-            opener = RecordOpener(bytes(32))
+            opener = RecordOpener(bytes(32), cipher)
             with pytest.raises(CryptoError):
                 opener.open(bytes(altered[:4]), memoryview(altered)[4:])
+            assert opener.records == 0
+
+
+def test_a_key_seals_no_record_twice_with_a_counter():
+    sealer = RecordSealer(bytes(32))
+    sealer.records = (1 << 64) - 2
+    sealer.seal(RecordType.PADDING, b"")
+    for seal in (lambda: sealer.seal(RecordType.PADDING, b""), lambda: sealer.seal_cells([b""])):
+        with pytest.raises(LocalProtocolError):
+            seal()
 
 
 def test_order_and_repetition_matter():

@@ -33,6 +33,7 @@ CONSTANTS = {
     "MIN_VERSION": handshake.MIN_VERSION,
     "MAX_VERSION": handshake.MAX_VERSION,
     "FEATURES": handshake.FEATURES,
+    "AES_RECORDS": handshake.AES_RECORDS,
     "MAX_FRAME_BYTES": handshake.MAX_FRAME_BYTES,
     "MAX_PAD_BYTES (payload)": handshake.MAX_PAD_BYTES,
     "CELL_BYTES": record.CELL_BYTES,
