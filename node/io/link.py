@@ -226,14 +226,27 @@ class Link(asyncio.Protocol, ABC):
             core = self._core or self._establish()
             if core is None:
                 return
-            while self._reason is None and (data := self._tls.read()):
-                self._dispatch(core.receive(data, self._loop.time()))
-        except (utls.SSLError, EOFError):
+            pieces, broken = self._decrypt()
+            if pieces:
+                self._dispatch(core.receive_all(pieces, self._loop.time()))
+            if broken:
+                self._end(CloseReason.LOST)
+        except utls.SSLError:
             self._end(CloseReason.LOST)
         except LinkError as error:
             self._end(error.reason)
         if self._reason is None:
             self.flush()
+
+    def _decrypt(self) -> tuple[list[bytes], bool]:
+        """Return what TLS has for us, and whether nothing can follow."""
+        read, pieces = self._tls.read, []
+        try:
+            while data := read():
+                pieces.append(data)
+        except (utls.SSLError, EOFError):
+            return pieces, True
+        return pieces, False
 
     def _establish(self) -> LinkCore | None:
         assert self._transport is not None

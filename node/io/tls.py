@@ -24,16 +24,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from node.errors import NodeConfigError
 from node.htx.keys import ServerKeys
-from node.htx.record import MAX_RECORD_BYTES
 from node.htx.template import ChromeTemplate
 from qnet.crypto.kdf import blake3
 
 ALPN: Final = ("h2", "http/1.1")
 CERTIFICATE_DAYS: Final = 825
-READ_BYTES: Final = 4 * MAX_RECORD_BYTES
-"""One read returns whole records of full size, so that bulk traffic needs no reassembly."""
+READ_BYTES: Final = 16_384
+"""Most bytes of one TLS record: one read takes all of it."""
 
-FEED_BYTES: Final = 65_536
+_HEADER_BYTES: Final = 5
+_APPLICATION_DATA: Final = 23
+_MAX_CIPHERTEXT_BYTES: Final = READ_BYTES + 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +128,21 @@ def server_context(keys: ServerKeys) -> utls.SSLContext:
 class TlsStream:
     """One TLS connection over byte strings.
 
+    The engine gets one TLS record at a time: what it holds is moved at each of its reads, and a
+    read that ends in the middle of a record costs an exception with all that its traceback holds.
+
     Args:
         context: from `client_context` or `server_context`.
         server_name: SNI, for clients; None makes a server.
     """
 
-    __slots__ = ("_at", "_incoming", "_outgoing", "_tls", "_waiting")
+    __slots__ = ("_at", "_incoming", "_is_data", "_missing", "_outgoing", "_tls", "_waiting")
 
     def __init__(self, context: utls.SSLContext, server_name: str | None) -> None:
         self._waiting = b""
         self._at = 0
+        self._missing = 0
+        self._is_data = False
         self._incoming = utls.MemoryBIO()
         self._outgoing = utls.MemoryBIO()
         self._tls = context.wrap_bio(
@@ -152,16 +158,24 @@ class TlsStream:
         self._at = 0
 
     def _feed_step(self) -> bool:
-        """Move a slice of what waits to the engine, whose cost grows with what it holds."""
-        waiting = self._waiting
-        if not waiting:
-            return False
-        end = self._at + FEED_BYTES
-        self._incoming.write(waiting[self._at : end])
-        self._at = end
-        if end >= len(waiting):
+        """Move the rest of one record to the engine, or as much of it as there is."""
+        waiting, at = self._waiting, self._at
+        rest = len(waiting) - at
+        wanted = self._missing
+        if not wanted:
+            if rest < _HEADER_BYTES:
+                return False
+            length = waiting[at + 3] << 8 | waiting[at + 4]
+            self._is_data = waiting[at] == _APPLICATION_DATA and length <= _MAX_CIPHERTEXT_BYTES
+            wanted = _HEADER_BYTES + length
+        size = min(wanted, rest)
+        self._missing = wanted - size
+        self._incoming.write(waiting[at : at + size])
+        if size == rest:
             self._waiting, self._at = b"", 0
-        return True
+        else:
+            self._at = at + size
+        return size > 0
 
     def output(self) -> bytes:
         """Return the bytes for the socket."""
@@ -189,13 +203,13 @@ class TlsStream:
             utls.SSLError: the connection is broken.
             EOFError: the peer closed the stream.
         """
-        while self._incoming.pending or self._tls.pending() or self._feed_step():
+        while self._feed_step():
+            if self._missing and self._is_data:
+                return b""  # anything else the engine judges as soon as it comes
             try:
                 data: bytes = self._tls.read(READ_BYTES)
-            except utls.SSLWantReadError:
-                if self._feed_step():
-                    continue
-                return b""
+            except utls.SSLWantReadError:  # a record of TLS itself
+                continue
             if not data:
                 raise EOFError
             return data
