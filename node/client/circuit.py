@@ -51,6 +51,7 @@ class Circuit:
         rekeys: Hops that got fresh keys so far.
         streams: Sinks by stream number.
         on_closed: Called once when it is gone.
+        on_connected: Called with the seconds from each BEGIN to its CONNECTED.
     """
 
     entry: EntryLink
@@ -66,7 +67,9 @@ class Circuit:
     bytes_sent: int = 0
     streams: dict[int, StreamSink] = field(default_factory=dict)
     on_closed: Callable[[Circuit], None] = lambda _circuit: None
+    on_connected: Callable[[float], None] = lambda _seconds: None
     _probes: dict[int, asyncio.Future[float]] = field(default_factory=dict)
+    _begun: dict[int, float] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -75,7 +78,15 @@ class Circuit:
 
     def open_stream(self, host: str, port: int, sink: StreamSink) -> int:
         """Send BEGIN; data may follow at once."""
-        return self._added(self.origin.open_stream(host, port), sink)
+        stream = self._added(self.origin.open_stream(host, port), sink)
+        self._begun[stream] = self.entry.now()
+        return stream
+
+    def connected(self, stream: int) -> None:
+        """The exit is connected."""
+        begun_at = self._begun.pop(stream, None)
+        if begun_at is not None:
+            self.on_connected(self.entry.now() - begun_at)
 
     def begin_directory(self, sink: StreamSink, *, hop: int = -1) -> int:
         """Open a directory stream at a hop."""
@@ -107,6 +118,7 @@ class Circuit:
     def released(self, stream: int) -> None:
         """Both directions of a stream are over."""
         self.streams.pop(stream, None)
+        self._begun.pop(stream, None)
 
     def rekey(self) -> None:
         """Ask every hop for fresh keys now."""

@@ -1,7 +1,8 @@
 """The client's circuits: built ahead, shared by isolation key, replaced when they age or break.
 
 A circuit is unbound until a stream uses it; then it belongs to that stream's isolation key. A few
-unbound ones are kept ready. A circuit that ends says why; `events` keeps the last ends for people.
+unbound ones are kept ready. What circuits take is measured: new streams go to the faster ones, and
+the slowest gives way to a fresh one. A circuit that ends says why; `events` keeps the last ends.
 """
 
 from __future__ import annotations
@@ -9,38 +10,51 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import structlog
 
+from node.client.choice import Choice
 from node.client.circuit import Circuit
+from node.client.echoes import LOOK_S, Echoes
 from node.client.entries import Entries
+from node.client.exits import exit_allows
 from node.client.isolation import IsolationKey
+from node.client.measure import (
+    LEAST_ECHOES,
+    Measure,
+    Retirement,
+    better_of_two,
+    is_slow,
+    usual_rate,
+)
 from node.client.suspicion import Suspects, Suspicion, suspects
+from node.directory.atlas import Atlas
 from node.directory.guard import Outcome
 from node.directory.hops import hops_of
-from node.directory.path import Path, select_path
+from node.directory.path import Path
 from node.directory.wishes import Wishes
-from node.errors import CircuitError, ExitPolicyError, Stage, StageError
-from node.exit.address import parse_address
-from node.exit.policy import ExitPolicy, Refusal
+from node.errors import CircuitError, Stage, StageError
 from node.view import NetworkView
-from qnet.epochs import phase_at
 from qnet.errors import QnetError
-from qnet.messages.consensus import ConsensusNode
 
 READY_CIRCUITS = 2
 """Unbound circuits kept open."""
+KEY_CIRCUITS = 2
+"""Circuits of one isolation key, when the first is slow or busy."""
+BUSY_STREAMS = 8
+"""Open streams at which a circuit is busy."""
 
 BUILD_TRIES = 4
 BUILD_PATIENCE_S = 3.0
 """A circuit that is not built by then is given up for another one."""
 
 KEPT_EVENTS = 32
-READY_PORT = 443
+AGED, SLOW, UNUSED, RENEWED = "aged", "slow", "no longer needed", "new identity"
+OWN_CAUSES = frozenset({AGED, SLOW, UNUSED, RENEWED})
+"""Ends that the client itself wanted."""
 
 _log = structlog.get_logger(__name__)
 
@@ -54,14 +68,20 @@ class PathCircuit:
         path: Its nodes.
         built_s: Seconds it took to build.
         opened_at: Monotonic time.
+        measure: What it takes.
         key: Whose streams it carries; None while unbound.
+        retired: Why it takes no new streams; empty while it does.
+        is_judged: Whether its nodes were judged by what it takes.
     """
 
     circuit: Circuit
     path: Path
     built_s: float
     opened_at: float
+    measure: Measure
     key: IsolationKey | None = None
+    retired: str = ""
+    is_judged: bool = False
 
 
 @dataclass(slots=True)
@@ -70,8 +90,8 @@ class CircuitEvent:
 
     Attributes:
         at: Unix time.
-        path: Registry indexes, entry first.
-        what: `built`, `failed` or `closed`.
+        path: Registry indexes, entry first; of a guard, its own.
+        what: `failed`, `retired`, `renewed` or `guard`.
         cause: Why, in words.
         rebuilt_s: For the loss of a circuit in use: seconds until another one stood in for it;
             None while there is none.
@@ -85,6 +105,14 @@ class CircuitEvent:
 
 
 @dataclass(slots=True)
+class _UnderWay:
+    """A circuit that is being built for a key, and why it could not be."""
+
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    error: QnetError | None = None
+
+
+@dataclass(slots=True)
 class Circuits:
     """All circuits of one client.
 
@@ -94,6 +122,10 @@ class Circuits:
         now: Monotonic clock in seconds.
         wall: Unix clock in seconds.
         ready: Unbound circuits kept.
+        open: Circuits that stand.
+        events: What happened lately.
+        choice: Draws paths.
+        echoes: Measures circuits.
     """
 
     view: NetworkView
@@ -106,10 +138,37 @@ class Circuits:
     built: int = 0
     failed: int = 0
     problem: str = ""
-    suspicion: Suspicion = field(default_factory=Suspicion)
+    choice: Choice = field(init=False)
+    echoes: Echoes = field(init=False)
+    _retirement: Retirement = field(default_factory=Retirement)
+    _generation: int = 0
+    _building: dict[IsolationKey, _UnderWay] = field(default_factory=dict)
     _lost: tuple[float, CircuitEvent] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _stands: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Make the parts that share the clocks, and hear of guards."""
+        self.choice = Choice(self.view, self.entries, self.now, self.wall)
+        self.echoes = Echoes(self.now)
+        self.entries.report = self._note_guard
+
+    @property
+    def suspicion(self) -> Suspicion:
+        """Who may have broken circuits."""
+        return self.choice.suspicion
+
+    def use_atlas(self, atlas: Atlas) -> None:
+        """Tell autonomous systems and countries by these tables from now on."""
+        self.choice.atlas = self.entries.atlas = atlas
+
+    def wish_countries(self, inside: frozenset[str], outside: frozenset[str] = frozenset()) -> None:
+        """Let exits stand in some countries only, and not in others, from now on.
+
+        Circuits whose exits stand elsewhere get no new streams.
+        """
+        self.choice.countries, self.choice.barred_countries = inside, outside
+        self.new_identity()
 
     async def circuit_for(self, key: IsolationKey, host: str, port: int) -> PathCircuit:
         """An open circuit for a stream: the key's own, an unbound one, or a new one.
@@ -117,16 +176,19 @@ class Circuits:
         Raises:
             StageError: None could be built; names the stage and the cause.
         """
-        for bound in (key, None):
-            for candidate in self.open:
-                if candidate.key == bound and self._fits(candidate, host, port):
-                    candidate.key = key
-                    self._changed.set()
-                    self._note_recovery()
-                    return candidate
-        made = await self.build(Wishes(host=host, port=port))
-        made.key = key
-        return made
+        while True:
+            found = self._find(key, host, port)
+            if found is not None:
+                return found
+            under_way = self._building.get(key)
+            if under_way is None:
+                return await self._build_for(key, Wishes(host=host, port=port))
+            await under_way.ended.wait()  # streams that come together share one new circuit
+            error = under_way.error
+            if error is not None and not (
+                isinstance(error, StageError) and error.stage is Stage.PATH
+            ):
+                raise error
 
     async def build(self, wishes: Wishes) -> PathCircuit:
         """Build a circuit to share, choosing another path when one fails.
@@ -135,17 +197,32 @@ class Circuits:
             StageError: Every try failed; the last cause.
         """
         failure: QnetError | None = None
+        generation = self._generation
         for _ in range(BUILD_TRIES):
             try:
                 made = await self.build_path(self.choose(wishes))
             except CircuitError as error:
                 failure = error
             else:
+                made.retired = "" if generation == self._generation else RENEWED
                 self.open.append(made)
                 self._stands.set()
                 return made
         assert failure is not None
         raise failure
+
+    async def _build_for(self, key: IsolationKey, wishes: Wishes) -> PathCircuit:
+        under_way = self._building[key] = _UnderWay()
+        try:
+            made = await self.build(wishes)
+        except QnetError as error:
+            under_way.error = error
+            raise
+        finally:
+            del self._building[key]
+            under_way.ended.set()
+        made.key = key
+        return made
 
     async def build_path(self, path: Path) -> PathCircuit:
         """Build a circuit over one path.
@@ -166,12 +243,14 @@ class Circuits:
         except TimeoutError as error:
             cause = f"not built within {BUILD_PATIENCE_S:g} s"
             circuit.destroy(cause)
+            self.entries.record(path.entry.node_id, Outcome.BROKEN)
             self.entries.stalled(path.entry)
-            self._suspect(path, Suspects(doubted=frozenset({1, 2})), cause)
+            self.choice.suspect(path, Suspects(doubted=frozenset({1, 2})), cause)
             self._note_failure(path, cause)
             raise CircuitError(Stage.CIRCUIT, "circuit not built", why=cause) from error
-        made = PathCircuit(circuit, path, built_s, started)
+        made = PathCircuit(circuit, path, built_s, started, Measure.of_built(built_s))
         circuit.on_closed = lambda closed: self._closed(made, closed)
+        circuit.on_connected = made.measure.connected
         self.built += 1
         self.entries.record(path.entry.node_id, Outcome.BUILT)
         self._note_recovery()
@@ -181,47 +260,41 @@ class Circuits:
         """Draw a path now.
 
         Raises:
-            StageError: No consensus, or nothing fits.
+            StageError: No consensus, or nothing fits; names the rule.
         """
-        consensus = self.view.for_circuits()
-        phase = phase_at(self.wall(), consensus.parameters.key_phase_s)
-        guards = self.entries.guards(consensus)
-        pinned = frozenset(wishes.pinned.values())
-        for avoided in (*self.suspicion.exclusions(self.now()), frozenset[int]()):
-            excluded = wishes.excluded | (avoided - pinned)
-            try:
-                return select_path(
-                    consensus,
-                    Wishes(wishes.host, wishes.port, wishes.pinned, excluded, wishes.damping_ppm),
-                    guards=[node.index for node in guards],
-                    phase=phase,
-                    random=secrets.token_bytes,
-                    exit_allows=exit_allows,
-                )
-            except StageError:
-                if not avoided:
-                    raise
-        raise StageError(Stage.PATH, "no path")
+        return self.choice.path(wishes)
+
+    def new_identity(self) -> int:
+        """Let no new stream use a circuit that stands; guards stay. Returns how many there were.
+
+        Streams that are open go on; their circuits close after them.
+        """
+        self._generation += 1
+        standing = [made for made in self.open if not made.retired]
+        for made in standing:
+            made.retired = RENEWED
+        self._note((), "renewed", f"{len(standing)} circuits take no new streams")
+        self._close_retired()
+        self._changed.set()
+        return len(standing)
+
+    def exits(self, port: int) -> list[dict[str, Any]]:
+        """All exits with their country, policy and share, and whether they can be used now.
+
+        Args:
+            port: port that they should reach, 0 for any.
+
+        Raises:
+            StageError: No consensus.
+        """
+        return self.choice.exits(port)
 
     async def keep_ready(self) -> None:
-        """Keep unbound circuits open and retire old ones, for ever."""
-        while True:
-            self._changed.clear()
-            self._retire()
-            unbound = [c for c in self.open if c.key is None and self._is_young(c)]
-            if len(unbound) < self.ready:
-                try:
-                    await self.build(Wishes(port=self._ready_port()))
-                except QnetError as error:
-                    self.problem = f"{error.message}: {error.why}"
-                    _log.info("no circuit", cause=self.problem)
-                    await asyncio.sleep(0.5)
-                continue
-            try:
-                async with asyncio.timeout(1.0):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+        """Keep unbound circuits open, measure all and retire some, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_spare())
+            group.create_task(self._keep_measuring())
+            group.create_task(self.entries.return_to_primary())
 
     async def first(self, timeout_s: float) -> None:
         """Wait until a circuit stands.
@@ -242,9 +315,11 @@ class Circuits:
             {
                 "path": [node.index for node in entry.path.nodes],
                 "roles": [node.role.name.lower() for node in entry.path.nodes],
-                "state": "ready" if entry.key is None else "in use",
+                "state": entry.retired or ("ready" if entry.key is None else "in use"),
                 "age_s": round(self.now() - entry.opened_at, 1),
                 "built_ms": round(entry.built_s * 1000, 1),
+                "round_trip_ms": round(entry.measure.round_trip_s * 1000, 1),
+                "goodput_bytes_s": round(entry.measure.goodput_bytes_s),
                 "streams": len(entry.circuit.streams),
                 "rekeys": entry.circuit.rekeys,
                 "bytes_received": entry.circuit.bytes_received,
@@ -253,29 +328,109 @@ class Circuits:
             for entry in self.open
         ]
 
-    # inside
+    # which circuit
+
+    def _find(self, key: IsolationKey, host: str, port: int) -> PathCircuit | None:
+        """A circuit that stands, and is the key's from now on."""
+        fitting = [c for c in self.open if c.key in {key, None} and self._fits(c, host, port)]
+        own = [c for c in fitting if c.key is not None]
+        spare = [c for c in fitting if c.key is None]
+        if own and not (len(own) < KEY_CIRCUITS and self._wants_more(own, spare)):
+            spare = []
+        found = self._better(spare or own)
+        if found is not None and found.key is None:
+            found.key = key
+            self._changed.set()
+        if found is not None:
+            self._note_recovery()
+        return found
+
+    def _wants_more(self, own: Sequence[PathCircuit], spare: Sequence[PathCircuit]) -> bool:
+        """Whether a spare circuit would serve a key clearly better than its own ones."""
+        if not spare:
+            return False
+        if all(len(made.circuit.streams) >= BUSY_STREAMS for made in own):
+            return True
+        now = self.now()
+        best_s = min(made.measure.delay_s(now) for made in spare)
+        return all(is_slow(made.measure, best_s, now) for made in own)
+
+    def _better(self, candidates: Sequence[PathCircuit]) -> PathCircuit | None:
+        if not candidates:
+            return None
+        now, rate = self.now(), usual_rate(self.open)
+        return better_of_two(
+            candidates,
+            lambda made: made.measure.expected_s(now, len(made.circuit.streams), rate),
+            secrets.token_bytes,
+        )
 
     def _fits(self, candidate: PathCircuit, host: str, port: int) -> bool:
-        parameters = self.view.parameters
         return (
             candidate.circuit.is_open
-            and self._is_young(candidate)
-            and len(candidate.circuit.streams) < parameters.streams_per_circuit_max
+            and self._is_fresh(candidate)
+            and len(candidate.circuit.streams) < self.view.parameters.streams_per_circuit_max
             and exit_allows(candidate.path.exit, host, port)
         )
 
-    def _is_young(self, candidate: PathCircuit) -> bool:
-        return self.now() - candidate.opened_at < self.view.parameters.circuit_max_age_s
+    def _is_fresh(self, candidate: PathCircuit) -> bool:
+        """Whether it takes new streams."""
+        age_s = self.now() - candidate.opened_at
+        return not candidate.retired and age_s < self.view.parameters.circuit_max_age_s
 
-    def _retire(self) -> None:
+    # loops
+
+    async def _keep_spare(self) -> None:
+        while True:
+            self._changed.clear()
+            self._close_retired()
+            unbound = [c for c in self.open if c.key is None and self._is_fresh(c)]
+            if len(unbound) < self.ready:
+                try:
+                    await self.build(Wishes(port=self.choice.ready_port()))
+                except QnetError as error:
+                    self.problem = f"{error.message}: {error.why}"
+                    _log.info("no circuit", cause=self.problem)
+                    await asyncio.sleep(0.5)
+                continue
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _keep_measuring(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.echoes.look(self.open)
+            self._retire_slowest()
+
+    def _retire_slowest(self) -> None:
+        now = self.now()
+        for made in self.open:
+            if made.measure.echoes == LEAST_ECHOES and not made.is_judged:
+                made.is_judged = True
+                self.choice.learn(made.path, made.measure)
+        slowest = self._retirement.slowest([c for c in self.open if self._is_fresh(c)], now)
+        if slowest is not None:
+            slowest.retired = SLOW
+            self.choice.learn(slowest.path, slowest.measure)
+            cause = f"its round trip takes {slowest.measure.delay_s(now) * 1000:.0f} ms"
+            self._note([node.index for node in slowest.path.nodes], "retired", cause)
+            self._close_retired()
+            self._changed.set()
+
+    def _close_retired(self) -> None:
         for candidate in list(self.open):
-            if not self._is_young(candidate) and not candidate.circuit.streams:
-                candidate.circuit.destroy("aged")
+            if not self._is_fresh(candidate) and not candidate.circuit.streams:
+                candidate.circuit.destroy(candidate.retired or AGED)
+
+    # ends
 
     def _closed(self, made: PathCircuit, circuit: Circuit) -> None:
         if made in self.open:
             self.open.remove(made)
-        if circuit.failure not in {"aged", "no longer needed"}:
+        if circuit.failure not in OWN_CAUSES:
             self._blame(made.path, circuit)
             event = self._note_failure(made.path, circuit.failure)
             if made.key is not None and self._lost is None:
@@ -284,22 +439,23 @@ class Circuits:
 
     def _blame(self, path: Path, circuit: Circuit) -> None:
         """Avoid the nodes that may have broken the circuit."""
-        if circuit.failed_hop == 0:
-            self.entries.record(path.entry.node_id, Outcome.FAILED)
+        if circuit.failed_hop is not None:
+            outcome = Outcome.BROKEN if circuit.failed_hop else Outcome.FAILED
+            self.entries.record(path.entry.node_id, outcome)
         found = suspects(circuit.failed_reason, circuit.failed_hop, len(path.nodes))
-        self._suspect(path, found, circuit.failure)
-
-    def _suspect(self, path: Path, found: Suspects, cause: str) -> None:
-        indexes = [node.index for node in path.nodes]
-        if self.suspicion.broke(indexes, found, self.now()):
-            self.entries.give_up(path.entry, cause)
+        self.choice.suspect(path, found, circuit.failure)
 
     def _note_failure(self, path: Path, cause: str) -> CircuitEvent:
         self.failed += 1
-        indexes = tuple(node.index for node in path.nodes)
-        event = CircuitEvent(self.wall(), indexes, "failed", cause)
-        self.events.append(event)
         _log.info("circuit failed", cause=cause)
+        return self._note([node.index for node in path.nodes], "failed", cause)
+
+    def _note_guard(self, index: int, what: str) -> None:
+        self._note((index,), "guard", what)
+
+    def _note(self, path: Sequence[int], what: str, cause: str) -> CircuitEvent:
+        event = CircuitEvent(self.wall(), tuple(path), what, cause)
+        self.events.append(event)
         return event
 
     def _note_recovery(self) -> None:
@@ -307,27 +463,3 @@ class Circuits:
             lost_at, event = self._lost
             event.rebuilt_s = round(self.now() - lost_at, 3)
             self._lost = None
-
-    def _ready_port(self) -> int:
-        """A port that spare circuits should reach: the web's, or any an exit offers."""
-        nodes = self.view.for_circuits().nodes
-        offers = any(node.policy and exit_allows(node, "", READY_PORT) for node in nodes)
-        return READY_PORT if offers else 0
-
-
-def exit_allows(node: ConsensusNode, host: str, port: int) -> bool:
-    """Whether an exit's published policy admits a destination, as far as a client can tell."""
-    policy = _policy(node.policy)
-    address = parse_address(host) if host else None
-    if address is not None:
-        return policy.refusal(address, port) is not Refusal.POLICY
-    return policy.may_reach(port) if port else policy.is_exit
-
-
-@lru_cache(maxsize=1024)
-def _policy(text: str) -> ExitPolicy:
-    """A published policy; one that cannot be read admits nothing."""
-    try:
-        return ExitPolicy.parse(text, allow_private=True)
-    except ExitPolicyError:
-        return ExitPolicy(())

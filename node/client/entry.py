@@ -204,6 +204,7 @@ def _stream_writable(circuit: Circuit, event: StreamWritable) -> None:
 
 
 def _stream_connected(circuit: Circuit, event: StreamConnected) -> None:
+    circuit.connected(event.stream)
     sink = circuit.streams.get(event.stream)
     if sink is not None:
         sink.stream_connected(event.address)
