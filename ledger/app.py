@@ -32,6 +32,8 @@ from ledger.service.quorum import Quorum
 from ledger.service.report_service import ReportService
 from ledger.service.settlement import Settlement
 from ledger.service.states import States
+from ledger.service.statistics import Statistics
+from ledger.service.succession import Succession
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.database import open_database
 from qnet.chain.client import ChainClient
@@ -125,6 +127,7 @@ class LedgerApp:
                         self._peers.run(),
                         self.services.quorum.run(),
                         self.services.audits.run(),
+                        self.services.succession.run(),
                         self._loop.run(),
                         self.settlement.run(),
                     )
@@ -223,6 +226,8 @@ async def _wire(
         quorum=quorum,
         beacon=beacon,
         gate=PeerGate(member),
+        succession=Succession(member, peers),
+        statistics=Statistics(member),
         audit_token=audit_token,
     )
     loop = EpochLoop(member, quorum, beacon)

@@ -24,11 +24,16 @@ from ledger.service.peers import PeerGate
 from ledger.service.quorum import PATH as AGREEMENT_PATH
 from ledger.service.quorum import Quorum
 from ledger.service.report_service import FETCH_PATH, INVENTORY_PATH, ReportService
+from ledger.service.statistics import Statistics
+from ledger.service.succession import CHANGE_PATH, Succession
 from qnet import cbor
+from qnet.messages.evidence import MAX_EVIDENCE_BYTES
 from qnet.messages.fields import U64_MAX
+from qnet.messages.succession import encode_changes
 
 CBOR: Final = "application/cbor"
 RECEIPTS_MAX: Final = 512
+DESCRIPTORS_PAGE: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Services:
     quorum: Quorum
     beacon: BeaconSource
     gate: PeerGate
+    succession: Succession
+    statistics: Statistics
     audit_token: str
 
 
@@ -68,6 +75,11 @@ class Routes:
         app.router.add_get("/v1/epochs/{epoch}/report", self.get_report)
         app.router.add_get("/v1/epochs/{epoch}/leaf/{index}", self.get_leaf)
         app.router.add_get("/v1/epochs/{epoch}/data", self.get_data)
+        app.router.add_get("/v1/nodes", self.get_nodes)
+        app.router.add_get("/v1/nodes/{index}", self.get_node)
+        app.router.add_get("/v1/committee/changes", self.get_changes)
+        app.router.add_post("/v1/evidence", self.post_evidence)
+        app.router.add_get("/v1/evidence", self.get_evidence)
         app.router.add_get("/v1/status", self.get_status)
         app.router.add_get("/v1/audit/assignments", self.get_assignments)
         app.router.add_post("/v1/audit/results", self.post_results)
@@ -78,6 +90,7 @@ class Routes:
             INVENTORY_PATH,
             FETCH_PATH,
             DESCRIPTORS_PATH,
+            CHANGE_PATH,
         ):
             app.router.add_post(path, self.post_peer)
         return app
@@ -89,9 +102,11 @@ class Routes:
         new = await self._handlers.submit_descriptor(await read_body(request))
         return web.json_response({"new": new}, status=202)
 
-    async def get_descriptors(self, _request: web.Request) -> web.Response:
-        """List descriptors."""
-        return _cbor(cbor.dumps(await self._handlers.descriptors()))
+    async def get_descriptors(self, request: web.Request) -> web.Response:
+        """List descriptors, by pages when asked with `after`."""
+        after = schemas.queried(request, "after")
+        found = await self._handlers.descriptors(after)
+        return _cbor(cbor.dumps(found if after is None else found[:DESCRIPTORS_PAGE]))
 
     async def get_latest(self, _request: web.Request) -> web.Response:
         """The newest consensus."""
@@ -132,6 +147,34 @@ class Routes:
         """The data blob of an epoch's report."""
         return _cbor((await self._handlers.report_row(schemas.number(request, "epoch"))).data)
 
+    async def get_nodes(self, _request: web.Request) -> web.Response:
+        """What the newest report says about every node."""
+        return web.json_response(await self._services.statistics.nodes())
+
+    async def get_node(self, request: web.Request) -> web.Response:
+        """What the newest report says about one node."""
+        index = schemas.number(request, "index")
+        return web.json_response(await self._services.statistics.node(index))
+
+    # ---- trust -------------------------------------------------------------------------------
+
+    async def get_changes(self, _request: web.Request) -> web.Response:
+        """Certified changes of the committee."""
+        changes = await self._services.succession.changes()
+        if not changes:
+            return refusal(404, "Q1014", "the committee has not changed")
+        return _cbor(encode_changes(changes))
+
+    async def post_evidence(self, request: web.Request) -> web.Response:
+        """Take a proof of a double consensus."""
+        body = await read_body(request, MAX_EVIDENCE_BYTES)
+        new = await self._services.succession.submit_evidence(body)
+        return web.json_response({"new": new}, status=202)
+
+    async def get_evidence(self, _request: web.Request) -> web.Response:
+        """The newest proofs."""
+        return _cbor(cbor.dumps(await self._services.succession.evidence()))
+
     async def get_status(self, _request: web.Request) -> web.Response:
         """Where this member stands."""
         status: dict[str, Any] = await self._handlers.status()
@@ -169,6 +212,8 @@ class Routes:
             await services.audits.take_reveal(sender, body)
         elif path == INVENTORY_PATH:
             return await services.reports.inventory(schemas.parse_inventory_call(body))
+        elif path == CHANGE_PATH:
+            await services.succession.receive(sender, body)
         elif path == FETCH_PATH:
             return await services.reports.pick(*schemas.parse_fetch_call(body))
         else:

@@ -24,7 +24,20 @@ def number(request: web.Request, name: str, maximum: int = U32_MAX) -> int:
     Raises:
         DecodeError: not a decimal number within bounds.
     """
-    text = request.match_info[name]
+    return _number(request.match_info[name], name, maximum)
+
+
+def queried(request: web.Request, name: str, maximum: int = U32_MAX) -> int | None:
+    """A number in the query, None if it is not there.
+
+    Raises:
+        DecodeError: not a decimal number within bounds.
+    """
+    text = request.query.get(name)
+    return None if text is None else _number(text, name, maximum)
+
+
+def _number(text: str, name: str, maximum: int) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > MAX_DIGITS:
         raise DecodeError(f"{name} is not a number")
     value = int(text)

@@ -10,12 +10,14 @@ from ledger.domain.state import ChainSnapshot, NodeState, NodeView
 from ledger.errors import NotReadyError
 from qnet.chain.contracts import Contracts
 from qnet.chain.errors import ChainRestartedError
+from qnet.chain.reporting import CommitteeMember
 from qnet.chain.staking import RegisteredNode
 from qnet.chain.values import Block
 from qnet.epochs import EpochClock
 from qnet.messages.assembly import Network, RegistryEntry
 from qnet.messages.consensus import CommitteeTrust
 from qnet.messages.descriptor import Role
+from qnet.messages.succession import set_at
 from qnet.parameters import NetworkParameters
 
 FIRST_VERSION: Final = "0.1.0"
@@ -65,19 +67,27 @@ class ChainReader:
     async def facts(self) -> NetworkFacts:
         """Read chain id, contracts, committee and calendar."""
         contracts = self.contracts
-        members = await contracts.committee.members("finalized")
+        block = await self.finalized()
         return NetworkFacts(
             network=Network(
                 contracts.client.chain_id, contracts.committee.address, contracts.registry.address
             ),
             oracle=contracts.oracle.address,
-            trust=CommitteeTrust(
-                contracts.client.chain_id,
-                contracts.committee.address,
-                tuple(member.signer for member in members),
-                await contracts.committee.quorum("finalized"),
-            ),
+            trust=self.set_of(await self.seats(block), block.timestamp),
             clock=await contracts.epochs.clock(),
+        )
+
+    async def seats(self, block: Block) -> list[CommitteeMember]:
+        """Every seat of the committee, past and future, as a block has them."""
+        return await self.contracts.committee.members(block.number)
+
+    def set_of(self, seats: Sequence[CommitteeMember], time: int) -> CommitteeTrust:
+        """Whose signatures count at a time (unix seconds)."""
+        return set_at(
+            seats,
+            time,
+            chain_id=self.contracts.client.chain_id,
+            committee=self.contracts.committee.address,
         )
 
     async def finalized(self) -> Block:

@@ -55,13 +55,17 @@ class Handlers:
         async with member.work() as rows:
             return await rows.descriptors.add(signed, now)
 
-    async def descriptors(self) -> list[bytes]:
-        """Newest descriptor of each node, as far as it may still be listed."""
+    async def descriptors(self, after: int | None = None) -> list[bytes]:
+        """Newest descriptor of each node, as far as it may still be listed.
+
+        Args:
+            after: leaves out the nodes up to this index.
+        """
         member = self._member
         interval = member.parameters.consensus_interval_s
         since = consensus_period(member.now(), interval) - DESCRIPTOR_INTERVALS * interval
         async with member.work() as rows:
-            return [wire for wire, _ in await rows.descriptors.newest(since)]
+            return [wire for wire, _ in await rows.descriptors.newest(since, after or 0)]
 
     async def consensus(self, valid_after: int | None) -> bytes:
         """Signed consensus of a period, or the newest.

@@ -1,7 +1,7 @@
 """What every service of one committee member shares."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.domain.schedule import Schedule
 from ledger.domain.votes import Kind, Topic
@@ -42,6 +42,10 @@ class Member:
     def trust(self) -> CommitteeTrust:
         """The committee."""
         return self.facts.trust
+
+    def set_trust(self, trust: CommitteeTrust) -> None:
+        """The committee has changed; agreements under way end with the one they began with."""
+        self.facts = replace(self.facts, trust=trust)
 
     @property
     def clock(self) -> EpochClock:

@@ -15,6 +15,7 @@ from ledger.storage.repositories import (
     Receipts,
 )
 from ledger.storage.results import Consensuses, Outbox, Reports
+from ledger.storage.trust import Changes, Evidence
 
 
 class Work:
@@ -30,6 +31,8 @@ class Work:
         self.consensuses = Consensuses(connection)
         self.reports = Reports(connection)
         self.outbox = Outbox(connection)
+        self.changes = Changes(connection)
+        self.evidence = Evidence(connection)
 
 
 class UnitOfWork:

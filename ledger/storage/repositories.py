@@ -62,12 +62,12 @@ class Descriptors:
         done = await self._connection.execute(insert_new(self._connection, tables.descriptors), row)
         return bool(done.rowcount)
 
-    async def newest(self, published_since: int) -> list[tuple[bytes, float]]:
-        """(wire form, time of receipt) of each node's newest descriptor, in order of index."""
+    async def newest(self, published_since: int, after: int = 0) -> list[tuple[bytes, float]]:
+        """(wire form, time of receipt) of each node's newest descriptor, by index above `after`."""
         table = tables.descriptors
         query = (
             select(table.c.node, table.c.wire, table.c.received_at)
-            .where(table.c.published >= published_since)
+            .where(table.c.published >= published_since, table.c.node > after)
             .order_by(table.c.node, table.c.published, table.c.digest.desc())
         )
         rows = await self._connection.execute(query)

@@ -131,6 +131,23 @@ consensuses: Final = Table(
     Column("wire", LargeBinary, nullable=False),
 )
 
+committee_changes: Final = Table(
+    "committee_changes",
+    metadata,
+    Column("valid_from", BigInteger, primary_key=True, autoincrement=False),
+    Column("wire", LargeBinary, nullable=False),
+)
+
+consensus_evidence: Final = Table(
+    "consensus_evidence",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("period", BigInteger, nullable=False),
+    Column("wire", LargeBinary, nullable=False),
+    Column("received_at", Float, nullable=False),
+    comment="proofs that two consensuses were signed for one period",
+)
+
 reports: Final = Table(
     "reports",
     metadata,
