@@ -402,6 +402,10 @@ class OriginCircuit:
                 self.fail(EndReason.BUILD_TIMEOUT, None)
             return
         if now >= self._rekey_at:
+            for position, rekey in enumerate(self._rekeys):
+                if rekey.state is RekeyState.ASKED:
+                    self.fail(EndReason.PROTOCOL, position)
+                    return
             self.rekey(now)
         if self.streams:
             self._used = now
