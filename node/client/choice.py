@@ -77,7 +77,7 @@ class Choice:
         """Remember who may have broken a circuit; the entry is given up if it was too often."""
         indexes = [node.index for node in path.nodes]
         if self.suspicion.broke(indexes, found, self.now()):
-            self.entries.give_up(path.entry, cause)
+            self.entries.give_up(path.entry, cause, cut=found.is_certain)
 
     def learn(self, path: Path, measure: Measure) -> None:
         """Learn from what a circuit took; its entry was not chosen for speed."""

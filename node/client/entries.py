@@ -147,13 +147,13 @@ class Entries:
         self._stalls[node.node_id] = self._stalls.get(node.node_id, 0) + 1
         if self._stalls[node.node_id] < MAX_STALLS:
             return
-        self.give_up(node, "answers nothing")
+        self.give_up(node, "answers nothing", cut=True)
 
-    def give_up(self, node: ConsensusNode, cause: str) -> None:
-        """Cut the link to an entry that fails and leave it alone for a while."""
+    def give_up(self, node: ConsensusNode, cause: str, *, cut: bool) -> None:
+        """Leave an entry alone for a while, and cut its link if nothing can come from there."""
         self._stalls.pop(node.node_id, None)
         link = self.links.get(node.node_id)
-        if link is not None:
+        if link is not None and cut:
             link.abandon(cause)
         self._set_aside(node.node_id, cause)
         self.record(node.node_id, Outcome.FAILED)

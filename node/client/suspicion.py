@@ -68,8 +68,8 @@ def suspects(reason: EndReason | None, hop: int | None, hops: int) -> Suspects:
     if hop == 0 and reason is EndReason.BUILD_TIMEOUT:
         return Suspects(accused, is_certain=True)  # it takes cells and owes an echo itself
     if reason is EndReason.PROTOCOL:
-        # a tag that fails here was spoilt before; a missing credit may be either side's doing
-        return Suspects(accused, everybody & {hop - 1, hop + 1})
+        # who sees a broken rule is its victim more often than its author
+        return Suspects(doubted=everybody & {hop - 1, hop, hop + 1})
     if reason in _BLAMES_NEIGHBOUR:
         return Suspects(accused, everybody & {hop - 1})
     return Suspects(accused)
@@ -104,7 +104,8 @@ class Suspicion:
         if 0 in found.accused:
             return self._testify(path[0], frozenset(), now)
         if 0 in found.doubted:
-            return self._testify(path[0], frozenset(path[1:]), now)
+            others = frozenset(path[position] for position in found.doubted - {0})
+            return self._testify(path[0], others, now)
         return False
 
     def exclusions(self, now: float) -> tuple[frozenset[int], ...]:

@@ -9,9 +9,9 @@ PATH = (1, 2, 3)
 @pytest.mark.parametrize(
     ("reason", "hop", "accused", "doubted"),
     [
-        (EndReason.PROTOCOL, 2, {2}, {1}),
-        (EndReason.PROTOCOL, 1, {1}, {0, 2}),
-        (EndReason.PROTOCOL, 0, {0}, {1}),
+        (EndReason.PROTOCOL, 2, set(), {1, 2}),
+        (EndReason.PROTOCOL, 1, set(), {0, 1, 2}),
+        (EndReason.PROTOCOL, 0, set(), {0, 1}),
         (EndReason.PROTOCOL, None, set(), {0, 1, 2}),
         (EndReason.NEXT_DESTROYED, 2, {2}, {1}),
         (EndReason.BUILD_TIMEOUT, 1, {1}, {0}),
@@ -51,6 +51,14 @@ def test_circuits_that_share_another_suspect_prove_nothing_about_the_entry():
     assert not suspicion.broke((1, 4, 3), spoilt, 2.0)
     assert not suspicion.broke((9, 4, 5), spoilt, 3.0), "another entry"
     assert suspicion.broke((1, 4, 5), spoilt, 4.0)
+
+
+def test_an_entry_that_sees_broken_rules_behind_one_middle_hop_is_kept():
+    suspicion = Suspicion()
+    seen = suspects(EndReason.PROTOCOL, 0, 3)
+    assert not suspicion.broke((1, 2, 3), seen, 0.0)
+    assert not suspicion.broke((1, 2, 5), seen, 1.0)
+    assert suspicion.broke((1, 4, 5), seen, 2.0)
 
 
 def test_an_entry_that_is_silent_itself_is_given_up_at_once():
