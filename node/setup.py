@@ -40,6 +40,7 @@ class NodePlan:
     policy: str = ""
     dns: str = ""
     allow_private: bool = False
+    outbound: tuple[str, ...] = ()
     metrics: str = ""
     light_kdf: bool = False
 
@@ -130,6 +131,7 @@ def _sections(plan: NodePlan) -> dict[str, dict[str, Any]]:
             "policy": plan.policy or "web",
             "dns": plan.dns,
             "allow_private": plan.allow_private,
+            "outbound": list(plan.outbound),
         }
     if plan.metrics:
         sections["metrics"] = {"listen": plan.metrics}

@@ -179,6 +179,7 @@ def make_homes(
             policy=policy,
             dns=dns,
             allow_private=allow_private,
+            outbound=(place.address,),
             light_kdf=True,
         )
         home = folder / f"node{index}"
