@@ -46,15 +46,15 @@ _EXIT_NOT_FOUND = 3
 def main(arguments: Sequence[str]) -> NoReturn:
     """Enter, hand the listeners over, become the command."""
     split = arguments.index("--")
-    channel = socket.socket(fileno=int(arguments[0]))
     ports = [Endpoint.parse(text) for text in arguments[1:split]]
-    try:
-        listeners = enter(ports)
-    except OSError as error:
-        _say(channel, [], {"step": error.filename or "listen", "why": error.strerror or str(error)})
-        sys.exit(_EXIT_REFUSED)
-    _say(channel, listeners, {})
-    channel.close()
+    with socket.socket(fileno=int(arguments[0])) as channel:
+        try:
+            listeners = enter(ports)
+        except OSError as error:
+            cause = {"step": error.filename or "listen", "why": error.strerror or str(error)}
+            _say(channel, [], cause)
+            sys.exit(_EXIT_REFUSED)
+        _say(channel, listeners, {})
     for listener in listeners:
         listener.close()
     command = list(arguments[split + 1 :])

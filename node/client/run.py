@@ -68,7 +68,13 @@ async def _run_enclosed(command: Sequence[str], variables: Mapping[str, str], wa
             env={**os.environ, **variables},
         )
         theirs.close()
-        listeners = await asyncio.to_thread(_listeners, ours, len(outside))
+        try:
+            listeners = await asyncio.to_thread(_listeners, ours, len(outside))
+        except EnclosureError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
     try:
         return await _serve(process, listeners, outside)
     finally:
@@ -126,8 +132,9 @@ async def _carry(connection: socket.socket, to: Endpoint) -> None:
             ways.create_task(_copy(outer_reader, inner))
     except* OSError:
         for writer in (inner, outer):
-            reset_on_close(writer.transport)
-            writer.transport.abort()
+            if not writer.is_closing():
+                reset_on_close(writer.transport)
+                writer.transport.abort()
     finally:
         inner.close()
         outer.close()
@@ -149,8 +156,8 @@ def _listeners(channel: socket.socket, count: int) -> list[socket.socket]:
     channel.settimeout(ENTER_S)
     try:
         data, numbers, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, count)
-        said = json.loads(data or b'{"step": "start", "why": "it ended early"}')
-    except (OSError, ValueError) as error:
+        said = dict(json.loads(data or b'{"step": "start", "why": "it ended early"}'))
+    except (OSError, ValueError, TypeError) as error:
         raise EnclosureError("--strict is not possible here", why=str(error)) from error
     if len(numbers) == count and not said:
         return [socket.socket(fileno=number) for number in numbers]

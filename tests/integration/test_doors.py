@@ -113,9 +113,8 @@ async def test_the_http_port_tells_why_a_site_is_out_of_reach(world):
     session, _ = world
     door, at = await opened(session, "http")
     words = ("-o", "/dev/null", "-w", "%{http_connect} %{http_code}")
-    assert (
-        await curl("-x", f"http://{at}", "-p", *words, "http://none.test/", expect=56) == "502 000"
-    )
+    at_proxy = ("-x", f"http://{at}", *words)
+    assert await curl(*at_proxy, "-p", "http://none.test/", expect=56) == "502 000"
     assert await curl(*at_proxy, "http://127.0.0.1:1/") == "000 502"
     page = await curl("-x", f"http://{at}", "http://x.onion/")
     assert "another system" in page
