@@ -138,7 +138,7 @@ class ConnectError(StreamError):
     """A destination did not take the connection.
 
     Attributes:
-        cause: `refused`, `timeout` or `unreachable`.
+        cause: `refused`, `timeout`, `unreachable`, or `internal` for a fault of this machine.
     """
 
     code = "Q0830"

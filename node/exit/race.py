@@ -6,6 +6,7 @@ Source: RFC 8305, section 5.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,6 +17,9 @@ from node.exit.limits import ExitLimits
 
 ATTEMPT_DELAY_S: Final = 0.25
 """An attempt that has neither succeeded nor failed by then is raced by the next one."""
+
+_OWN_FAULTS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What says nothing about the destination: this machine is short of something."""
 
 Connected = tuple[Address, socket.socket]
 
@@ -114,4 +118,6 @@ def _told(failure: OSError | ExitLimitError, port: int) -> ConnectError | ExitLi
         return ConnectError("refused", message, why="connection refused")
     if isinstance(failure, TimeoutError):
         return ConnectError("timeout", message, why="no answer")
+    if failure.errno in _OWN_FAULTS:
+        return ConnectError("internal", message, why=failure.strerror or "no resources")
     return ConnectError("unreachable", message, why=failure.strerror or "unreachable")

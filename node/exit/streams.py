@@ -261,6 +261,7 @@ def end_reason(error: ExitRefusedError | ExitLimitError | ResolveError | Connect
 
 FAILURES = (ExitRefusedError, ExitLimitError, ResolveError, ConnectError)
 _CONNECT_REASONS = {
+    "internal": EndReason.INTERNAL,
     "refused": EndReason.CONNECT_REFUSED,
     "timeout": EndReason.CONNECT_TIMEOUT,
     "unreachable": EndReason.UNREACHABLE,
