@@ -82,6 +82,21 @@ def crypto() -> None:
     _show("qnet.bench.crypto/1", run())
 
 
+@bench.command()
+@click.option("--minutes", type=click.FloatRange(0.1, 24 * 60), default=10.0, show_default=True)
+def soak(minutes: float) -> None:
+    """Browse through a network with hostile nodes; exit code 1 if it hangs, leaks or lies."""
+    from tools.bench.soak import Plan, run
+
+    say(f"starting nine nodes, three of them hostile, and a client; {minutes:g} min and a bit")
+    data = run(Plan(minutes))
+    _show("qnet.bench.soak/1", data)
+    for failure in data["failures"]:
+        say(failure)
+    if not data["passed"]:
+        raise SystemExit(1)
+
+
 def _show(schema: str, data: Mapping[str, Any]) -> None:
     rows: Sequence[Mapping[str, Any]] = data["results"]
     emit(schema, data, rows=rows)

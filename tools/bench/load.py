@@ -83,6 +83,7 @@ class Load:
         seconds: How long the whole ones took.
         worst_s: The longest time until any end.
         moved: Bytes that arrived.
+        outage_s: The longest time without a whole page.
     """
 
     socks: tuple[str, int]
@@ -91,12 +92,15 @@ class Load:
     seconds: list[float] = field(default_factory=list)
     worst_s: float = 0.0
     moved: int = 0
+    outage_s: float = 0.0
     _sites: list[str] = field(default_factory=list)
     _made: int = 0
+    _served_at: float = 0.0
 
     async def run(self, stop: asyncio.Event, *, browsers: int, slow: int, bulk: int) -> None:
         """Work with so many of each kind until `stop`, then let what runs come to its end."""
         self._sites = [self._new_site() for _ in range(SITES)]
+        self._served_at = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for work, count in ((self._browse, browsers), (self._linger, slow), (self._pull, bulk)):
                 for _ in range(count):
@@ -106,6 +110,7 @@ class Load:
     async def _repeat(work: Callable[[], Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
         while not stop.is_set():
             await work()
+            await asyncio.sleep(_CHANCE.uniform(*PAUSE_S))
 
     async def _browse(self) -> None:
         """One page: some requests at once, one in five of them aborted."""
@@ -118,7 +123,6 @@ class Load:
                 stop_after = _CHANCE.randint(1, size) if _CHANCE.randrange(5) == 0 else 0
                 request = Request(size, self._sites[place], stop_after)
                 group.create_task(self.fetch(request))
-        await asyncio.sleep(_CHANCE.uniform(*PAUSE_S))
 
     async def _linger(self) -> None:
         per_s = int(SLOW_READ_BYTES / SLOW_PAUSE_S)
@@ -145,13 +149,18 @@ class Load:
             outcome = Outcome.RESET
         except NetworkError:
             outcome = Outcome.REFUSED
-        took_s = time.monotonic() - began
         self.outcomes[outcome] += 1
         if not request.per_s:
-            self.worst_s = max(self.worst_s, took_s)
-            if outcome is Outcome.WHOLE:
-                self.seconds.append(took_s)
+            self._note(outcome, began)
         return outcome
+
+    def _note(self, outcome: Outcome, began: float) -> None:
+        now = time.monotonic()
+        self.worst_s = max(self.worst_s, now - began)
+        if outcome is Outcome.WHOLE:
+            self.outage_s = max(self.outage_s, now - self._served_at)
+            self._served_at = now
+            self.seconds.append(now - began)
 
     async def _fetch(self, request: Request) -> Outcome:
         reader, writer = await asyncio.open_connection(*self.socks, limit=READ_BYTES)

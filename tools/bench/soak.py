@@ -46,6 +46,8 @@ SLACK_BYTES: Final = 2 << 20
 """Growth below this is the allocator's grain."""
 SLACK_DESCRIPTORS: Final = 16
 """Growth of open files, sockets included, that the load's chance explains."""
+OUTAGE_S: Final = 30.0
+"""Longest time without a whole page: other paths carry on."""
 CIRCUITS_MAX: Final = 1024
 """Open circuits of a client, and those of one client at a node."""
 _CHANCE: Final = random.SystemRandom()
@@ -132,17 +134,20 @@ class Series:
         }
 
 
-def judge(series: Sequence[Series], outcomes: Mapping[Outcome, int], pool_bytes: int) -> list[str]:
+def judge(series: Sequence[Series], load: Load, pool_bytes: int) -> list[str]:
     """What speaks against the run; nothing if it passed.
 
     Args:
         series: Samples of all processes.
-        outcomes: What became of requests.
+        load: What became of requests.
         pool_bytes: Bound of queued cells of a process.
     """
+    outcomes = load.outcomes
     found = [f"{outcomes[bad]} requests: {bad}" for bad in Outcome if bad in BAD and outcomes[bad]]
     if not outcomes[Outcome.WHOLE]:
         found.append("no request succeeded")
+    if load.outage_s > OUTAGE_S:
+        found.append(f"no whole page for {load.outage_s:.0f} s")
     for one in series:
         if max(one.queued, default=0) * CELL_BYTES > pool_bytes:
             found.append(f"{one.name}: {max(one.queued)} cells queued")
@@ -177,7 +182,7 @@ async def _run(plan: Plan) -> dict[str, Any]:
         if log is not None:
             log.close()
     pool_bytes = NetworkParameters.profile("devnet").pool_bytes
-    failures = judge(watch.series, load.outcomes, pool_bytes)
+    failures = judge(watch.series, load, pool_bytes)
     if process.returncode:
         failures.append(f"the client ended with code {process.returncode}")
     return {
@@ -305,6 +310,7 @@ def _rows(load: Load, watch: Watch) -> list[dict[str, Any]]:
         ),
         Figure("page request, whole", "s", whole),
         Figure("longest page request, any end", "s", [load.worst_s]),
+        Figure("longest time without a whole page", "s", [load.outage_s]),
         Figure("bytes moved", "MiB", [load.moved / 2**20]),
         Figure("queued cells, most", "cells", [max(o.queued, default=0) for o in watch.series]),
         Figure("circuits, most", "circuits", [max(o.circuits, default=0) for o in watch.series]),
