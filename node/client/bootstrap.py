@@ -29,7 +29,7 @@ from node.htx.address import HtxAddress
 from node.io.ledger_client import LedgerClient
 from node.view import NetworkView
 from qnet.crypto.kdf import node_id_of
-from qnet.errors import CryptoError, DecodeError, QnetError, RejectedError
+from qnet.errors import CryptoError, DecodeError, NotFoundError, QnetError, RejectedError
 from qnet.messages.consensus import SignedConsensus
 from qnet.messages.succession import CommitteeHistory, decode_changes
 from qnet.sampling import shuffle
@@ -300,7 +300,7 @@ class Bootstrap:
             )
             try:
                 changes = decode_changes(await ask(request, b""))
-            except RejectedError:
+            except (RejectedError, NotFoundError, DecodeError):
                 changes = ()
             if not self.view.follow(changes):
                 raise
