@@ -11,7 +11,8 @@ from node.circuit.cell import CELL_BYTES, HEADER_BYTES, Command, decode_header, 
 from node.circuit.flow import add_credit, decode_credits
 from node.circuit.link_ports import Agenda, LinkPorts, Port, Side
 from node.circuit.messages import EndReason
-from node.circuit.origin_circuit import OriginCircuit, OriginSurroundings
+from node.circuit.origin_circuit import OriginCircuit
+from node.circuit.origin_lane import OriginSurroundings
 from node.circuit.pool import CellPool
 from node.circuit.setup import HopInfo, build_create
 from qnet.errors import DecodeError, RemoteProtocolError

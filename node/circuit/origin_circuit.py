@@ -5,16 +5,12 @@ Cells are built when they leave, so that rekeys, deadlines and streams fall in o
 Source: docs/spec/circuits.md.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
-from node.circuit.actions import CircuitBuilt, CircuitFailed, Event, HopRekeyed, ProbeAnswered
+from node.circuit.actions import CircuitBuilt, CircuitFailed, HopRekeyed, ProbeAnswered
 from node.circuit.backward import BackwardLayer, BackwardOpener, ContentKey
 from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
-from node.circuit.flow import INITIAL_CELLS
-from node.circuit.journal import Journal
 from node.circuit.layer import Filler, ForwardSealer, build_forward, messages_room
 from node.circuit.link_ports import Port
 from node.circuit.messages import (
@@ -27,64 +23,13 @@ from node.circuit.messages import (
     encode_host,
     encode_message,
 )
-from node.circuit.origin_streams import StreamStarts, new_events
-from node.circuit.pool import CellPool
+from node.circuit.origin_lane import OriginLane, OriginSurroundings
+from node.circuit.origin_rekeys import OriginRekeys
+from node.circuit.origin_streams import StreamStarts
 from node.circuit.probes import Probes
-from node.circuit.rekey import JITTER_PARTS, ClientRekey
-from node.circuit.scheduler import Lane
 from node.circuit.setup import HopInfo, PendingHop, open_created
-from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, RekeyState, step
-from qnet.crypto.keys import DhKey
+from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, step
 from qnet.errors import LocalProtocolError, RemoteProtocolError
-from qnet.parameters import NetworkParameters
-
-
-@dataclass(slots=True)
-class OriginSurroundings:
-    """What all circuits of a client on one link share.
-
-    Args:
-        random: source of secret bytes.
-        parameters: network parameters in force.
-        pool: memory for what waits.
-        ended: what to do when a circuit ended by itself or by its client.
-        events: what the driver is told.
-        now: time of the last call, in seconds.
-    """
-
-    random: Callable[[int], bytes]
-    parameters: NetworkParameters
-    pool: "CellPool[OriginCircuit]"
-    ended: "Callable[[OriginCircuit], None]"
-    events: Journal[Event] = field(default_factory=new_events)
-    now: float = 0.0
-
-
-class OriginLane(Lane):
-    """Cells from the client into one circuit, built when they leave."""
-
-    __slots__ = ("_circuit",)
-
-    def __init__(self, circuit: "OriginCircuit") -> None:
-        super().__init__(INITIAL_CELLS)
-        self._circuit = circuit
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a cell may go."""
-        return self.credit > 0 and self._circuit.has_content
-
-    def take(self, count: int) -> list[bytes]:
-        """Return up to `count` cells."""
-        circuit = self._circuit
-        cells: list[bytes] = []
-        for _ in range(min(count, self.credit)):
-            if not circuit.has_content:
-                break
-            cells.append(circuit.build_cell())
-        self.credit -= len(cells)
-        circuit.renew_buffer()
-        return cells
 
 
 class OriginCircuit:
@@ -104,11 +49,9 @@ class OriginCircuit:
         "_opener",
         "_pending",
         "_probes",
-        "_rekey_at",
         "_rekeys",
         "_sealers",
         "_starts",
-        "_switches",
         "_touched",
         "_used",
         "circuit_id",
@@ -136,13 +79,12 @@ class OriginCircuit:
         self._filler = Filler(around.random)
         self._pending = pending
         self._sealers: list[ForwardSealer] = []
-        self._rekeys: list[ClientRekey] = []
+        self._rekeys = OriginRekeys(around.random)
         self._starts = StreamStarts(circuit_id, len(hops), around.events)
-        self._switches: deque[int] = deque()
         self._probes = Probes(around.random)
         self._buffer_ticket: int | None = None
         self._buffer_cells = 0
-        self._rekey_at = self._next_rekey()
+        self._rekeys.schedule(around.now, around.parameters.circuit_rekey_s)
         self.lane = OriginLane(self)
 
     @property
@@ -158,7 +100,7 @@ class OriginCircuit:
     @property
     def generations(self) -> tuple[int, ...]:
         """How often each hop's keys were replaced."""
-        return tuple(rekey.generation for rekey in self._rekeys)
+        return self._rekeys.generations
 
     # setup
 
@@ -180,7 +122,7 @@ class OriginCircuit:
             ForwardSealer(hop.cipher, traffic.layer)
             for hop, traffic in zip(self.hops, keys, strict=False)
         ]
-        self._rekeys = [ClientRekey(traffic.root) for traffic in keys]
+        self._rekeys.begin([traffic.root for traffic in keys])
         self._opener = BackwardOpener(
             [
                 (
@@ -265,13 +207,13 @@ class OriginCircuit:
     @property
     def has_content(self) -> bool:
         """Whether `build_cell` has something to say."""
-        return bool(self._switches) or (self.is_open and self._starts.has_content)
+        return self._rekeys.has_switch or (self.is_open and self._starts.has_content)
 
     def build_cell(self) -> bytes:
         """Return the next cell; there must be content."""
         self._touched = self._around.now
-        if self._switches:
-            return self._switch(self._switches.popleft())
+        if self._rekeys.has_switch:
+            return self._switch()
         position = self._starts.next_outbox()
         outbox = self._starts.outboxes[position]
         cell = self._seal(position, outbox.next_content(messages_room(position)))
@@ -282,13 +224,13 @@ class OriginCircuit:
         sealers = self._sealers[: position + 1]
         return build_forward(sealers, messages, self._filler, self.port.header)
 
-    def _switch(self, position: int) -> bytes:
+    def _switch(self) -> bytes:
         """Return the cell with REKEY_SWITCH, the last under the hop's old forward keys."""
-        rekey = self._rekeys[position]
-        data = rekey.switch_data()
+        position, data = self._rekeys.next_switch()
         cell = self._seal(position, encode_message(MessageType.REKEY_SWITCH, 0, data))
-        self._sealers[position].set_keys(rekey.sent())
-        self._around.events.add(HopRekeyed(self.circuit_id, position, rekey.generation))
+        keys, generation = self._rekeys.switched(position)
+        self._sealers[position].set_keys(keys)
+        self._around.events.add(HopRekeyed(self.circuit_id, position, generation))
         return cell
 
     def renew_buffer(self) -> None:
@@ -341,8 +283,7 @@ class OriginCircuit:
             failed = position + 1 if reason in _BLAMES_NEXT else position
             self.fail(reason, min(failed, len(self.hops) - 1))
         elif kind is MessageType.REKEYED:
-            self._opener.set_keys(position, self._rekeys[position].handle_rekeyed(data))
-            self._switches.append(position)
+            self._opener.set_keys(position, self._rekeys.rekeyed(position, data))
         elif kind is MessageType.PADDING:
             self._probed(position, data)
         else:
@@ -380,18 +321,10 @@ class OriginCircuit:
         self._around.now = now
         if not self.is_open:
             return
-        self._rekey_at = self._next_rekey()
-        for position, rekey in enumerate(self._rekeys):
-            if rekey.state is RekeyState.IDLE:
-                data = rekey.ask(DhKey(self._around.random(32)))
-                self._starts.outboxes[position].say(MessageType.REKEY, 0, data)
+        self._rekeys.schedule(now, self._around.parameters.circuit_rekey_s)
+        for position, data in self._rekeys.ask():
+            self._starts.outboxes[position].say(MessageType.REKEY, 0, data)
         self.port.activate()
-
-    def _next_rekey(self) -> float:
-        """Return a time between 4/5 and 5/5 of the period from now."""
-        period = self._around.parameters.circuit_rekey_s
-        share = int.from_bytes(self._around.random(2), "big") / (1 << 16)
-        return self._around.now + period * (1 - share / JITTER_PARTS)
 
     def tick(self) -> None:
         """Act on deadlines: build, rekey, idle; keep a circuit with quiet streams alive."""
@@ -401,11 +334,11 @@ class OriginCircuit:
             if now - self.opened_at >= parameters.circuit_build_s:
                 self.fail(EndReason.BUILD_TIMEOUT, None)
             return
-        if now >= self._rekey_at:
-            for position, rekey in enumerate(self._rekeys):
-                if rekey.state is RekeyState.ASKED:
-                    self.fail(EndReason.PROTOCOL, position)
-                    return
+        if now >= self._rekeys.due_at:
+            overdue = self._rekeys.overdue()
+            if overdue is not None:
+                self.fail(EndReason.PROTOCOL, overdue)
+                return
             self.rekey(now)
         if self.streams:
             self._used = now
@@ -434,14 +367,14 @@ class OriginCircuit:
         self._close()
 
     def _erase_keys(self) -> None:
-        self._pending, self._sealers, self._rekeys = [], [], []
+        self._pending, self._sealers = [], []
+        self._rekeys.erase()
         self._opener = BackwardOpener([])
 
     def _close(self) -> None:
         self.state = step(ORIGIN_TABLE, self.state, OriginInput.ENDED)
         self._starts.abandon(None)
         self._erase_keys()
-        self._switches.clear()
         self.renew_buffer()
         self._around.ended(self)
 

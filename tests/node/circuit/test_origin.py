@@ -383,7 +383,7 @@ def test_all_hops_get_fresh_keys_while_data_flows(network):
 
 
 def test_rekeys_start_by_themselves_with_jitter(network):
-    starts = {network.built()._rekey_at - network.now for _ in range(5)}
+    starts = {network.built()._rekeys.due_at - network.now for _ in range(5)}
     period = PARAMETERS.circuit_rekey_s
     assert len(starts) == 5
     assert all(0.8 * period <= start <= period for start in starts)

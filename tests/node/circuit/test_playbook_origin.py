@@ -397,11 +397,11 @@ def test_both_leave_at_once(stream):
 
 
 def test_an_unused_circuit(circuit):
-    circuit.circuit._rekey_at = circuit.now + 2 * PARAMETERS.circuit_idle_s
+    circuit.circuit._rekeys.due_at = circuit.now + 2 * PARAMETERS.circuit_idle_s
     circuit >> passes(PARAMETERS.circuit_idle_s - 1)
     circuit >> passes(1) << failed(EndReason.IDLE, None) << LEFT
 
 
 def test_a_quiet_stream_keeps_its_circuit(stream):
-    stream.circuit._rekey_at = stream.now + 2 * PARAMETERS.circuit_idle_s
+    stream.circuit._rekeys.due_at = stream.now + 2 * PARAMETERS.circuit_idle_s
     stream >> passes(PARAMETERS.circuit_idle_s / 2) << tells(2, message(MessageType.PADDING))

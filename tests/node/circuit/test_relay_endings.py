@@ -124,7 +124,7 @@ def test_an_idle_circuit_ends_and_traffic_keeps_it(network):
     assert circuit.is_open
     slow = PARAMETERS.with_value("circuit_idle_s", 3600).with_value("circuit_rekey_s", 3600)
     network.client.set_parameters(slow)
-    circuit._rekey_at = network.now + 3600
+    circuit._rekeys.due_at = network.now + 3600
     network.tick(PARAMETERS.circuit_idle_s + 1)
     reason, hop = network.failure()
     assert reason is EndReason.IDLE
