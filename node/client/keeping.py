@@ -98,7 +98,7 @@ class Keeping:
         except QnetError as error:
             _log.info("kept committee is not used", cause=error.message)
             return
-        if state.bundle == self._bundle and state.confirmed_at > self.confirmed_at:
+        if state.bundle == self._bundle and state.confirmed_at >= self.confirmed_at:
             view.trust(state.history)
             self.confirmed_at = state.confirmed_at
 
