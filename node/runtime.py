@@ -27,6 +27,8 @@ from node.config import Endpoint, NodeConfig
 from node.directory.cache import DirectoryService
 from node.directory.census import ClientCensus
 from node.directory.descriptor import NodeProfile
+from node.exit.notice import configured_notice
+from node.exit.notice_server import serve_notice
 from node.exit.service import make_connector
 from node.exit.streams import ExitStreams
 from node.htx.events import CloseReason
@@ -126,7 +128,10 @@ class NodeRuntime:
             metrics = await stack.enter_async_context(
                 serve_metrics(self.config.metrics.listen, lambda: node_metrics(self))
             )
-            ready(self._ready(metrics))
+            page = await stack.enter_async_context(
+                serve_notice(self.config.exit.notice_listen, self.notice)
+            )
+            ready(self._ready(metrics) | {"notice_port": page})
             await stop.wait()
             await self._shut_down()
             for task in (*loops, *self._tasks):
@@ -152,6 +157,7 @@ class NodeRuntime:
             now=self._clock,
         )
         self.policy = connector.policy
+        self.notice = configured_notice(config, self.policy).site()
         self.core = RelayCore(
             node_id=self.keys.node_id,
             phase_keys=self.keyring,
@@ -252,7 +258,9 @@ class NodeRuntime:
             where.host,
             where.port,
             keys=self.keys.service.server_keys(),
-            decoy=load_site(self.config.node.decoy),
+            decoy=load_site(
+                self.config.node.decoy, self.notice if self.role is Role.EXIT else None
+            ),
             handler=self.driver,
             parameters=self.view.parameters,
             link_keys_of=self.view.link_keys_of,

@@ -59,11 +59,13 @@ class Page:
         content_type: value of the header.
         body: the file.
         etag: value of the header.
+        headers: further headers, names in lower case.
     """
 
     content_type: str
     body: bytes
     etag: str
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def error_page(status: int) -> bytes:
@@ -91,7 +93,7 @@ class StaticSite:
         page = self._find(request.path) if request.method in _READ else None
         if page is not None:
             status, body, kind = 200, page.body, page.content_type
-            extra: tuple[tuple[str, str], ...] = (("etag", page.etag), ("accept-ranges", "bytes"))
+            extra = (("etag", page.etag), ("accept-ranges", "bytes"), *page.headers)
         else:
             status = 404 if request.method in _READ else 405
             body, kind, extra = error_page(status), "text/html", ()

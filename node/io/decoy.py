@@ -14,14 +14,18 @@ MAX_SITE_BYTES: Final = 64 << 20
 MAX_FILES: Final = 4096
 
 
-def load_site(folder: Path | None) -> DecoySite:
-    """Read a static site into memory; None gives the default site.
+def load_site(folder: Path | None, otherwise: DecoySite | None = None) -> DecoySite:
+    """Read a static site into memory.
+
+    Args:
+        folder: The operator's; None gives the other site.
+        otherwise: Shown where there is no folder; the small default site where it is None.
 
     Raises:
         NodeConfigError: no such folder, no index.html in it, or it is too large.
     """
     if folder is None:
-        return default_site()
+        return otherwise or default_site()
     if not (folder / "index.html").is_file():
         raise NodeConfigError(f"no index.html in {folder}")
     pages: dict[str, Page] = {}
