@@ -42,6 +42,7 @@ class NodePlan:
     allow_private: bool = False
     outbound: tuple[str, ...] = ()
     metrics: str = ""
+    mbps: int = 100
     light_kdf: bool = False
 
 
@@ -117,6 +118,7 @@ def _sections(plan: NodePlan) -> dict[str, dict[str, Any]]:
             "advertise": plan.advertise,
             "sni": plan.sni,
             "family": plan.family,
+            "mbps": plan.mbps,
         },
         "keys": {"passphrase_file": str(plan.passphrase_file.absolute())},
         "ledger": {"members": list(plan.members)},

@@ -118,6 +118,7 @@ async def local_network(
     dns: str = "",
     places: Mapping[str, Place] | None = None,
     hostile: Collection[int] = (),
+    mbps: Sequence[int] = (),
 ) -> AsyncIterator[LocalNetwork]:
     """Run a network until the context ends.
 
@@ -129,13 +130,16 @@ async def local_network(
         dns: DNS server of the exits.
         places: Where the node of each role and the committee (`hub`) run; loopback by default.
         hostile: Registry indexes of nodes that run `tools.bench.hostile`.
+        mbps: Rate that each node offers, by which it is chosen; equal ones by default.
     """
     with tempfile.TemporaryDirectory(prefix="qnet-") as scratch:
         folder = home or Path(scratch)
         committee = LocalCommittee(FAST_CALENDAR | (overrides or {}))
         listener = (places or {}).get("hub", HERE).listener()
         async with committee.serve(listener):
-            nodes = make_homes(folder, committee, roles, policy=policy, dns=dns, places=places)
+            nodes = make_homes(
+                folder, committee, roles, policy=policy, dns=dns, places=places, mbps=mbps
+            )
             for index in hostile:
                 nodes[index - 1].program = "tools.bench.hostile"
             network = LocalNetwork(folder, committee, nodes)
@@ -157,6 +161,7 @@ def make_homes(
     dns: str = "",
     allow_private: bool = True,
     places: Mapping[str, Place] | None = None,
+    mbps: Sequence[int] = (),
 ) -> list[LocalNode]:
     """Make the homes of all nodes; node i listens on 127.(10+i).0.1 where no place is given."""
     bundle_path = folder / "network.json"
@@ -180,6 +185,7 @@ def make_homes(
             dns=dns,
             allow_private=allow_private,
             outbound=(place.address,),
+            mbps=mbps[index - 1] if mbps else 100,
             light_kdf=True,
         )
         home = folder / f"node{index}"
