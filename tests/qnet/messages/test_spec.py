@@ -9,7 +9,17 @@ import pytest
 from node.accounting import actions, cosign, sampler
 from node.directory import cache, census, exchange, guard
 from qnet import eip712
-from qnet.messages import assembly, audit, consensus, descriptor, freshness, peer, receipt, report
+from qnet.messages import (
+    assembly,
+    audit,
+    consensus,
+    descriptor,
+    freshness,
+    peer,
+    receipt,
+    report,
+    succession,
+)
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
 MODULES: dict[str, tuple[ModuleType, ...]] = {
@@ -56,6 +66,7 @@ def test_typed_data_in_the_specification_is_the_code_s() -> None:
     types = set(re.findall(r"^\| `(\w+\([^`]*\))` \|", text, re.MULTILINE))
     assert types == {
         consensus.CONSENSUS_TYPE,
+        succession.CHANGE_TYPE,
         peer.PEER_TYPE,
         receipt.RECEIPT_TYPE,
         audit.AUDIT_COMMIT_TYPE,
