@@ -65,6 +65,46 @@ def test_nothing_newer_and_nothing_at_all() -> None:
     assert statuses(served, unknown, now=0) is Status.NOT_FOUND
 
 
+def test_who_holds_an_older_one_gets_a_difference() -> None:
+    cache = DirectoryCache()
+    for signed in SIGNED[:3]:
+        cache.store(signed)
+    cache.prepare()
+    served = service(cache)
+    for older in SIGNED[:2]:
+        request = DirRequest(1, Kind.LATEST, older.consensus.valid_after, older.hash)
+        assert statuses(served, request, now=0) is Status.DIFF
+        download = Download(request, base=older.consensus.payload)
+        [piece] = list(served.respond(request, source="other", now=0))
+        assert download.receive(Piece.decode(piece)) == SIGNED[2].encode()
+        assert len(piece) < len(cache.latest() or b"") / 2
+    stranger = DirRequest(1, Kind.LATEST, SIGNED[0].consensus.valid_after, b"?" * 32)
+    assert statuses(served, stranger, now=0) is Status.ZSTD
+
+
+def test_another_consensus_of_the_same_period_is_served() -> None:
+    cache = DirectoryCache()
+    cache.store(SIGNED[0])
+    served = service(cache)
+    period = SIGNED[0].consensus.valid_after
+    same = DirRequest(1, Kind.LATEST, period, SIGNED[0].hash)
+    assert statuses(served, same, now=0) is Status.NOT_NEWER
+    other = DirRequest(1, Kind.LATEST, period, b"?" * 32)
+    assert statuses(served, other, now=0) is Status.ZSTD
+
+
+def test_differences_to_what_is_not_the_newest_are_dropped() -> None:
+    cache = DirectoryCache()
+    for signed in SIGNED:
+        cache.store(signed)
+        cache.prepare()
+    assert cache.diff_from(SIGNED[0].hash) is None
+    assert cache.diff_from(SIGNED[3].hash) is None
+    documents = [cache.by_hash(signed.hash) or b"" for signed in SIGNED[1:]]
+    diffs = [cache.diff_from(signed.hash) or b"" for signed in SIGNED[1:3]]
+    assert cache.size_bytes == sum(map(len, documents + diffs))
+
+
 def test_cache_keeps_the_newest_within_its_bounds() -> None:
     cache = DirectoryCache(max_documents=2)
     for signed in (SIGNED[3], SIGNED[0], SIGNED[2], SIGNED[2]):
