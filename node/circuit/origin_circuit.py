@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.circuit.actions import CircuitBuilt, CircuitFailed, HopRekeyed, ProbeAnswered
-from node.circuit.backward import BackwardLayer, BackwardOpener, ContentKey
 from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
-from node.circuit.layer import Filler, ForwardSealer, build_forward, messages_room
+from node.circuit.layer import messages_room
 from node.circuit.link_ports import Port
 from node.circuit.messages import (
     EndReason,
@@ -24,10 +23,11 @@ from node.circuit.messages import (
     encode_message,
 )
 from node.circuit.origin_lane import OriginLane, OriginSurroundings
+from node.circuit.origin_layers import OriginLayers
 from node.circuit.origin_rekeys import OriginRekeys
 from node.circuit.origin_streams import StreamStarts
 from node.circuit.probes import Probes
-from node.circuit.setup import HopInfo, PendingHop, open_created
+from node.circuit.setup import HopInfo, PendingHop
 from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, step
 from qnet.errors import LocalProtocolError, RemoteProtocolError
 
@@ -45,12 +45,9 @@ class OriginCircuit:
         "_around",
         "_buffer_cells",
         "_buffer_ticket",
-        "_filler",
-        "_opener",
-        "_pending",
+        "_layers",
         "_probes",
         "_rekeys",
-        "_sealers",
         "_starts",
         "_touched",
         "_used",
@@ -76,9 +73,7 @@ class OriginCircuit:
         self.state = OriginState.BUILDING
         self.opened_at = self._touched = self._used = around.now
         self._around = around
-        self._filler = Filler(around.random)
-        self._pending = pending
-        self._sealers: list[ForwardSealer] = []
+        self._layers = OriginLayers(around.random, pending)
         self._rekeys = OriginRekeys(around.random)
         self._starts = StreamStarts(circuit_id, len(hops), around.events)
         self._probes = Probes(around.random)
@@ -112,26 +107,12 @@ class OriginCircuit:
         """
         if self.state is not OriginState.BUILDING:
             raise RemoteProtocolError("CREATED twice")
-        keys = open_created(body, self._pending)
+        keys = self._layers.begin(self.hops, body)
         whole = len(keys) == len(self.hops)
         self.state = step(
             ORIGIN_TABLE, self.state, OriginInput.CREATED if whole else OriginInput.CUT_SHORT
         )
-        self._pending = []
-        self._sealers = [
-            ForwardSealer(hop.cipher, traffic.layer)
-            for hop, traffic in zip(self.hops, keys, strict=False)
-        ]
         self._rekeys.begin([traffic.root for traffic in keys])
-        self._opener = BackwardOpener(
-            [
-                (
-                    BackwardLayer(hop.cipher, traffic.layer),
-                    ContentKey(hop.cipher, traffic.layer.backward),
-                )
-                for hop, traffic in zip(self.hops, keys, strict=False)
-            ]
-        )
         around = self._around
         self._touched = around.now
         if whole:
@@ -216,20 +197,18 @@ class OriginCircuit:
             return self._switch()
         position = self._starts.next_outbox()
         outbox = self._starts.outboxes[position]
-        cell = self._seal(position, outbox.next_content(messages_room(position)))
+        messages = outbox.next_content(messages_room(position))
+        cell = self._layers.seal(position, messages, self.port.header)
         self._starts.report(outbox)
         return cell
-
-    def _seal(self, position: int, messages: bytes) -> bytes:
-        sealers = self._sealers[: position + 1]
-        return build_forward(sealers, messages, self._filler, self.port.header)
 
     def _switch(self) -> bytes:
         """Return the cell with REKEY_SWITCH, the last under the hop's old forward keys."""
         position, data = self._rekeys.next_switch()
-        cell = self._seal(position, encode_message(MessageType.REKEY_SWITCH, 0, data))
+        messages = encode_message(MessageType.REKEY_SWITCH, 0, data)
+        cell = self._layers.seal(position, messages, self.port.header)
         keys, generation = self._rekeys.switched(position)
-        self._sealers[position].set_keys(keys)
+        self._layers.set_forward(position, keys)
         self._around.events.add(HopRekeyed(self.circuit_id, position, generation))
         return cell
 
@@ -259,7 +238,7 @@ class OriginCircuit:
             return
         self._touched = self._around.now
         for cell in cells:
-            self._hear(*self._opener.open(cell))
+            self._hear(*self._layers.opener.open(cell))
             if self.state is OriginState.CLOSED:
                 return
         self.port.consumed(len(cells))
@@ -283,7 +262,7 @@ class OriginCircuit:
             failed = position + 1 if reason in _BLAMES_NEXT else position
             self.fail(reason, min(failed, len(self.hops) - 1))
         elif kind is MessageType.REKEYED:
-            self._opener.set_keys(position, self._rekeys.rekeyed(position, data))
+            self._layers.opener.set_keys(position, self._rekeys.rekeyed(position, data))
         elif kind is MessageType.PADDING:
             self._probed(position, data)
         else:
@@ -366,15 +345,11 @@ class OriginCircuit:
         self._around.events.add(CircuitFailed(self.circuit_id, reason, hop))
         self._close()
 
-    def _erase_keys(self) -> None:
-        self._pending, self._sealers = [], []
-        self._rekeys.erase()
-        self._opener = BackwardOpener([])
-
     def _close(self) -> None:
         self.state = step(ORIGIN_TABLE, self.state, OriginInput.ENDED)
         self._starts.abandon(None)
-        self._erase_keys()
+        self._layers.erase()
+        self._rekeys.erase()
         self.renew_buffer()
         self._around.ended(self)
 

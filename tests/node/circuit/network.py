@@ -238,7 +238,10 @@ class Network:
     def inject(self, circuit, position, messages):
         """Send messages from the client that its own code would not send."""
         cell = build_forward(
-            circuit._sealers[: position + 1], messages, circuit._filler, circuit.port.header
+            circuit._layers._sealers[: position + 1],
+            messages,
+            circuit._layers._filler,
+            circuit.port.header,
         )
         self.wires[CLIENT, 0].items.append([cell])
         self.settle()

@@ -52,7 +52,9 @@ def test_a_circuit_that_ends_with_words_unsaid_does_not_stop_its_link(network, p
     """The lane of the closed circuit still stands in the schedule, without keys to speak with."""
     circuit = network.built(0, 1, 2)
     core, link_id = network.cores[0], network.link_ids[CLIENT, 0]
-    cell = build_forward(circuit._sealers[:1], provoke, circuit._filler, circuit.port.header)
+    cell = build_forward(
+        circuit._layers._sealers[:1], provoke, circuit._layers._filler, circuit.port.header
+    )
     core.handle_cells(link_id, [cell, destroy_cell(circuit.circuit_id)], network.now)
     assert commands(core.pull(link_id, 100)) == [Command.DESTROY]
     assert core.ready_links() == [network.link_ids[0, 1]]

@@ -332,7 +332,7 @@ def test_a_flipped_bit_in_a_backward_cell_destroys_the_circuit(network, index, b
 
 def test_a_cell_to_forward_at_the_last_hop_is_refused(network):
     circuit = network.built(0)
-    sealer = circuit._sealers[0]
+    sealer = circuit._layers._sealers[0]
     sealed = sealer.seal(bytes(2024))
     cell = circuit.port.header + sealed[2024:] + sealed[:2024]
     network.wires[CLIENT, 0].items.append([cell])
@@ -342,7 +342,7 @@ def test_a_cell_to_forward_at_the_last_hop_is_refused(network):
 
 def test_an_unknown_flag_is_refused(network):
     circuit = network.built(0)
-    sealed = circuit._sealers[0].seal(b"\x02" + bytes(2023))
+    sealed = circuit._layers._sealers[0].seal(b"\x02" + bytes(2023))
     network.wires[CLIENT, 0].items.append([circuit.port.header + sealed[2024:] + sealed[:2024]])
     network.settle()
     assert network.failure() == (EndReason.PROTOCOL, 0)
@@ -382,7 +382,7 @@ def test_created_out_of_turn_is_refused(network, entry):
 def test_sending_without_credit_destroys_the_circuit(network):
     circuit = network.built(0, 1)
     cells = [
-        build_forward(circuit._sealers, b"", circuit._filler, circuit.port.header)
+        build_forward(circuit._layers._sealers, b"", circuit._layers._filler, circuit.port.header)
         for _ in range(INITIAL_CELLS + 1)
     ]
     network.wires[CLIENT, 0].items.append(cells)

@@ -210,6 +210,6 @@ def test_a_closed_circuit_keeps_no_keys(network):
         assert relay.state is RelayState.CLOSED
         for name in ("_opener", "_layer", "_content", "_rekey"):
             assert not hasattr(relay, name)
-    assert not circuit._sealers
-    assert not circuit._opener._layers
+    assert not circuit._layers._sealers
+    assert not circuit._layers.opener._layers
     assert circuit.generations == ()

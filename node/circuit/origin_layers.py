@@ -1,0 +1,61 @@
+"""All layers of one circuit at its client.
+
+Source: docs/spec/circuits.md, sections "Setup", "Forward cells" and "Backward cells".
+"""
+
+from collections.abc import Callable, Sequence
+
+from node.circuit.backward import BackwardLayer, BackwardOpener, ContentKey
+from node.circuit.layer import Filler, ForwardSealer, LayerKeys, build_forward
+from node.circuit.setup import HopInfo, PendingHop, TrafficKeys, open_created
+
+
+class OriginLayers:
+    """The client's side of every hop's layers, in both directions.
+
+    Args:
+        random: source of secret bytes.
+        pending: what the client keeps of CREATE until CREATED comes.
+
+    Attributes:
+        opener: takes the layers off backward cells.
+    """
+
+    __slots__ = ("_filler", "_pending", "_sealers", "opener")
+
+    def __init__(self, random: Callable[[int], bytes], pending: list[PendingHop]) -> None:
+        self._filler = Filler(random)
+        self._pending = pending
+        self._sealers: list[ForwardSealer] = []
+        self.opener = BackwardOpener([])
+
+    def begin(self, hops: Sequence[HopInfo], body: bytes) -> list[TrafficKeys]:
+        """Take CREATED; return the keys of the hops that answered, from the entry on.
+
+        Raises:
+            RemoteProtocolError: it does not verify.
+        """
+        keys = open_created(body, self._pending)
+        self._pending = []
+        layers = [(hop.cipher, traffic.layer) for hop, traffic in zip(hops, keys, strict=False)]
+        self._sealers = [ForwardSealer(cipher, layer) for cipher, layer in layers]
+        self.opener = BackwardOpener(
+            [
+                (BackwardLayer(cipher, layer), ContentKey(cipher, layer.backward))
+                for cipher, layer in layers
+            ]
+        )
+        return keys
+
+    def seal(self, position: int, messages: bytes, header: bytes) -> bytes:
+        """Return the cell that delivers messages at a hop."""
+        return build_forward(self._sealers[: position + 1], messages, self._filler, header)
+
+    def set_forward(self, position: int, keys: LayerKeys) -> None:
+        """Seal the hop's layer of all later cells under fresh keys."""
+        self._sealers[position].set_keys(keys)
+
+    def erase(self) -> None:
+        """Let go of all keys."""
+        self._pending, self._sealers = [], []
+        self.opener = BackwardOpener([])
