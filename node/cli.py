@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from node.policy_cli import policy
 from qnet.cli.output import emit, say
 from qnet.cli.settings import settings
 
@@ -17,6 +18,9 @@ DEFAULT_HOME = Path.home() / ".qnet" / "node"
 @click.group()
 def node() -> None:
     """Run an entry, relay or exit."""
+
+
+node.add_command(policy)
 
 
 def node_home() -> Path:

@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 
 from node.exit.address import MAPPED, NAT64, SPECIAL, Address
 from node.exit.policy import ExitPolicy
-from node.exit.ports import ALL_PORTS, NO_PORTS, Ports, format_ports, merged, minus
+from node.exit.ports import ALL_PORTS, NO_PORTS, Ports, contains, format_ports, merged, minus
 from node.exit.rules import Rule
 
 _KINDS: dict[int, type[IPv4Address | IPv6Address]] = {4: IPv4Address, 6: IPv6Address}
@@ -70,6 +70,16 @@ class Change:
 def difference(old: ExitPolicy, new: ExitPolicy) -> list[Change]:
     """What the new policy allows or refuses that the old one did not; empty when they agree."""
     return [change for version in (4, 6) for change in _changes(old, new, version)]
+
+
+def answers_on(policy: ExitPolicy, port: int) -> set[bool]:
+    """Whether addresses are accepted on a port: one answer, or both where the address decides."""
+    return {
+        contains(_open_ports(policy, piece), port)
+        for version in (4, 6)
+        for piece in _pieces([policy], version)
+        if policy.allow_private or not piece.special
+    }
 
 
 def idle_rules(policy: ExitPolicy) -> list[Rule]:

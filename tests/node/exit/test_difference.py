@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.exit.address import MAPPED, NAT64, SPECIAL, judged
-from node.exit.difference import Change, difference, idle_rules
+from node.exit.difference import Change, answers_on, difference, idle_rules
 from node.exit.policy import ExitPolicy
 from tests.node.exit.policies import policies
 
@@ -143,6 +143,21 @@ def test_a_rule_that_never_decides_can_be_left_out(text, data):
     idle = idle_rules(policy)
     left = tuple(rule for rule in policy.rules if not any(rule is other for other in idle))
     assert difference(policy, ExitPolicy(left)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "answers"),
+    [
+        ("web", 443, {True}),
+        ("web", 22, {False}),
+        ("reject 10.0.0.0/8:*, web", 443, {True}),
+        ("reject 1.0.0.0/8:*, web", 443, {True, False}),
+        ("accept *4:443", 443, {True, False}),
+        ("accept *4:443, accept *6:400-500", 443, {True}),
+    ],
+)
+def test_answers_on_one_port(text, port, answers):
+    assert answers_on(ExitPolicy.parse(text), port) == answers
 
 
 def test_embedded_prefixes_are_no_addresses_of_their_own():
