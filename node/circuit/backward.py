@@ -8,7 +8,7 @@ k_b first; only the client can open that.
 Source: docs/spec/circuits.md, section "Backward cells"; RFC 8439; NIST SP 800-38A.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -17,13 +17,18 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from node.circuit.cell import CONTENT_BYTES, HEADER_BYTES, TAG_BYTES
-from node.circuit.layer import RATCHET_CELLS, LayerKeys, cell_nonce, make_aead, ratchet
+from node.circuit.layer import RATCHET_CELLS, Aead, LayerKeys, cell_nonce, make_aead, ratchet
 from qnet.errors import CryptoError
 
 _RATCHET_MASK: Final = RATCHET_CELLS - 1
 _BODY: Final = HEADER_BYTES + TAG_BYTES
 _ZEROS: Final = bytes(CONTENT_BYTES)
 _int: Final = int.from_bytes
+
+Tools = tuple[
+    Callable[[bytes, bytes, bytes], bytes], Callable[[bytes], None], Callable[[bytes], bytes]
+]
+"""What a layer is made with: nonce, nothing and R to a tag; set the counter block; XOR."""
 
 
 class BackwardLayer:
@@ -35,7 +40,7 @@ class BackwardLayer:
         counter: number of the next body.
     """
 
-    __slots__ = ("_cipher", "_context", "_key_mac", "_key_stream", "_mac", "_since", "counter")
+    __slots__ = ("_cipher", "_key_mac", "_key_stream", "_since", "_tools", "counter")
 
     def __init__(self, cipher: int, keys: LayerKeys, counter: int = 0) -> None:
         self._cipher = cipher
@@ -50,29 +55,62 @@ class BackwardLayer:
         self._since = self.counter
         self._key_mac = mac
         self._key_stream = stream
-        self._mac = make_aead(self._cipher, mac)
-        self._context: CipherContext = Cipher(AES(stream), CTR(bytes(16))).encryptor()
+        self.rest()
+
+    def rest(self) -> None:
+        """Drop the ciphers until they are used again; keys and counter stay."""
+        self._tools: Tools | None = None
+
+    def _wake(self) -> Tools:
+        """Make the ciphers of the next body, whose keys may be the next in line."""
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
+        context: CipherContext = Cipher(AES(self._key_stream), CTR(bytes(16))).encryptor()
+        mac = make_aead(self._cipher, self._key_mac).encrypt
+        self._tools = tools = (mac, context.reset_nonce, context.update)
+        return tools
 
     def wrap(self, left: bytes, right: bytes, header: bytes) -> bytes:
         """Return the cell whose body is (L, R) under one more layer, and step the counter."""
         counter = self.counter
-        if not counter & _RATCHET_MASK and counter != self._since:
-            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
-        tag = self._mac.encrypt(cell_nonce(counter), b"", right)
+        tools = self._tools
+        if tools is None or not counter & _RATCHET_MASK:
+            tools = self._wake()
+        mac, reset, update = tools
         self.counter = counter + 1
+        tag = mac(cell_nonce(counter), b"", right)
         left = (_int(left, "big") ^ _int(tag, "big")).to_bytes(TAG_BYTES, "big")
-        self._context.reset_nonce(left)
-        return header + left + self._context.update(right)
+        reset(left)
+        return header + left + update(right)
+
+    def wrap_all(self, cells: Iterable[bytes], header: bytes) -> list[bytes]:
+        """Return the cells of the next hop, each under one more layer; as `wrap` does."""
+        wrapped = []
+        mac, reset, update = self._tools or self._wake()
+        for cell in cells:
+            counter = self.counter
+            if not counter & _RATCHET_MASK:
+                mac, reset, update = self._wake()
+            self.counter = counter + 1
+            right = cell[_BODY:]
+            tag = mac(cell_nonce(counter), b"", right)
+            left = _int(cell[HEADER_BYTES:_BODY], "big") ^ _int(tag, "big")
+            block = left.to_bytes(TAG_BYTES, "big")
+            reset(block)
+            wrapped.append(header + block + update(right))
+        return wrapped
 
     def peel(self, left: bytes, right: bytes) -> tuple[bytes, bytes]:
         """Undo the layer of body `counter`; the counter stays."""
         counter = self.counter
-        if not counter & _RATCHET_MASK and counter != self._since:
-            self._set(ratchet(self._key_mac), ratchet(self._key_stream))
-        context = self._context
-        context.reset_nonce(left)
-        right = context.update(right)
-        tag = self._mac.encrypt(cell_nonce(counter), b"", right)
+        tools = self._tools
+        if tools is None or not counter & _RATCHET_MASK:
+            tools = self._wake()
+        mac, reset, update = tools
+        reset(left)
+        right = update(right)
+        tag = mac(cell_nonce(counter), b"", right)
         return (_int(left, "big") ^ _int(tag, "big")).to_bytes(TAG_BYTES, "big"), right
 
 
@@ -96,31 +134,44 @@ class ContentKey:
         """Go on under a fresh key."""
         self._since = self.counter
         self._key = key
-        self._aead = make_aead(self._cipher, key)
+        self.rest()
+
+    def rest(self) -> None:
+        """Drop the cipher until it is used again; key and counter stay."""
+        self._aead: Aead | None = None
+
+    def _wake(self) -> Aead:
+        """Make the cipher of the next content, whose key may be the next in line."""
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self.set_key(ratchet(self._key))
+        self._aead = aead = make_aead(self._cipher, self._key)
+        return aead
 
     def seal(self, content: bytes) -> tuple[bytes, bytes]:
         """Return (L, R) of at most 2,024 bytes of content and step the counter."""
-        padded = content + _ZEROS[: CONTENT_BYTES - len(content)]
-        nonce = self._next_nonce()  # may replace the key
-        sealed = self._aead.encrypt(nonce, padded, None)
-        self.counter += 1
+        counter = self.counter
+        aead = self._aead
+        if aead is None or not counter & _RATCHET_MASK:
+            aead = self._wake()
+        self.counter = counter + 1
+        missing = CONTENT_BYTES - len(content)
+        padded = content + _ZEROS[:missing] if missing else content
+        sealed = aead.encrypt(cell_nonce(counter), padded, None)
         return sealed[CONTENT_BYTES:], sealed[:CONTENT_BYTES]
 
     def open(self, left: bytes, right: bytes) -> bytes | None:
         """Return the content (2,024 bytes) and step the counter; None if it is not from here."""
-        nonce = self._next_nonce()  # may replace the key
+        counter = self.counter
+        aead = self._aead
+        if aead is None or not counter & _RATCHET_MASK:
+            aead = self._wake()
         try:
-            content = self._aead.decrypt(nonce, right + left, None)
+            content = aead.decrypt(cell_nonce(counter), right + left, None)
         except InvalidTag:
             return None
-        self.counter += 1
+        self.counter = counter + 1
         return content
-
-    def _next_nonce(self) -> bytes:
-        counter = self.counter
-        if not counter & _RATCHET_MASK and counter != self._since:
-            self.set_key(ratchet(self._key))
-        return cell_nonce(counter)
 
 
 class BackwardOpener:
@@ -135,6 +186,12 @@ class BackwardOpener:
     def __init__(self, layers: Sequence[tuple[BackwardLayer, ContentKey]]) -> None:
         self._layers = list(layers)
         self._expected = len(self._layers)
+
+    def rest(self) -> None:
+        """Drop the ciphers until they are used again; keys and counters stay."""
+        for layer, content in self._layers:
+            layer.rest()
+            content.rest()
 
     def set_keys(self, position: int, keys: LayerKeys) -> None:
         """Go on under fresh keys of one hop."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from node.circuit.cell import Command, encode_header
 from node.circuit.eviction import Evictions
+from node.circuit.layer import REST_S
 from node.circuit.messages import EndReason
 from node.circuit.pool import CellPool
 from node.circuit.relay_circuit import RelayCircuit
@@ -98,6 +99,7 @@ class Carried:
         if tell_previous:
             circuit.previous.link.destroy(circuit.previous.circuit_id)
         circuit.erase_keys()
+        self.around.awake.discard(circuit)
         del self.circuits[circuit.handle]
         self.evictions.gone(circuit.handle)
 
@@ -128,8 +130,12 @@ class Carried:
         heapq.heappush(self._deadlines, (due, handle, stream))
 
     def tick(self) -> None:
-        """Act on deadlines: build, idle, stream connect."""
+        """Act on deadlines: build, idle, stream connect; let idle circuits drop their ciphers."""
         now = self.around.now
+        awake = self.around.awake
+        for resting in [found for found in awake if now - found.touched >= REST_S]:
+            resting.rest()
+            awake.discard(resting)
         while self._deadlines and self._deadlines[0][0] <= now:
             _, handle, stream = heapq.heappop(self._deadlines)
             circuit = self.circuits.get(handle)

@@ -41,6 +41,8 @@ MESSAGES_START: Final = 1
 MESSAGES_END: Final = CONTENT_BYTES - 2 * PAD_BYTES
 """Messages of a delivered cell stand in P[1:1990]; behind may be forced bytes."""
 RATCHET_CELLS: Final = 1 << 16
+REST_S: Final = 30.0
+"""A circuit without a cell for so long drops its ciphers (2.5 KiB each) and keeps its keys."""
 
 _RATCHET_MASK: Final = RATCHET_CELLS - 1
 _BODY: Final = HEADER_BYTES + TAG_BYTES
@@ -50,12 +52,14 @@ _BLOCK: Final = 64
 _ZEROS: Final = bytes(CONTENT_BYTES)
 
 
-class _Aead(Protocol):
+class Aead(Protocol):
     """The one-shot AEADs of `cryptography`."""
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+        """Return ciphertext ‖ tag."""
 
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+        """Return the plaintext or raise InvalidTag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class LayerKeys:
     stream: bytes = field(repr=False)
 
 
-def make_aead(cipher: int, key: bytes) -> _Aead:
+def make_aead(cipher: int, key: bytes) -> Aead:
     """Return the forward AEAD with this code.
 
     Raises:
@@ -132,7 +136,7 @@ class ForwardOpener:
         counter: number of the next cell.
     """
 
-    __slots__ = ("_cipher", "_decrypt", "_key", "_pad", "_since", "counter")
+    __slots__ = ("_aead", "_cipher", "_key", "_pad", "_since", "counter")
 
     def __init__(self, cipher: int, keys: LayerKeys, counter: int = 0) -> None:
         self._cipher = cipher
@@ -141,10 +145,25 @@ class ForwardOpener:
 
     def set_keys(self, keys: LayerKeys) -> None:
         """Go on under fresh keys."""
+        self._set(keys.forward, keys.pad)
+
+    def _set(self, key: bytes, pad: bytes) -> None:
         self._since = self.counter
-        self._key = keys.forward
-        self._pad = keys.pad
-        self._decrypt = make_aead(self._cipher, keys.forward).decrypt
+        self._key = key
+        self._pad = pad
+        self.rest()
+
+    def rest(self) -> None:
+        """Drop the cipher until it is used again; keys and counter stay."""
+        self._aead: Aead | None = None
+
+    def _wake(self) -> Aead:
+        """Make the cipher of the next cell, whose keys may be the next in line."""
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self._set(ratchet(self._key), ratchet(self._pad))
+        self._aead = aead = make_aead(self._cipher, self._key)
+        return aead
 
     def open(self, cell: bytes) -> bytes:
         """Return P (2,024 bytes) of the next cell.
@@ -170,13 +189,14 @@ class ForwardOpener:
         Raises:
             CryptoError: a tag does not verify; the circuit must be destroyed.
         """
+        aead = self._aead
         for cell in cells:
             counter = self.counter
-            if not counter & _RATCHET_MASK and counter != self._since:
-                self._ratchet()
+            if aead is None or not counter & _RATCHET_MASK:
+                aead = self._wake()
             nonce = cell_nonce(counter)
             try:
-                plain = self._decrypt(nonce, cell[_BODY:] + cell[HEADER_BYTES:_BODY], None)
+                plain = aead.decrypt(nonce, cell[_BODY:] + cell[HEADER_BYTES:_BODY], None)
             except InvalidTag:
                 raise CryptoError from None
             self.counter = counter + 1
@@ -185,12 +205,6 @@ class ForwardOpener:
             pad = blake3(nonce, key=self._pad).digest(PAD_BYTES)
             onward.append(header + plain[1:] + pad)
         return None
-
-    def _ratchet(self) -> None:
-        self._since = self.counter
-        self._key = ratchet(self._key)
-        self._pad = ratchet(self._pad)
-        self._decrypt = make_aead(self._cipher, self._key).decrypt
 
 
 class ForwardSealer:
@@ -211,11 +225,24 @@ class ForwardSealer:
 
     def set_keys(self, keys: LayerKeys) -> None:
         """Go on under fresh keys."""
+        self._set(keys.forward, keys.pad)
+
+    def _set(self, key: bytes, pad: bytes) -> None:
         self._since = self.counter
-        self._key = keys.forward
-        self._pad = keys.pad
-        self._aead = make_aead(self._cipher, self._key)
-        self._keystream = KeyStream(self._cipher, self._key)
+        self._key = key
+        self._pad = pad
+        self.rest()
+
+    def rest(self) -> None:
+        """Drop the ciphers until they are used again; keys and counter stay."""
+        self._aead: Aead | None = None
+        self._keystream: KeyStream | None = None
+
+    def begin(self) -> None:
+        """Prepare a cell; call once for each, before anything else."""
+        counter = self.counter
+        if not counter & _RATCHET_MASK and counter != self._since:
+            self._set(ratchet(self._key), ratchet(self._pad))
 
     def extend(self, tail: bytes) -> bytes:
         """Return the forced tail of the next hop's ciphertext.
@@ -223,50 +250,50 @@ class ForwardSealer:
         Args:
             tail: forced tail of this hop's ciphertext.
         """
-        counter = self.counter
-        if not counter & _RATCHET_MASK and counter != self._since:
-            self._ratchet()
-        pad = blake3(cell_nonce(counter), key=self._pad).digest(PAD_BYTES)
+        pad = blake3(cell_nonce(self.counter), key=self._pad).digest(PAD_BYTES)
         return self.unmask(tail) + pad if tail else pad
 
     def unmask(self, tail: bytes) -> bytes:
         """Return the plaintext whose ciphertext ends with `tail`."""
-        return self._keystream.apply(self.counter, CONTENT_BYTES - len(tail), tail)
-
-    def begin(self) -> None:
-        """Prepare the last hop of a cell, which does not `extend`."""
-        if not self.counter & _RATCHET_MASK and self.counter != self._since:
-            self._ratchet()
+        keystream = self._keystream
+        if keystream is None:
+            self._keystream = keystream = KeyStream(self._cipher, self._key)
+        return keystream.apply(self.counter, CONTENT_BYTES - len(tail), tail)
 
     def seal(self, plain: bytes) -> bytes:
         """Return ciphertext ‖ tag of P and step the counter."""
-        sealed = self._aead.encrypt(cell_nonce(self.counter), plain, None)
-        self.counter += 1
-        return sealed
-
-    def _ratchet(self) -> None:
-        self._since = self.counter
-        self._key = ratchet(self._key)
-        self._pad = ratchet(self._pad)
-        self._aead = make_aead(self._cipher, self._key)
-        self._keystream = KeyStream(self._cipher, self._key)
+        aead = self._aead
+        if aead is None:
+            self._aead = aead = make_aead(self._cipher, self._key)
+        counter = self.counter
+        self.counter = counter + 1
+        return aead.encrypt(cell_nonce(counter), plain, None)
 
 
 class Filler:
-    """Random bytes that fill cells, as a key stream from one secret of the client.
+    """Random bytes that fill cells, as a key stream from a secret of the client.
 
     Args:
         random: source of secret bytes.
     """
 
-    __slots__ = ("_context",)
+    __slots__ = ("_context", "_random")
 
     def __init__(self, random: Callable[[int], bytes]) -> None:
-        self._context: CipherContext = Cipher(AES(random(32)), CTR(random(16))).encryptor()
+        self._random = random
+        self.rest()
+
+    def rest(self) -> None:
+        """Forget the secret; the next bytes come from another one."""
+        self._context: CipherContext | None = None
 
     def take(self, count: int) -> bytes:
         """Return `count` (≤ 2,024) bytes that look random to everybody else."""
-        return self._context.update(_ZEROS[:count])
+        context = self._context
+        if context is None:
+            random = self._random
+            self._context = context = Cipher(AES(random(32)), CTR(random(16))).encryptor()
+        return context.update(_ZEROS[:count])
 
 
 def messages_room(position: int) -> int:
@@ -292,10 +319,11 @@ def build_forward(
         header: first 8 bytes of the cell.
     """
     tail = b""
+    for sealer in sealers:
+        sealer.begin()
     for sealer in sealers[:-1]:
         tail = sealer.extend(tail)
     last = sealers[-1]
-    last.begin()
     gap = CONTENT_BYTES - 1 - len(messages) - len(tail)
     if MESSAGES_START + len(messages) < MESSAGES_END:
         rest = b"\x00" + filler.take(gap - 1)

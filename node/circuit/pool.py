@@ -6,7 +6,7 @@ that holds the oldest queued cell is destroyed, and counted.
 Source: docs/spec/circuits.md, section "Flow control".
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
@@ -81,46 +81,43 @@ class CellQueue(Generic[T]):
         owner: the circuit to destroy when its cell is the oldest of a full pool.
     """
 
-    __slots__ = ("_batches", "_cells", "_owner", "_pool")
+    __slots__ = ("_batches", "_count", "_owner", "_pool")
 
     def __init__(self, pool: CellPool[T], owner: T) -> None:
         self._pool = pool
         self._owner = owner
-        self._cells: deque[bytes] = deque()
-        self._batches: deque[list[int]] = deque()
+        self._batches: list[tuple[int, list[bytes]]] = []
+        """Ticket and cells of each batch; a queue without cells holds no memory."""
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return self._count
 
     def push(self, cells: Sequence[bytes]) -> None:
         """Append a batch (at least one cell)."""
-        self._cells.extend(cells)
-        self._batches.append([self._pool.enter(self._owner, len(cells)), len(cells)])
+        self._batches.append((self._pool.enter(self._owner, len(cells)), list(cells)))
+        self._count += len(cells)
 
     def pop(self, count: int) -> list[bytes]:
         """Take out up to `count` cells."""
-        cells = self._cells
-        if count >= len(cells):
-            taken = list(cells)
-            cells.clear()
-        else:
-            taken = [cells.popleft() for _ in range(count)]
-        self._leave(len(taken))
+        taken: list[bytes] = []
+        batches = self._batches
+        whole = 0
+        for ticket, cells in batches:
+            wanted = count - len(taken)
+            if wanted < len(cells):
+                if wanted:
+                    taken += cells[:wanted]
+                    del cells[:wanted]
+                    self._pool.leave(ticket, wanted, last=False)
+                break
+            taken += cells
+            self._pool.leave(ticket, len(cells), last=True)
+            whole += 1
+        del batches[:whole]
+        self._count -= len(taken)
         return taken
 
     def clear(self) -> None:
         """Drop everything."""
-        self.pop(len(self._cells))
-
-    def _leave(self, count: int) -> None:
-        while count:
-            batch = self._batches[0]
-            ticket, left = batch
-            if left <= count:
-                self._batches.popleft()
-                self._pool.leave(ticket, left, last=True)
-                count -= left
-            else:
-                batch[1] = left - count
-                self._pool.leave(ticket, count, last=False)
-                count = 0
+        self.pop(self._count)

@@ -7,11 +7,10 @@ Source: docs/spec/circuits.md, sections "Forward cells", "Backward cells" and "S
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from node.circuit.actions import ResumeStream
 from node.circuit.backward import BackwardLayer, ContentKey
-from node.circuit.cell import CONTENT_BYTES, HEADER_BYTES, TAG_BYTES
+from node.circuit.cell import CONTENT_BYTES
 from node.circuit.exit import StreamEnds
 from node.circuit.layer import (
     DELIVER,
@@ -34,8 +33,6 @@ from node.circuit.setup import OpenedCreate, TrafficKeys, created_body, last_bod
 from node.circuit.states import RELAY_TABLE, RelayInput, RelayState, step
 from qnet.crypto.keys import DhKey
 from qnet.errors import RemoteProtocolError
-
-_BODY: Final = HEADER_BYTES + TAG_BYTES
 
 
 class RelayCircuit:
@@ -159,6 +156,17 @@ class RelayCircuit:
         """Whether CREATED was made."""
         return self._opened is None
 
+    def _stir(self) -> None:
+        """A cell is about to use the ciphers."""
+        self.touched = self.around.now
+        self.around.awake.add(self)
+
+    def rest(self) -> None:
+        """Drop the ciphers until a cell needs them; keys and counters stay."""
+        for keys in (self._opener, self._layer, self._content):
+            keys.rest()
+        self.ends.outbox.rest()
+
     # forward
 
     def receive_forward(self, cells: Sequence[bytes]) -> None:
@@ -170,7 +178,7 @@ class RelayCircuit:
         if self.state is not RelayState.OPEN:
             raise RemoteProtocolError("RELAY before the circuit is open")
         self.previous.window.receive(len(cells), self.around.now)
-        self.touched = self.around.now
+        self._stir()
         following = self.next
         header = b"" if following is None else following.header
         onward: list[bytes] = []
@@ -234,10 +242,10 @@ class RelayCircuit:
 
     def wrap(self, cells: Sequence[bytes]) -> list[bytes]:
         """Return cells of the next hop under our layer; it gets its credit back."""
-        wrap, header = self._layer.wrap, self.previous.header
         if self.next is not None:
             self.next.consumed(len(cells))
-        return [wrap(cell[HEADER_BYTES:_BODY], cell[_BODY:], header) for cell in cells]
+        self.around.awake.add(self)
+        return self._layer.wrap_all(cells, self.previous.header)
 
     @property
     def has_content(self) -> bool:
@@ -246,7 +254,7 @@ class RelayCircuit:
 
     def speak(self) -> bytes:
         """Return the next cell that this hop says itself."""
-        self.touched = self.around.now
+        self._stir()
         if self._last_words:
             cell = self._seal(self._last_words)
             self._last_words = b""

@@ -33,6 +33,7 @@ class Surroundings:
         pool: memory for queued cells.
         actions: what the driver is to do.
         told: circuits whose last words were sent and that must go.
+        awake: circuits that may hold ciphers.
         watch: asks for a look at (time, circuit handle, stream).
         now: time of the last call, in seconds.
     """
@@ -44,6 +45,7 @@ class Surroundings:
     watch: Callable[[float, int, int], None]
     actions: Journal[Action] = field(default_factory=lambda: Journal(DeliverData))
     told: list[RelayCircuit] = field(default_factory=list)
+    awake: set[RelayCircuit] = field(default_factory=set)
     now: float = 0.0
 
 

@@ -128,16 +128,31 @@ class Stream:
         self.credit -= len(data)
         return data
 
+    def take_whole(self, size: int) -> bytes:
+        """Return DATA with `size` bytes and spend credit; nothing if that would not leave any.
+
+        The short way of bulk data: a chunk of the application fills many cells.
+        """
+        if self.buffered <= size or self.credit <= size:
+            return b""
+        chunk, start = self._chunks[0], self._offset
+        end = start + size
+        if end >= len(chunk):
+            return b""
+        self._offset = end
+        self.buffered -= size
+        self.credit -= size
+        return data_header(self.number, size) + chunk[start:end]
+
     def hear(self, data: bytes, now: float) -> None:
         """Count data that arrived.
 
         Raises:
             RemoteProtocolError: beyond the credit, or on a stream that cannot carry data now.
         """
-        if self.kind is StreamKind.NAME or self.state in {
-            StreamState.REMOTE_DONE,
-            StreamState.CLOSED,
-        }:
+        state = self.state
+        done = state is StreamState.REMOTE_DONE or state is StreamState.CLOSED
+        if done or self.kind is StreamKind.NAME:
             raise RemoteProtocolError("DATA after the end of its direction")
         self.window.receive(len(data), now)
 
@@ -154,8 +169,9 @@ class Outbox:
         self.held = 0
         """Bytes of streams that arrived and that no application has taken."""
         self._control_bytes = 0
-        self._control: deque[bytes] = deque()
-        self._ready: deque[Stream] = deque()
+        self._control: deque[bytes] | None = None
+        """Small messages; no queue while there never was one, an idle circuit has many outboxes."""
+        self._ready: deque[Stream] | None = None
 
     @property
     def has_content(self) -> bool:
@@ -173,9 +189,12 @@ class Outbox:
         Raises:
             RemoteProtocolError: the peer provoked too many.
         """
-        if len(self._control) >= MAX_CONTROL_MESSAGES:
+        control = self._control
+        if control is None:
+            self._control = control = deque()
+        elif len(control) >= MAX_CONTROL_MESSAGES:
             raise RemoteProtocolError("too many answers wait for credit")
-        self._control.append(encode_message(kind, stream, data))
+        control.append(encode_message(kind, stream, data))
         self._control_bytes += HEADER_BYTES + len(data) + CONTROL_OVERHEAD_BYTES
 
     def hear(self, stream: Stream, data: bytes, now: float) -> None:
@@ -246,6 +265,14 @@ class Outbox:
         """Return the messages of the next cell, at most `room` bytes; empty if there are none."""
         parts: list[bytes] = []
         control, ready = self._control, self._ready
+        if ready and not control and room > HEADER_BYTES:
+            stream = ready[0]
+            whole = stream.take_whole(room - HEADER_BYTES)
+            if whole:
+                self.buffered -= room - HEADER_BYTES
+                self._resume(stream)
+                ready.rotate(-1)
+                return whole
         while control and len(control[0]) <= room:
             message = control.popleft()
             parts.append(message)
@@ -276,7 +303,16 @@ class Outbox:
     def _queue(self, stream: Stream) -> None:
         if not stream.is_queued and stream.has_output:
             stream.is_queued = True
+            if self._ready is None:
+                self._ready = deque()
             self._ready.append(stream)
+
+    def rest(self) -> None:
+        """Let go of queues in which nothing waits."""
+        if not self._control:
+            self._control = None
+        if not self._ready:
+            self._ready = None
 
     def _resume(self, stream: Stream) -> None:
         if stream.is_starved and 2 * stream.room >= min(SEND_BUFFER_BYTES, INITIAL_STREAM_BYTES):
