@@ -31,7 +31,8 @@ def network():
 def hop_says(network, index, *messages):
     """Let a hop say messages that its own code would not."""
     relay = network.handle_at(index)
-    relay.ends.outbox._control.extend(encode_message(*message) for message in messages)
+    for message in messages:
+        relay.ends.outbox.say(*message)
     relay.previous.activate()
     network.settle()
 
