@@ -1,11 +1,9 @@
 """A wrong clock, a portal, sleep and shutdown: real nodes, a machine that misbehaves."""
 
 import asyncio
-import json
 import signal
 import socket
 import struct
-import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -17,8 +15,8 @@ from node.client.session import Session
 from node.client.sockets import own_sockets
 from node.errors import BootstrapError, Stage
 from node.htx.address import HtxAddress
-from node.io.control import call
 from tests.node.io.endpoint_rig import close_all, fresh_keys, start_server
+from tests.support.client_process import client_process, is_up
 from tests.support.network import client, eventually, file_server, held, through
 from tools.bench.network import local_network
 
@@ -273,61 +271,24 @@ async def test_a_client_is_gone_within_two_seconds_and_leaves_nothing(network, f
 # the process
 
 
-@asynccontextmanager
-async def client_process(network, home, *, timeout_s=20):
-    """`qnet client up` in the foreground; gives the process and a way to ask it."""
-    home.mkdir()
-    bundle = home / "network.json"
-    bundle.write_text(json.dumps(network.bundle().to_json()))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "node.client", "--home", str(home), "--bundle", str(bundle)),
-        *("--listen", "127.0.0.1:0", "--announce", "--timeout", str(timeout_s)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-    async def ask(command):
-        return await call(home / "control.sock", command)
-
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not (line := await process.stdout.readline()).startswith(b"READY "):
-                assert line, (await process.stderr.read()).decode()
-        yield process, json.loads(line.removeprefix(b"READY ")), ask
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
-
-
-async def test_a_client_stopped_for_longer_than_the_consensus_lives_comes_back(
-    network, files, tmp_path
-):
+async def test_a_client_stopped_for_longer_than_the_consensus_lives_comes_back(network, tmp_path):
     interval = network.committee.parameters.consensus_interval_s
-    async with client_process(network, tmp_path / "client") as (process, _, ask):
-        before = await ask("status")
-        process.send_signal(signal.SIGSTOP)
+    async with client_process(network.bundle(), tmp_path / "client") as running:
+        before = await running.ask("status")
+        running.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(3 * interval + 2)
-        process.send_signal(signal.SIGCONT)
-        began = time.monotonic()
-        async with asyncio.timeout(15):
-            while True:
-                status = await ask("status")
-                told = [i for i in status["incidents"] if i["recovered_s"] is not None]
-                if told and {stage["state"] for stage in status["stages"]} == {"passed"}:
-                    break
-                await asyncio.sleep(0.1)
-        assert time.monotonic() - began < 10
-        assert "this program did not run for about" in told[0]["cause"]
-        assert told[0]["recovered_s"] < 8
+        running.process.send_signal(signal.SIGCONT)
+        status = await running.until(
+            lambda told: is_up(told) and any(i["recovered_s"] for i in told["incidents"])
+        )
+        incident = status["incidents"][0]
+        assert "this program did not run for about" in incident["cause"]
+        assert incident["recovered_s"] < 8
         valid_after = status["consensus"]["valid_after"]
         assert valid_after >= before["consensus"]["valid_after"] + 2 * interval
 
 
 async def test_down_takes_less_than_two_seconds(network, tmp_path):
-    async with client_process(network, tmp_path / "client") as (process, _, ask):
-        began = time.monotonic()
-        await ask("down")
-        assert await process.wait() == 0
-        assert time.monotonic() - began < 2
-        assert (await process.stderr.read()).decode().count("Traceback") == 0
+    async with client_process(network.bundle(), tmp_path / "client") as running:
+        assert await running.down() < 2
+        assert b"Traceback" not in await running.process.stderr.read()
