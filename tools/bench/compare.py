@@ -1,7 +1,7 @@
 """`qnet bench circuit --peer tor`: QNet and C-Tor in one call, interleaved A B A B.
 
-Both run three relays and a client, each a process of its own on the same cores, over loopback or
-over the same wires; both fetch from the same file server, and every byte is compared.
+Both run three relays and a client, each a process of its own on the same cores, over loopback and
+then over the same wires; both fetch from the same file server, and every byte is compared.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ from tools.bench.wire import star, wire
 GIB = 2**30
 KIB = 2**10
 SETTLE_S = 2.0
+IDLE_CIRCUITS = 1000
+LONG_WIRES_MS = (50.0, 100.0)
+"""Round trips of one link: those of 3 x 50 ms, and of 300 ms over three hops."""
+
 HOSTS = ("client", *RELAYS)
 QNET, PEER = "qnet", "tor"
 
@@ -64,16 +68,22 @@ class Pair:
 
     def row(self) -> dict[str, Any]:
         """Medians, how many times better QNet is, and half the range between quartiles."""
-        ours, theirs = (statistics.median(self.samples[who]) for who in (QNET, PEER))
-        better, worse = (ours, theirs) if self.more_is_better else (theirs, ours)
-        return {
+        ours = statistics.median(self.samples[QNET])
+        row = {
             "name": self.name,
             "unit": self.unit,
-            "n": min(map(len, self.samples.values())),
+            "n": len(self.samples[QNET]),
             "qnet": round(ours, 3),
+            "spread": round(spread(self.samples[QNET]), 3),
+        }
+        if not self.samples[PEER]:
+            return row
+        theirs = statistics.median(self.samples[PEER])
+        better, worse = (ours, theirs) if self.more_is_better else (theirs, ours)
+        return row | {
+            "n": min(map(len, self.samples.values())),
             "peer": round(theirs, 3),
             "ratio": round(better / worse, 2) if min(ours, theirs) > 0 else None,
-            "spread": round(spread(self.samples[QNET]), 3),
             "peer_spread": round(spread(self.samples[PEER]), 3),
         }
 
@@ -171,50 +181,96 @@ class Comparison:
             return [future.result() for future in waiting]
 
 
-def run(plan: Plan, *, wire_ms: float = 0.0, idle_circuits: int = 0) -> dict[str, Any]:
-    """Measure both.
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where the figures are taken.
 
-    Args:
+    Attributes:
         plan: What to measure.
         wire_ms: Round trip of each link in ms; 0 for loopback.
         idle_circuits: Circuits held open to see what they cost in memory; 0 for none.
+    """
+
+    plan: Plan
+    wire_ms: float = 0.0
+    idle_circuits: int = 0
+
+    @property
+    def words(self) -> str:
+        """What figures of this course are called in addition."""
+        return f" at 3 x {self.wire_ms:g} ms" if self.wire_ms else ""
+
+
+def courses_of(plan: Plan, wires_ms: Sequence[float], idle: int | None) -> list[Course]:
+    """The same plan over each of the wires; loopback if none is named."""
+    return [Course(plan, wire_ms, idle or 0) for wire_ms in wires_ms or (0.0,)]
+
+
+def whole(plan: Plan, idle: int | None) -> list[Course]:
+    """Loopback with idle circuits, then less of everything over each of the long wires."""
+    less = Plan(
+        max(1, plan.size_mib // 2), plan.streams, plan.repeats // 2 + 1, max(1, plan.builds // 2)
+    )
+    first = Course(plan, idle_circuits=IDLE_CIRCUITS if idle is None else idle)
+    return [first, *(Course(less, wire_ms) for wire_ms in LONG_WIRES_MS)]
+
+
+def run(courses: Sequence[Course], *, beside_tor: bool) -> dict[str, Any]:
+    """Measure over one course after the other.
+
+    Args:
+        courses: Each starts its networks anew.
+        beside_tor: Measure C-Tor too.
 
     Raises:
         NetworkError: Tor is not installed, no wires can be laid, or a transfer was short or wrong.
     """
-    told = {"peer": {"name": "C-Tor", "version": version()}, "load_before": os.getloadavg()[0]}
-    with ExitStack() as stack:
-        places: Mapping[str, Place] = {}
-        if wire_ms:
-            lanes = star(HOSTS, Shape(delay_s=wire_ms / 2000))
-            places = stack.enter_context(wire(lanes)).places
-        tor = stack.enter_context(tor_network(places))
-        say(f"tor has a path after {tor.bootstrap_s:.0f} s; starting QNet")
-        server = stack.enter_context(file_server(places.get("hub", HERE)))
-        rows = asyncio.run(_run(plan, idle_circuits, places, server, TorSubject(tor)))
+    told: dict[str, Any] = {"load_before": os.getloadavg()[0]}
+    if beside_tor:
+        told["peer"] = {"name": "C-Tor", "version": version()}
+    rows: list[dict[str, Any]] = []
+    for course in courses:
+        found = _measure(course, beside_tor=beside_tor)
+        rows += [row | {"name": row["name"] + course.words} for row in found]
     return {
         "machine": machine(),
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         **told,
         "cores_of_every_process": sorted(os.sched_getaffinity(0)),
-        "link_round_trip_ms": wire_ms,
-        "size_mib": plan.size_mib,
+        "courses": [
+            {"link_round_trip_ms": course.wire_ms, "size_mib": course.plan.size_mib}
+            for course in courses
+        ],
         "results": rows,
     }
 
 
+def _measure(course: Course, *, beside_tor: bool) -> list[dict[str, Any]]:
+    with ExitStack() as stack:
+        places: Mapping[str, Place] = {}
+        if course.wire_ms:
+            lanes = star(HOSTS, Shape(delay_s=course.wire_ms / 2000))
+            places = stack.enter_context(wire(lanes)).places
+        peers: dict[str, Subject] = {}
+        if beside_tor:
+            tor = stack.enter_context(tor_network(places))
+            peers[PEER] = TorSubject(tor)
+            say(f"tor has a path after {tor.bootstrap_s:.0f} s; starting QNet")
+        server = stack.enter_context(file_server(places.get("hub", HERE)))
+        return asyncio.run(_run(course, places, server, peers))
+
+
 async def _run(
-    plan: Plan,
-    idle_circuits: int,
+    course: Course,
     places: Mapping[str, Place],
     server: FileServer,
-    tor: TorSubject,
+    peers: Mapping[str, Subject],
 ) -> list[dict[str, Any]]:
     async with _qnet(places) as qnet:
-        subjects: dict[str, Subject] = {QNET: qnet, PEER: tor}
-        comparison = Comparison(subjects, server, places.get("client", HERE), plan)
+        subjects: dict[str, Subject] = {QNET: qnet, **peers}
+        comparison = Comparison(subjects, server, places.get("client", HERE), course.plan)
         await asyncio.sleep(SETTLE_S)
-        return await asyncio.to_thread(comparison.run, idle_circuits)
+        return await asyncio.to_thread(comparison.run, course.idle_circuits)
 
 
 @asynccontextmanager

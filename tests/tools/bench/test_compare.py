@@ -8,7 +8,7 @@ from qnet.cli.root import root
 from qnet.errors import NetworkError
 from tools.bench import tor, wire
 from tools.bench.circuit import Plan
-from tools.bench.compare import Comparison, Pair
+from tools.bench.compare import Comparison, Course, Pair, courses_of, whole
 from tools.bench.place import HERE
 from tools.bench.subject import resident_bytes
 
@@ -60,11 +60,25 @@ def test_memory_of_a_process():
     assert resident_bytes(os.getpid()) > 2**20
 
 
-@pytest.mark.parametrize("words", [("--wire", "50ms"), ("--idle", "10")])
-def test_wires_and_idle_circuits_need_a_peer(words):
-    result = bench(*words)
-    assert result.exit_code == 2
-    assert "need --peer" in result.output
+def test_one_call_takes_loopback_and_both_wires():
+    plan = Plan(64, (1, 4), 5, 20)
+    loopback, near, far = whole(plan, None)
+    assert (loopback.plan, loopback.wire_ms, loopback.idle_circuits) == (plan, 0, 1000)
+    assert near.plan == far.plan == Plan(32, (1, 4), 3, 10)
+    assert (near.words, far.words) == (" at 3 x 50 ms", " at 3 x 100 ms")
+    assert whole(plan, 0)[0].idle_circuits == 0
+
+
+def test_chosen_wires_all_get_the_whole_plan():
+    plan = Plan()
+    assert courses_of(plan, (), 10) == [Course(plan, 0.0, 10)]
+    assert courses_of(plan, (0.0, 300.0), None) == [Course(plan, 0.0), Course(plan, 300.0)]
+
+
+def test_without_a_peer_there_is_no_ratio():
+    row = Pair("build", "ms", samples={"qnet": [5.0, 7.0], "tor": []}).row()
+    assert (row["qnet"], row["n"]) == (6.0, 2)
+    assert "ratio" not in row
 
 
 @pytest.mark.parametrize("duration", ["fast", "-1ms", "2001ms", "nan"])
@@ -79,7 +93,7 @@ def test_a_round_trip_is_checked(duration):
 @pytest.mark.timeout(300)
 def test_side_by_side_on_loopback():
     small = ("--size-mib", "1", "--repeats", "2", "--builds", "2", "--idle", "20", "--json")
-    result = bench("--peer", "tor", *small)
+    result = bench("--peer", "tor", "--wire", "0ms", *small)
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert told["schema"] == "qnet.bench.circuit/1"
@@ -102,7 +116,7 @@ def test_side_by_side_over_wires():
     result = bench("--peer", "tor", "--wire", "50ms", *small)
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)["data"]
-    assert data["link_round_trip_ms"] == 50
-    build = next(row for row in data["results"] if row["name"] == "circuit build")
+    assert data["courses"] == [{"link_round_trip_ms": 50, "size_mib": 1}]
+    build = next(row for row in data["results"] if row["name"] == "circuit build at 3 x 50 ms")
     assert build["qnet"] >= 150
     assert build["peer"] >= 300
