@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 from qnet import cbor
 from qnet.crypto.keys import ReceiptKey, keccak256
 from qnet.eip712 import qnet_domain
+from qnet.messages.evidence import DoubleConsensus
 from qnet.messages.peer import SignedBody
 from qnet.messages.receipt import LinkReceipt, Side
 from tests.ledger.api.conftest import TOKEN, Ask
 from tests.support.anvil import Network
-from tests.support.signed_network import NodeKeys, Role
+from tests.support.signed_network import NodeKeys, Role, make_network
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(120)]
 
@@ -25,9 +27,10 @@ PEER_PATHS = (
     "/v1/peer/audit/reveal",
     "/v1/peer/inventory",
     "/v1/peer/fetch",
+    "/v1/peer/committee",
     "/v1/peer/descriptors",
 )
-POSTS = ("/v1/descriptors", "/v1/receipts", "/v1/audit/results", *PEER_PATHS)
+POSTS = ("/v1/descriptors", "/v1/evidence", "/v1/receipts", "/v1/audit/results", *PEER_PATHS)
 
 cbor_values = st.recursive(
     st.none()
@@ -57,7 +60,14 @@ def test_garbage_is_never_our_error(ask: Ask, path: str, body: bytes):
 @fuzz
 @given(
     path=st.sampled_from(
-        ["/v1/consensus/{}", "/v1/beacon/{}", "/v1/epochs/{}/report", "/v1/epochs/0/leaf/{}"]
+        [
+            "/v1/consensus/{}",
+            "/v1/beacon/{}",
+            "/v1/epochs/{}/report",
+            "/v1/epochs/0/leaf/{}",
+            "/v1/nodes/{}",
+            "/v1/descriptors?after={}",
+        ]
     ),
     word=st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=30)
     | st.integers(-5, 2**80).map(str),
@@ -173,10 +183,26 @@ def test_status_and_what_is_not_there_yet(ask: Ask):
         "/v1/epochs/0/leaf/1",
         "/v1/epochs/0/data",
         "/v1/beacon/599",
+        "/v1/nodes",
+        "/v1/nodes/1",
+        "/v1/committee/changes",
         "/v1/nothing",
     ):
         assert ask("GET", path)[0] == 404, path
     assert ask("PUT", "/v1/status")[0] == 405
+
+
+def test_there_is_no_evidence_yet(ask: Ask):
+    assert ask("GET", "/v1/evidence") == (200, b"\x80")
+
+
+def test_a_proof_of_another_network_is_refused(ask: Ask):
+    net = make_network()
+    other = net.sign(replace(net.consensus, users=7))
+    proof = DoubleConsensus.of(net.sign(net.consensus), other)
+    status, answer = ask("POST", "/v1/evidence", proof.encode())
+    assert status == 400, answer
+    assert ask("GET", "/v1/evidence") == (200, b"\x80")
 
 
 def test_the_beacon_leads_to_the_anchor(ask: Ask, network: Network):

@@ -126,6 +126,19 @@ async def check_consensus(committee: Committee, members: list[int]) -> None:
     await check_directory_refusals(committee, period)
 
 
+async def check_statistics(committee: Committee, members: list[int]) -> None:
+    """Every member tells the same about every node, over its public interface."""
+    found = [json.loads(await committee.get(member, "/v1/nodes") or b"") for member in members]
+    assert all(one == found[0] for one in found)
+    nodes = found[0]["nodes"]
+    assert [node["index"] for node in nodes] == [1, 2, 3, 4, 5, 6]
+    assert all(node["latency_ms"] == 9 for node in nodes if node["slots_audited"])
+    assert any(node["uptime_ppm"] == 1_000_000 for node in nodes)
+    one = json.loads(await committee.get(0, "/v1/nodes/2") or b"")
+    assert one == {"epoch": found[0]["epoch"], **nodes[1]}
+    assert await committee.get(0, "/v1/nodes/7") is None
+
+
 async def check_report(committee: Committee, members: list[int]) -> None:
     contracts = committee.chain.contracts
 
@@ -147,6 +160,7 @@ async def check_report(committee: Committee, members: list[int]) -> None:
     assert result.audits
     assert all(leaf.reward_wei > 0 for leaf in result.leaves)
     assert any(1000 in unpack_slot_p(leaf.slot_p, 6) for leaf in result.leaves)
+    await check_statistics(committee, members)
     checked = await verify_epoch(committee.home(0), committee.config(0), 0, source=None)
     assert checked["status"] == "final"
 
