@@ -135,6 +135,16 @@ class LedgerClient:
                 return body
         return None
 
+    async def statistics(self) -> bytes | None:
+        """JSON of what the newest report says about each node; None if no member has one."""
+        for member in self._by_health():
+            status, body = await self._request(
+                member, "GET", "/v1/nodes", limit=MAX_CONSENSUS_BYTES
+            )
+            if status == 200:
+                return body
+        return None
+
     async def submit_evidence(self, evidence: bytes) -> int:
         """Send a proof of a double consensus to every member; returns how many took it."""
         answers = await asyncio.gather(
