@@ -145,9 +145,7 @@ class Link(asyncio.Protocol, ABC):
             return
         pieces = self._core.data_to_send(self._loop.time())
         if pieces:
-            for piece in pieces:
-                self._tls.write(piece)
-            self._transport.write(self._tls.output())
+            self._transport.writelines(self._tls.encrypt(pieces))
             if self._transport.get_write_buffer_size() > self._settings.parameters.link_queue_bytes:
                 self._end(CloseReason.SLOW_READER)
                 return

@@ -5,6 +5,7 @@ No session tickets and no early data on either side; the client checks the certi
 
 import datetime as dt
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import resources
@@ -31,6 +32,9 @@ ALPN: Final = ("h2", "http/1.1")
 CERTIFICATE_DAYS: Final = 825
 READ_BYTES: Final = 16_384
 """Most bytes of one TLS record: one read takes all of it."""
+
+BATCH_RECORDS: Final = 4
+"""Records encrypted before their bytes are taken from the engine."""
 
 _HEADER_BYTES: Final = 5
 _APPLICATION_DATA: Final = 23
@@ -218,6 +222,21 @@ class TlsStream:
     def write(self, piece: bytes) -> None:
         """Encrypt up to 16,384 bytes as one TLS record."""
         self._tls.write(piece)
+
+    def encrypt(self, pieces: Iterable[bytes]) -> list[bytes]:
+        """Encrypt each piece as one TLS record; return the bytes for the socket, in batches.
+
+        A longer batch would be moved about in memory while it grows.
+        """
+        write, outgoing = self._tls.write, self._outgoing
+        batches = []
+        for number, piece in enumerate(pieces, 1):
+            write(piece)
+            if not number % BATCH_RECORDS:
+                batches.append(outgoing.read())
+        if outgoing.pending:
+            batches.append(outgoing.read())
+        return batches
 
     def close(self) -> None:
         """Say close_notify."""
