@@ -9,7 +9,7 @@ Source: docs/spec/exits-and-clients.md, section "Recovery".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +23,7 @@ from node.client.entries import Entries
 from node.client.portal import WINDOW_S, Finding, Obstacle, clock_skew, diagnose
 from node.client.stages import Progress, StageState
 from node.client.uplink import RouteNews, is_address, source_towards
-from node.errors import BootstrapError, Stage
+from node.errors import BootstrapError, CircuitError, Stage, StageError
 from node.view import NetworkView
 from qnet.errors import QnetError
 
@@ -36,6 +36,9 @@ CUT_OFF_NODES: Final = 4
 STRANDED_S: Final = 5
 """Pause after which entries that all failed are tried again."""
 KEPT_INCIDENTS: Final = 32
+
+Unexplained = BootstrapError | CircuitError
+"""What a start fails with."""
 
 _log = structlog.get_logger(__name__)
 
@@ -69,7 +72,6 @@ class Care:
         dialler: What became of our dials.
         clocks: Clocks to compare.
         renew: Called when a consensus is to be asked for now.
-        hosts: Addresses of nodes known before there is a consensus.
         source: Which local address the kernel would use towards an address; empty for none.
     """
 
@@ -80,7 +82,6 @@ class Care:
     dialler: Dialler
     clocks: Clocks
     renew: Callable[[], None]
-    hosts: Sequence[str] = ()
     source: Callable[[str], str] = source_towards
     incidents: deque[Incident] = field(default_factory=lambda: deque(maxlen=KEPT_INCIDENTS))
     progress: Progress = field(init=False)
@@ -146,7 +147,7 @@ class Care:
             circuit_problem="" if circuits else self.circuits.problem,
         )
 
-    def explain(self, error: BootstrapError) -> BootstrapError:
+    def explain(self, error: Unexplained) -> Unexplained:
         """Say what the machine's own conditions make of a failed start."""
         self.judge()
         failed = self.progress.failed
@@ -154,7 +155,7 @@ class Care:
             return error
         cause = "; ".join(part for part in (failed.cause, error.why) if part)
         if failed.stage is Stage.PORTAL and not self._is_intercepted():
-            return BootstrapError(error.stage, _told(error), why=cause, try_=failed.try_)
+            return type(error)(error.stage, _told(error), why=cause, try_=failed.try_)
         return BootstrapError(failed.stage, _OWN[failed.stage], why=cause, try_=failed.try_)
 
     # inside
@@ -192,7 +193,9 @@ class Care:
         held = self.view.held
         guards = {guard.node_id for guard in self.entries.state.guards}
         nodes = held.consensus.nodes if held is not None else ()
-        hosts = [*self.hosts, *(node.host for node in nodes if node.node_id in guards)]
+        known_nodes = (*self.bootstrap.seeds, *self.bootstrap.bridges)
+        hosts = [node.host for node in known_nodes]
+        hosts += [node.host for node in nodes if node.node_id in guards]
         known = [host for host in hosts if is_address(host)]
         return not known or any(self.source(host) for host in known)
 
@@ -265,6 +268,6 @@ _OWN: Final = {
 }
 
 
-def _told(error: BootstrapError) -> str:
+def _told(error: StageError) -> str:
     """The message of an error without its stage."""
     return error.message.removeprefix(f"{error.stage}: ")

@@ -28,6 +28,9 @@ MIN_WITNESSES: Final = 2
 CLOCK_TOLERANCE_S: Final = 30
 """A difference to the nodes' clocks that is not worth telling."""
 
+_WEB_PORTS: Final = frozenset({80, 443})
+"""What strict networks let through."""
+
 _NO_ROUTE: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
 )
@@ -184,7 +187,9 @@ def _closed_ports(latest: Sequence[Attempt]) -> Finding | None:
     failed = [item for item in latest if item.error is not None]
     open_ports = {item.port for item in latest if item.error is None}
     closed = sorted({item.port for item in failed} - open_ports)
-    if len(failed) < MIN_WITNESSES or any(item.port in open_ports for item in failed):
+    if len(failed) < MIN_WITNESSES or not open_ports <= _WEB_PORTS or not closed:
+        return None
+    if any(item.port in open_ports for item in failed):
         return None
     ports = ", ".join(map(str, closed))
     passes = ", ".join(map(str, sorted(open_ports)))

@@ -31,8 +31,7 @@ from node.client.liveness import Liveness
 from node.client.sources import Sources
 from node.client.streams import StreamCounts
 from node.config import Bundle, Endpoint
-from node.errors import BootstrapError
-from node.htx.address import HtxAddress
+from node.errors import BootstrapError, CircuitError
 from node.htx.events import CloseReason
 from node.view import NetworkView
 from qnet.errors import QnetError
@@ -72,9 +71,7 @@ class Session:
         rpc: str = "",
     ) -> None:
         clock = self._clock = time.monotonic
-        seeds = [HtxAddress.parse(seed) for seed in bundle.seeds]
         self.wall = wall
-        self._seeds = {(seed.host, seed.port) for seed in seeds}
         self._listed: deque[set[tuple[str, int]]] = deque(maxlen=2)
         self.view = NetworkView(trust_of(bundle), bundle.parameters(), now=wall)
         self.dialler = Dialler(clock, wall)
@@ -106,7 +103,6 @@ class Session:
             self.dialler,
             Clocks(clock, boot, wall, LOOK_S),
             self._renew,
-            [seed.host for seed in seeds],
         )
         self.view.on_change(
             lambda new: self._listed.append({(node.host, node.port) for node in new.nodes})
@@ -132,15 +128,15 @@ class Session:
         self._loops = [group.create_task(self.care.run())]
         try:
             await self.bootstrap.start(timeout_s)
-        except BootstrapError as error:
+            self._following = group.create_task(self.bootstrap.follow())
+            self._loops += [
+                group.create_task(loop()) for loop in (self.circuits.keep_ready, self._tick)
+            ]
+            if self.circuits.ready:
+                await self.circuits.first(timeout_s)
+                self.first_circuit_s = self._clock() - self.started_at
+        except (BootstrapError, CircuitError) as error:
             raise self.care.explain(error) from error
-        self._following = group.create_task(self.bootstrap.follow())
-        self._loops += [
-            group.create_task(loop()) for loop in (self.circuits.keep_ready, self._tick)
-        ]
-        if self.circuits.ready:
-            await self.circuits.first(timeout_s)
-            self.first_circuit_s = self._clock() - self.started_at
         self.care.look()
 
     async def listen(self, endpoint: Endpoint, **options: Any) -> OpenDoor:
@@ -250,8 +246,9 @@ class Session:
 
     @property
     def listed(self) -> set[tuple[str, int]]:
-        """Addresses and ports of seeds and of the nodes of the last two consensuses."""
-        return self._seeds.union(*self._listed)
+        """Addresses and ports of seeds, bridges and the nodes of the last two consensuses."""
+        known = (*self.bootstrap.seeds, *self.bootstrap.bridges)
+        return {(address.host, address.port) for address in known}.union(*self._listed)
 
     async def check(self, url: str = "") -> dict[str, Any]:
         """Look for leaks: `verdict`, and `rows` of name, verdict and evidence.

@@ -9,7 +9,7 @@ from node.client.care import CUT_OFF_NODES, NO_ROUTE_S, STRANDED_S, Care
 from node.client.conditions import Clocks
 from node.client.dialler import Attempt, Dialler
 from node.client.stages import StageState
-from node.errors import BootstrapError, Heard, LinkError, Stage, StageError
+from node.errors import BootstrapError, CircuitError, Heard, LinkError, Stage, StageError
 from node.htx.events import CloseReason
 
 HOME, AWAY = "192.0.2.10", "198.51.100.20"
@@ -53,11 +53,14 @@ class World:
             SimpleNamespace(held=None, for_circuits=self.for_circuits),
             entries,
             SimpleNamespace(open=[], problem=""),
-            SimpleNamespace(problem="nobody answered"),
+            SimpleNamespace(
+                problem="nobody answered",
+                seeds=[SimpleNamespace(host=ENTRY), SimpleNamespace(host="a.name.example")],
+                bridges=[SimpleNamespace(host="2001:db8::1")],
+            ),
             Dialler(lambda: self.now, lambda: self.wall),
             clocks,
             self.renew,
-            [ENTRY, "2001:db8::1", "a.name.example"],
             lambda _: self.address,
         )
 
@@ -263,3 +266,18 @@ def test_a_portal_in_a_running_client_is_an_incident(world):
 def test_the_real_clocks_agree():
     clocks = Clocks(time.monotonic, time.monotonic, time.time, 1.0)
     assert clocks.look() == clocks.look() == []
+
+
+def test_circuits_that_fail_behind_a_portal_are_explained_by_it(world):
+    world.fail(2, reason=CloseReason.PIN, heard=Heard.TLS)
+    failure = CircuitError(Stage.CIRCUIT, "no circuit could be built", why="no link")
+    assert world.care.explain(failure).stage is Stage.PORTAL
+
+
+def test_circuits_that_fail_in_a_silent_network_keep_their_stage(world):
+    world.fail(2)
+    failure = CircuitError(Stage.CIRCUIT, "no circuit could be built", why="no link")
+    error = world.care.explain(failure)
+    assert isinstance(error, CircuitError)
+    assert error.message == "circuit: no circuit could be built"
+    assert error.why.startswith("nothing answers")

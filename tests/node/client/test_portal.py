@@ -76,6 +76,7 @@ def test_an_obstacle_is_named(attempts, obstacle):
         [silent(1), attempt(2)],
         [silent(1, port=9001), attempt(2)],
         [silent(1, port=9001), silent(2, port=443), attempt(3)],
+        [silent(1, port=9001), silent(2, port=22), attempt(3, port=9030)],
         [redirect(1), redirect(2), attempt(1), attempt(2)],
         [failed(1, heard=Heard.TLS, reason=CloseReason.NOT_ADMITTED)],
         [silent(1), failed(2, heard=Heard.TLS, reason=CloseReason.NOT_ADMITTED)],
