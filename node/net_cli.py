@@ -63,14 +63,14 @@ def status(bundle: Path | None, urls: tuple[str, ...]) -> None:
 @net.command()
 @_sources
 @click.option("--role", type=_ROLES, help="Only nodes of this role.")
-@click.option("--limit", type=click.IntRange(1), default=0, help="Show so many at most.")
-def nodes(bundle: Path | None, urls: tuple[str, ...], role: str | None, limit: int) -> None:
+@click.option("--limit", type=click.IntRange(1), help="Show so many at most.")
+def nodes(bundle: Path | None, urls: tuple[str, ...], role: str | None, limit: int | None) -> None:
     """List the nodes, the heaviest of each role first."""
     from node.directory.analytics import node_rows
 
     found = _survey(bundle, urls)
     rows = [row for row in node_rows(found.signed.consensus) if role in {None, row["role"]}]
-    rows = [_with_statistics(row, found) for row in rows[: limit or None]]
+    rows = [_with_statistics(row, found) for row in rows[:limit]]
     emit("qnet.net.nodes/1", rows, rows=rows)
 
 
