@@ -141,7 +141,7 @@ class ConnectError(StreamError):
         cause: `refused`, `timeout`, `unreachable`, or `internal` for a fault of this machine.
     """
 
-    code = "Q0830"
+    code = "Q0840"
 
     def __init__(self, cause: str, message: str, *, why: str) -> None:
         super().__init__(Stage.CONNECT, message, why=why)
