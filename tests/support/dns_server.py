@@ -119,14 +119,26 @@ async def dns_server(
     records: Mapping[str, tuple[str, ...]], *, ttl_s: int = 300
 ) -> AsyncIterator[DnsServer]:
     """Run a server on a free port of 127.0.0.1."""
-    loop = asyncio.get_running_loop()
-    transport, server = await loop.create_datagram_endpoint(
-        lambda: DnsServer(records, ttl_s), local_addr=("127.0.0.1", 0)
-    )
-    listener = await asyncio.start_server(server.talk, "127.0.0.1", server.port)
+    server = DnsServer(records, ttl_s)
+    listener, transport = await _bound(server)
     try:
         yield server
     finally:
         listener.close()
         transport.close()
         await server.close()
+
+
+async def _bound(server: DnsServer) -> tuple[asyncio.Server, asyncio.DatagramTransport]:
+    """One port for TCP and UDP."""
+    loop = asyncio.get_running_loop()
+    while True:
+        listener = await asyncio.start_server(server.talk, "127.0.0.1", 0)
+        where = listener.sockets[0].getsockname()
+        try:
+            transport, _ = await loop.create_datagram_endpoint(lambda: server, local_addr=where)
+        except OSError:  # somebody has that port of UDP
+            listener.close()
+            await listener.wait_closed()
+        else:
+            return listener, transport
