@@ -74,6 +74,8 @@ class Pair:
             "unit": self.unit,
             "n": len(self.samples[QNET]),
             "qnet": round(ours, 3),
+            "peer": None,
+            "ratio": None,
             "spread": round(spread(self.samples[QNET]), 3),
         }
         if not self.samples[PEER]:
