@@ -1,12 +1,15 @@
 """A wrong clock, a portal, sleep and shutdown: real nodes, a machine that misbehaves."""
 
 import asyncio
+import json
 import signal
 import socket
 import struct
+import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -24,6 +27,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.e2e]
 
 ROLES = ("entry", "entry", "relay", "exit")
 HOUR = 3600.0
+QNET = str(Path(sys.executable).with_name("qnet"))
 PORTAL = b"HTTP/1.1 302 Found\r\nLocation: http://login.portal.example/\r\n\r\n"
 
 
@@ -49,10 +53,10 @@ def row(session, stage):
     return next(row for row in session.stages() if row["stage"] == stage)
 
 
-async def failed_start(bundle, *, timeout_s, **options):
+async def failed_start(bundle, *, timeout_s, state=None, **options):
     with pytest.raises(BaseExceptionGroup) as caught:
         async with asyncio.TaskGroup() as group:
-            await Session(bundle, None, **options).start(group, timeout_s=timeout_s)
+            await Session(bundle, state, **options).start(group, timeout_s=timeout_s)
     (error,) = caught.value.exceptions
     assert isinstance(error, BootstrapError)
     return error
@@ -125,7 +129,7 @@ async def reset(_reader, writer):
 
 
 @asynccontextmanager
-async def answering(talk):
+async def answering(talk, host="127.0.0.1", port=0):
     """A TCP server that does one thing to every connection; gives its port."""
 
     async def serve(reader, writer):
@@ -133,7 +137,7 @@ async def answering(talk):
             await talk(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, host, port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -212,6 +216,52 @@ async def test_signing_in_to_the_portal_lets_the_client_come_up(network, files):
             await starting
             assert row(session, "portal")["state"] == "passed"
             await session.stop()
+
+
+@asynccontextmanager
+async def impostors(nodes):
+    """Kill nodes and answer in their place as a portal does."""
+    async with AsyncExitStack() as stack:
+        for node in nodes:
+            await node.stop(number=signal.SIGKILL)
+            host, _, port = node.listen.rpartition(":")
+            await stack.enter_async_context(answering(redirect, host, int(port)))
+        yield
+
+
+async def test_a_portal_in_place_of_the_guards_is_named_and_changes_no_guard(
+    network, files, tmp_path
+):
+    entries = [node for node in network.nodes if node.role == "entry"]
+    async with client(network.bundle(), tmp_path) as session:
+        await fetch(session, files)
+        guards = {guard.node_id for guard in session.entries.state.guards}
+        async with impostors(entries):
+            await eventually(lambda: row(session, "portal")["state"] == "failed", 15)
+            assert "something answers in place" in row(session, "portal")["cause"]
+            await eventually(lambda: session.entries.is_cut_off)
+            error = await failed_start(network.bundle(), timeout_s=3, state=tmp_path)
+            assert error.stage is Stage.PORTAL, "its consensus was cached: circuits failed"
+        await asyncio.gather(*(node.start() for node in entries))
+        await eventually(lambda: row(session, "circuit")["state"] == "passed", 40)
+        await fetch(session, files)
+        assert {guard.node_id for guard in session.entries.state.guards} == guards
+
+
+async def test_the_command_says_stage_cause_and_what_to_try(network, tmp_path):
+    async with answering(redirect) as one, answering(redirect) as two:
+        path = tmp_path / "network.json"
+        path.write_text(json.dumps(moved(network.bundle(), [one, two]).to_json()))
+        process = await asyncio.create_subprocess_exec(
+            *(QNET, "client", "up", "--home", str(tmp_path / "c"), "--bundle", str(path)),
+            *("--listen", "127.0.0.1:0", "--timeout", "3"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, told = await process.communicate()
+    assert process.returncode == 8
+    assert "portal: something answers in place of the network" in told.decode()
+    assert "sign in to the Wi-Fi" in told.decode()
 
 
 async def pump(reader, writer):

@@ -234,7 +234,7 @@ def is_client_hello(payload):
 
 
 class Files:
-    """Answers `/` at once, and `/slow` with a first half that never gets a second."""
+    """Answers `/` at once, `/who` with the address it sees, `/slow` with a first half only."""
 
     def __init__(self, size):
         self.body = os.urandom(size)
@@ -243,6 +243,9 @@ class Files:
     async def root(self, request):
         self.peers.append(request.remote)
         return web.Response(body=self.body)
+
+    async def who(self, request):
+        return web.Response(text=f"your address is {request.remote}\n")
 
     async def slow(self, request):
         answer = web.StreamResponse(headers={"Content-Length": str(len(self.body))})
@@ -299,7 +302,9 @@ async def lan_world(roles, *, size=2**18):
     """Run a network behind a cable until the context ends."""
     files = Files(size)
     app = web.Application()
-    app.add_routes([web.get("/", files.root), web.get("/slow", files.slow)])
+    app.add_routes(
+        [web.get("/", files.root), web.get("/slow", files.slow), web.get("/who", files.who)]
+    )
     loop = asyncio.get_running_loop()
     with lan() as laid:
         records = {"web.test.": (HOSTS["web"],)}
