@@ -252,23 +252,26 @@ class RelayCircuit:
         """Whether this hop has something to say itself."""
         return bool(self._rekeyed or self._last_words or self.ends.outbox.has_content)
 
-    def speak(self) -> bytes:
-        """Return the next cell that this hop says itself."""
+    def speak(self, count: int) -> list[bytes]:
+        """Return the next cells that this hop says itself, up to `count`; there is content."""
         self._stir()
         if self._last_words:
-            cell = self._seal(self._last_words)
+            cells = [self._seal(self._last_words)]
             self._last_words = b""
             self.around.told.append(self)
         elif self._rekeyed:
-            cell = self._seal(self._rekeyed)
+            cells = [self._seal(self._rekeyed)]
             self._rekeyed = b""
             keys = self._rekey.sent()
             self._layer.set_keys(keys)
             self._content.set_key(keys.backward)
         else:
-            cell = self._seal(self.ends.outbox.next_content(CONTENT_BYTES))
+            cells = []
+            outbox, seal = self.ends.outbox, self._seal
+            while outbox.has_content and len(cells) < count:
+                cells.append(seal(outbox.next_content(CONTENT_BYTES)))
             self.resume()
-        return cell
+        return cells
 
     def _seal(self, content: bytes) -> bytes:
         left, right = self._content.seal(content)

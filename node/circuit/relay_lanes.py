@@ -93,14 +93,18 @@ class BackwardLane(Lane):
         count = min(count, self.credit)
         circuit = self._circuit
         cells: list[bytes] = []
-        while len(cells) < count and (self.queue or circuit.has_content):
+        queue = self.queue
+        while (room := count - len(cells)) > 0 and (len(queue) or circuit.has_content):
             if not circuit.has_content:
-                cells += circuit.wrap(self.queue.pop(count - len(cells)))
-            elif not self.queue or (self._own_turn and circuit.state is RelayState.OPEN):
-                cells.append(circuit.speak())
+                cells += circuit.wrap(queue.pop(room))
+            elif not len(queue):
+                cells += circuit.speak(room)
+                self._own_turn = False
+            elif self._own_turn and circuit.state is RelayState.OPEN:
+                cells += circuit.speak(1)
                 self._own_turn = False
             else:
-                cells += circuit.wrap(self.queue.pop(1))
+                cells += circuit.wrap(queue.pop(1))
                 self._own_turn = True
         self.credit -= len(cells)
         circuit.renew_buffer()
