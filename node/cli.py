@@ -43,6 +43,8 @@ def node_home() -> Path:
 @click.option("--policy", default="", help="Exit policy: web, reduced, open, none or rules.")
 @click.option("--dns", default="", help="DNS servers an exit asks: address:port, commas between.")
 @click.option("--outbound", multiple=True, help="Address an exit connects from; repeat for IPv6.")
+@click.option("--operator", default="", help="Who runs the exit, for its notice page.")
+@click.option("--contact", default="", help="How to reach them, for its notice page.")
 @click.option("--allow-private", is_flag=True, help="Exit to private addresses (devnet).")
 @click.option("--metrics", default="", help="Address and port of Prometheus metrics.")
 @click.option("--mbps", type=click.IntRange(1, 10**6), default=100, help="Rate offered [100].")

@@ -41,6 +41,8 @@ class NodePlan:
     dns: str = ""
     allow_private: bool = False
     outbound: tuple[str, ...] = ()
+    operator: str = ""
+    contact: str = ""
     metrics: str = ""
     mbps: int = 100
     light_kdf: bool = False
@@ -134,6 +136,8 @@ def _sections(plan: NodePlan) -> dict[str, dict[str, Any]]:
             "dns": plan.dns,
             "allow_private": plan.allow_private,
             "outbound": list(plan.outbound),
+            "operator": plan.operator,
+            "contact": plan.contact,
         }
     if plan.metrics:
         sections["metrics"] = {"listen": plan.metrics}

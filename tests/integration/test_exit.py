@@ -1,7 +1,8 @@
-"""Nobody reaches the exit's own machine or network through it: real sockets, real circuits."""
+"""An exit over real circuits: nobody gets into its own network, and strangers see its notice."""
 
 import asyncio
 import socket
+import ssl
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -81,7 +82,7 @@ async def world(tmp_path_factory):
             inner_network(
                 tmp_path_factory.mktemp("ssrf"),
                 ("entry", "relay", "exit"),
-                policy="accept *:*",
+                policy="# all of it\nACCEPT *:1-65535\nreject *:80",
                 dns=f"127.0.0.1:{server.port}",
                 allow_private=False,
             )
@@ -159,3 +160,25 @@ async def test_refusals_and_questions_are_in_the_metrics(world):
     assert 'qnet_exit_policy_rejects_total{rule="private"}' in text
     assert 'qnet_exit_dns_queries_total{rcode="NOERROR"}' in text
     assert 'qnet_relay_overload_total{cause="destination_full"} 0.0' in text
+
+
+async def test_strangers_see_the_notice_as_the_exits_front_page_and_other_nodes_theirs(world):
+    pages = {}
+    for role, node in zip(("entry", "relay", "exit"), world[0].nodes, strict=True):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        host = node.config.node.listen.rpartition(":")[0]
+        reader, writer = await asyncio.open_connection(host, node.server.port, ssl=context)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        pages[role] = (await reader.read()).decode()
+        writer.close()
+    assert "This is an exit of an anonymity network" in pages["exit"]
+    assert "content-security-policy: default-src 'none'" in pages["exit"]
+    assert "accept *:*" in pages["exit"]
+    assert "exit" not in pages["entry"] + pages["relay"]
+
+
+async def test_descriptors_carry_the_canonical_policy(world):
+    network = world[0]
+    consensus = network.nodes[0].view.held.consensus
+    assert [node.policy for node in consensus.nodes] == ["", "", "accept *:*"]
