@@ -84,6 +84,17 @@ class EndReason(IntEnum):
     """The name does not exist: the resolver's NXDOMAIN."""
 
 
+BLAMES_NEXT: Final = frozenset(
+    {
+        EndReason.BUILD_TIMEOUT,
+        EndReason.LINK_FAILED,
+        EndReason.LINK_LOST,
+        EndReason.NEXT_DESTROYED,
+    }
+)
+"""Reasons by which a hop says that its successor failed."""
+
+
 class Message(NamedTuple):
     """One message: its type, stream (0 for the circuit itself) and data."""
 

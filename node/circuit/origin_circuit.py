@@ -13,6 +13,7 @@ from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
 from node.circuit.layer import messages_room
 from node.circuit.link_ports import Port
 from node.circuit.messages import (
+    BLAMES_NEXT,
     EndReason,
     Message,
     MessageType,
@@ -31,6 +32,9 @@ from node.circuit.setup import HopInfo, PendingHop
 from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, step
 from qnet.errors import LocalProtocolError, RemoteProtocolError
 
+ANSWER_GRACE_S: Final = 3
+"""A hop that answers a request neither within `stream_connect_s` nor this breaks a rule."""
+
 
 class OriginCircuit:
     """One circuit of a client; `OriginLink.open_circuit` makes it.
@@ -46,10 +50,10 @@ class OriginCircuit:
         "_buffer_cells",
         "_buffer_ticket",
         "_layers",
+        "_padded",
         "_probes",
         "_rekeys",
         "_starts",
-        "_touched",
         "_used",
         "circuit_id",
         "hops",
@@ -71,7 +75,7 @@ class OriginCircuit:
         self.circuit_id = circuit_id
         self.hops = tuple(hops)
         self.state = OriginState.BUILDING
-        self.opened_at = self._touched = self._used = around.now
+        self.opened_at = self._padded = self._used = around.now
         self._around = around
         self._layers = OriginLayers(around.random, pending)
         self._rekeys = OriginRekeys(around.random)
@@ -114,7 +118,6 @@ class OriginCircuit:
         )
         self._rekeys.begin([traffic.root for traffic in keys])
         around = self._around
-        self._touched = around.now
         if whole:
             around.events.add(CircuitBuilt(self.circuit_id, around.now - self.opened_at))
             self.port.activate()
@@ -154,7 +157,7 @@ class OriginCircuit:
         around = self._around
         window_bytes = around.parameters.stream_window_cells * CELL_BYTES
         position = range(len(self.hops))[hop]
-        number = self._starts.open(message, data, position, window_bytes)
+        number = self._starts.open(message, data, position, window_bytes, around.now)
         self._used = around.now
         self.port.activate()
         return number
@@ -192,7 +195,6 @@ class OriginCircuit:
 
     def build_cell(self) -> bytes:
         """Return the next cell; there must be content."""
-        self._touched = self._around.now
         if self._rekeys.has_switch:
             return self._switch()
         position = self._starts.next_outbox()
@@ -236,7 +238,6 @@ class OriginCircuit:
         except RemoteProtocolError:
             self.fail(EndReason.PROTOCOL, 0)  # every hop answers for its own credit
             return
-        self._touched = self._around.now
         for cell in cells:
             self._hear(*self._layers.opener.open(cell))
             if self.state is OriginState.CLOSED:
@@ -259,7 +260,7 @@ class OriginCircuit:
         kind, number, data = message
         if kind is MessageType.END and not number:
             reason = decode_end(data)
-            failed = position + 1 if reason in _BLAMES_NEXT else position
+            failed = position + 1 if reason in BLAMES_NEXT else position
             self.fail(reason, min(failed, len(self.hops) - 1))
         elif kind is MessageType.REKEYED:
             self._layers.opener.set_keys(position, self._rekeys.rekeyed(position, data))
@@ -306,7 +307,7 @@ class OriginCircuit:
         self.port.activate()
 
     def tick(self) -> None:
-        """Act on deadlines: build, rekey, idle; keep a circuit with quiet streams alive."""
+        """Act on deadlines: build, rekey, idle; keep a circuit with streams alive at all hops."""
         around = self._around
         parameters, now = around.parameters, around.now
         if self.state is not OriginState.OPEN:
@@ -319,11 +320,16 @@ class OriginCircuit:
                 self.fail(EndReason.PROTOCOL, overdue)
                 return
             self.rekey(now)
+        mute = self._starts.overdue(now - parameters.stream_connect_s - ANSWER_GRACE_S)
+        if mute is not None:
+            self.fail(EndReason.CONNECT_TIMEOUT, mute)
+            return
         if self.streams:
             self._used = now
         if now - self._used >= parameters.circuit_idle_s:
             self.fail(EndReason.IDLE, None)
-        elif self.streams and now - self._touched >= parameters.circuit_idle_s / 2:
+        elif self.streams and now - self._padded >= parameters.circuit_idle_s / 2:
+            self._padded = now
             self._starts.outboxes[-1].say(MessageType.PADDING, 0)
             self.port.activate()
 
@@ -352,14 +358,3 @@ class OriginCircuit:
         self._rekeys.erase()
         self.renew_buffer()
         self._around.ended(self)
-
-
-_BLAMES_NEXT: Final = frozenset(
-    {
-        EndReason.BUILD_TIMEOUT,
-        EndReason.LINK_FAILED,
-        EndReason.LINK_LOST,
-        EndReason.NEXT_DESTROYED,
-    }
-)
-"""Reasons by which a hop says that its successor failed."""

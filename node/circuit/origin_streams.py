@@ -3,6 +3,7 @@
 Source: docs/spec/circuits.md, section "Streams".
 """
 
+from collections import deque
 from typing import Final
 
 from node.circuit.actions import (
@@ -38,13 +39,14 @@ class StreamStarts:
         events: where events go.
     """
 
-    __slots__ = ("_events", "_last", "_positions", "_turn", "circuit_id", "outboxes")
+    __slots__ = ("_asked", "_events", "_last", "_positions", "_turn", "circuit_id", "outboxes")
 
     def __init__(self, circuit_id: int, hops: int, events: Journal[Event]) -> None:
         self.circuit_id = circuit_id
         self._events = events
         self._last = self._turn = 0
         self._positions: dict[int, int] = {}
+        self._asked: deque[tuple[float, int]] = deque()
         self.outboxes = [Outbox() for _ in range(hops)]
 
     def __len__(self) -> int:
@@ -66,6 +68,7 @@ class StreamStarts:
         data: bytes,
         position: int,
         window_bytes: int,
+        now: float,
     ) -> int:
         """Open a stream to the hop at `position`; return its number.
 
@@ -79,7 +82,18 @@ class StreamStarts:
         outbox.say(message, number, data)
         outbox.streams[number] = Stream(number, _KINDS[message], window_bytes)
         self._positions[number] = position
+        self._asked.append((now, number))
         return number
+
+    def overdue(self, before: float) -> int | None:
+        """Return the hop that still owes an answer to what was asked before a time."""
+        asked = self._asked
+        while asked and asked[0][0] <= before:
+            _, number = asked.popleft()
+            found = self.find(number)
+            if found is not None and not found[1].is_connected:
+                return self._positions[number]
+        return None
 
     def find(self, number: int) -> tuple[Outbox, Stream] | None:
         """Return a stream that has not ended, with its outbox."""

@@ -390,6 +390,7 @@ def test_rekeys_start_by_themselves_with_jitter(network):
     assert all(0.8 * period <= start <= period for start in starts)
     circuit = network.built()
     circuit.open_stream("a", 80)
+    network.settle()
     for _ in range(10):
         network.tick(period / 8)
     assert circuit.generations == (1, 1, 1)
@@ -419,6 +420,7 @@ def test_an_unused_circuit_ends_and_rekeys_do_not_keep_it(network):
 def test_padding_keeps_a_circuit_with_a_quiet_stream(network):
     circuit = network.built()
     circuit.open_stream("a", 80)
+    network.settle()
     for _ in range(20):
         network.tick(PARAMETERS.circuit_idle_s / 4)
     assert circuit.is_open

@@ -16,6 +16,7 @@ from node.circuit.actions import (
 from node.circuit.cell import Command
 from node.circuit.flow import INITIAL_CELLS, INITIAL_STREAM_BYTES
 from node.circuit.messages import MAX_ANSWERS, Answer, EndReason, MessageType, encode_answers
+from node.circuit.origin_circuit import ANSWER_GRACE_S
 from node.circuit.probes import PaddingKind, encode_probe
 from tests.support.playbook import (
     ENTRY,
@@ -259,6 +260,28 @@ def test_an_exit_that_floods_a_stream_beyond_its_credit(stream):
 def test_an_exit_that_grants_without_end(stream):
     grant = message(MessageType.CREDIT, 1, b"\xff" * 4)
     breaks(stream >> hop_says(2, grant), 2)
+
+
+@pytest.mark.parametrize("ask", ["open_stream", "resolve"])
+def test_an_exit_that_never_answers(circuit, ask):
+    arguments = {"open_stream": ("a.example", 80), "resolve": ("a.example",)}[ask]
+    circuit >> app(lambda c: getattr(c, ask)(*arguments))
+    circuit.skip(Tells)
+    circuit >> passes(PARAMETERS.stream_connect_s + ANSWER_GRACE_S - 1)
+    circuit >> passes(1) << ended(EndReason.CONNECT_TIMEOUT)
+    circuit << failed(EndReason.CONNECT_TIMEOUT, 2) << LEFT
+
+
+def test_an_exit_that_answered_in_time_may_be_quiet_for_ever(stream):
+    stream >> passes(PARAMETERS.stream_connect_s + ANSWER_GRACE_S)
+    assert stream.circuit.is_open
+
+
+def test_the_directory_owes_no_answer(circuit):
+    circuit >> app(lambda c: c.begin_directory(hop=1))
+    circuit.skip(Tells)
+    circuit >> passes(PARAMETERS.stream_connect_s + ANSWER_GRACE_S)
+    assert circuit.circuit.is_open
 
 
 def test_a_hop_in_the_middle_cannot_speak_for_the_exit(stream):
