@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -189,6 +189,25 @@ class AnchorSection(ConfigModel):
     rpc: str
 
 
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+
+class PathsSection(ConfigModel):
+    """`[paths]` of a client: tables of addresses, and where exits may stand.
+
+    Attributes:
+        as_table: File of lines `prefix AS-number`.
+        country_table: File of lines `prefix country`.
+        exit_countries: Countries that exits must stand in; any by default.
+        no_exit_countries: Countries that exits must not stand in.
+    """
+
+    as_table: Path | None = None
+    country_table: Path | None = None
+    exit_countries: frozenset[Country] = frozenset()
+    no_exit_countries: frozenset[Country] = frozenset()
+
+
 class ClientConfig(ConfigModel):
     """`client.toml`: a SOCKS5 port unless it says otherwise, other ports where it names them.
 
@@ -198,6 +217,7 @@ class ClientConfig(ConfigModel):
     bridges: tuple[str, ...] = ()
     network: NetworkSection
     chain: AnchorSection | None = None
+    paths: PathsSection = PathsSection()
     socks: tuple[SocksSection, ...] = (SocksSection(),)
     http: tuple[HttpSection, ...] = ()
     dns: tuple[DnsSection, ...] = ()

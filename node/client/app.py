@@ -13,11 +13,14 @@ from node.client.commands import Commands
 from node.client.listener import DoorKind
 from node.client.reporting import print_stage, telling_stages
 from node.client.session import BOOTSTRAP_S, Session
-from node.config import ClientConfig, Endpoint, ProxySection, load_bundle
+from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, load_bundle
+from node.directory.atlas import MAX_TABLE_BYTES, Atlas
+from node.errors import NodeConfigError
 from node.io.control import ControlServer
 from node.process import announce, run_until_stopped
 from qnet import logging
 from qnet.config import load_toml
+from qnet.errors import DecodeError
 
 _log = structlog.get_logger(__name__)
 
@@ -64,6 +67,7 @@ async def _serve(
         bridges=config.bridges,
         rpc=config.chain.rpc if config.chain is not None else "",
     )
+    limit_paths(session, config.paths)
     control = ControlServer(Commands(session, stop).handlers())
     async with asyncio.TaskGroup() as group, control.serve(home / "control.sock"):
         async with telling_stages(session, tell):
@@ -84,6 +88,29 @@ async def _serve(
         await stop.wait()
         _log.info("stopping")
         await session.stop()
+
+
+def limit_paths(session: Session, paths: PathsSection) -> None:
+    """Tell autonomous systems and countries by the configured tables, and obey its countries.
+
+    Raises:
+        NodeConfigError: A table cannot be read.
+    """
+    if paths.as_table is not None or paths.country_table is not None:
+        try:
+            atlas = Atlas.parse(_table(paths.as_table), _table(paths.country_table))
+        except (OSError, DecodeError) as error:
+            raise NodeConfigError("a table of [paths] cannot be read", why=str(error)) from error
+        session.circuits.use_atlas(atlas)
+    session.circuits.wish_countries(paths.exit_countries, paths.no_exit_countries)
+
+
+def _table(path: Path | None) -> bytes:
+    """Content of a table, cut where no table may be longer; the parser says so."""
+    if path is None:
+        return b""
+    with path.open("rb") as file:
+        return file.read(MAX_TABLE_BYTES + 1)
 
 
 async def open_doors(session: Session, config: ClientConfig) -> None:

@@ -106,13 +106,15 @@ def rekey() -> None:
 
 @client.command()
 @click.option("--port", type=click.IntRange(0, 65_535), default=443, show_default=True)
-@click.option("--country", default="", help="Two letters.")
+@click.option("--country", default="", help="Two letters; needs a table in client.toml.")
 def exits(port: int, country: str) -> int:
-    """List the exits that admit a port, their share of the streams, and their country."""
+    """List the exits: country, policy, share of the streams; exit 1 when none serves the port."""
+    from node.client.screens import exit_rows
+
     found = ask("exits", port=port, country=country.upper())
-    emit("qnet.client.exits/1", found, rows=found["exits"])
+    emit("qnet.client.exits/1", found, rows=exit_rows(found["exits"]))
     _warn(found)
-    return 0 if found["exits"] else _FAILED
+    return 0 if any(row["usable"] for row in found["exits"]) else _FAILED
 
 
 @client.command()

@@ -74,7 +74,7 @@ class Commands:
         return {"retired": self._session.circuits.new_identity()}
 
     async def exits(self, arguments: Mapping[str, Any]) -> Any:
-        """Exits that admit a port, of one country if it is named."""
+        """All exits, or those of one country; each says whether it admits a port."""
         port, country = _integer(arguments, "port"), arguments.get("country", "")
         rows = self._session.circuits.exits(port)
         fitting = [row for row in rows if not country or row["country"] == country]

@@ -40,6 +40,22 @@ def circuit_rows(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def exit_rows(rows: Sequence[Row]) -> list[Row]:
+    """The table of exits; the share in per cent."""
+    return [
+        {
+            "node": row["index"],
+            "country": row["country"] or "unknown",
+            "share": f"{row['share_ppm'] / 10_000:.2f} %",
+            "mbit_s": round(row["kbps"] / 1000, 1),
+            "admits_port": "yes" if row["admits_port"] else "no",
+            "usable": "yes" if row["usable"] else "no",
+            "policy": row["policy"],
+        }
+        for row in rows
+    ]
+
+
 def speed_rows(found: Mapping[str, Any]) -> list[Row]:
     """The table of a measurement; what could not be measured is empty."""
     rows: list[Row] = [{"what": "circuit built", "value": found["build_ms"], "unit": "ms"}]
