@@ -7,13 +7,17 @@ from types import ModuleType
 import pytest
 
 from node.accounting import actions, cosign, sampler
-from node.directory import cache, census, exchange, guard
+from node.client import bootstrap, fetching
+from node.directory import cache, census, clock, descriptors, exchange, guard, trust
+from node.directory import consensus as directory_consensus
+from node.io import evidence as evidence_store
 from qnet import eip712
 from qnet.messages import (
     assembly,
     audit,
     consensus,
     descriptor,
+    evidence,
     freshness,
     peer,
     receipt,
@@ -24,7 +28,11 @@ from qnet.messages import (
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
 MODULES: dict[str, tuple[ModuleType, ...]] = {
     "messages": (audit, peer, report),
-    "directory": (descriptor, consensus, assembly, freshness, exchange, cache, guard, census),
+    "directory": (
+        *(descriptor, consensus, assembly, freshness, succession, evidence),
+        *(exchange, cache, guard, census, clock, trust, descriptors, directory_consensus),
+        *(bootstrap, fetching, evidence_store),
+    ),
     "receipts": (receipt, actions, sampler, cosign),
 }
 
