@@ -1,10 +1,20 @@
 """`qnet node policy` as an operator runs it."""
 
 import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
 
 import pytest
 
+from node.config import ExitSection
+from node.exit.nameservers import NameServers
+from node.exit.policy import ExitPolicy
+from node.exit.service import outbound_addresses
 from qnet.cli.root import run
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "how-to" / "run-an-exit.md").read_text("utf-8")
 
 CONFIG = """
 [node]
@@ -146,3 +156,22 @@ def test_notice_without_a_contact_says_what_to_set(policy, home, tmp_path):
     config.write_text(config.read_text().replace("abuse@example.org", ""))
     told = policy("notice", "--home", home, "--out", tmp_path / "n.html").err
     assert "set [exit] contact" in told
+
+
+def test_the_configuration_of_the_guide_can_be_read():
+    blocks = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    sections = [ExitSection(**tomllib.loads(block)["exit"]) for block in blocks]
+    assert len(sections) == 3
+    for section in sections:
+        ExitPolicy.parse(section.policy)
+        NameServers(section.dns)
+        outbound_addresses(section.outbound)
+
+
+def test_the_commands_of_the_guide_do_what_it_says(home, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [line for line in GUIDE.splitlines() if line.startswith("qnet node policy ")]
+    codes = [run([*shlex.split(line)[1:], "--home", str(home)]) for line in lines]
+    assert codes == [0, 1, 1, 0]
+    assert (tmp_path / "notice.html").exists()
+    assert "error" not in capsys.readouterr().err
