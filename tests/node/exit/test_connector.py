@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 import pytest
@@ -13,20 +14,23 @@ from tests.support.dns_server import dns_server
 PUBLIC = "93.184.216.34"
 
 
+@dataclass
+class Listener:
+    port: int
+    accepted: list[str] = field(default_factory=list)
+
+
 @pytest.fixture
 async def listener():
-    accepted = []
-
     async def talk(reader, writer):
-        accepted.append(writer.get_extra_info("sockname")[0])
+        listening.accepted.append(writer.get_extra_info("sockname")[0])
         await reader.read()
         writer.close()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    listening = Listener(server.sockets[0].getsockname()[1])
     async with server:
-        server.accepted = accepted
-        server.port = server.sockets[0].getsockname()[1]
-        yield server
+        yield listening
 
 
 class Closing(asyncio.Protocol):
