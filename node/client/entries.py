@@ -11,12 +11,14 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from node.circuit.origin import OriginLink
+from node.client.answers import admitted_answers
 from node.client.dialler import Dialler
 from node.client.entry import EntryLink
 from node.client.guard_file import GuardFile
@@ -228,6 +230,10 @@ class Entries:
             name=f"node {node.index}",
             now=self.now,
             on_closed=lambda _link, cause: self._lost(node, cause),
+            admits=partial(
+                admitted_answers,
+                chain_id=self.view.held.consensus.chain_id if self.view.held is not None else 0,
+            ),
         )
         try:
             await self.dialler.dial(

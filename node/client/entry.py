@@ -25,7 +25,7 @@ from node.circuit.actions import (
     StreamEnded,
     StreamWritable,
 )
-from node.circuit.messages import EndReason
+from node.circuit.messages import Answer, EndReason
 from node.circuit.origin import OriginLink
 from node.circuit.setup import HopInfo
 from node.client.circuit import Circuit, failure_cause
@@ -45,6 +45,7 @@ class EntryLink:
         name: The entry, for messages to people.
         now: Clock in seconds.
         on_closed: Called once when the link is gone.
+        admits: Which of an exit's answers applications may hear.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class EntryLink:
         name: str,
         now: Callable[[], float],
         on_closed: Callable[[EntryLink, str], None] = lambda _link, _cause: None,
+        admits: Callable[[tuple[Answer, ...]], tuple[Answer, ...]] = lambda answers: answers,
     ) -> None:
         self.name = name
+        self.admits = admits
         self.now = now
         self.circuits: dict[int, Circuit] = {}
         self.link: Link | None = None
@@ -220,8 +223,13 @@ def _stream_ended(circuit: Circuit, event: StreamEnded) -> None:
 
 def _name_resolved(circuit: Circuit, event: NameResolved) -> None:
     sink = circuit.streams.pop(event.stream, None)
-    if sink is not None:
-        sink.name_resolved(event.answers)
+    if sink is None:
+        return
+    admitted = circuit.entry.admits(event.answers)
+    if event.answers and not admitted:
+        sink.stream_ended(EndReason.RESOLVE_FAILED)
+    else:
+        sink.name_resolved(admitted)
 
 
 def _hop_rekeyed(circuit: Circuit, event: HopRekeyed) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from node.circuit.messages import EndReason
+from node.circuit.messages import BLAMES_NEXT, EndReason
 
 AVOID_S: Final = 60.0
 """A node that may have broken a circuit is avoided for this long."""
@@ -23,15 +23,6 @@ EVIDENCE_S: Final = 300.0
 ENTRY_EVIDENCE: Final = 2
 """Independent pieces of evidence against an entry at which it is given up."""
 
-_BLAMES_NEIGHBOUR: Final = frozenset(
-    {
-        EndReason.BUILD_TIMEOUT,
-        EndReason.LINK_FAILED,
-        EndReason.LINK_LOST,
-        EndReason.NEXT_DESTROYED,
-    }
-)
-"""Said by the hop before the one that is named."""
 _UNSUSPICIOUS: Final = frozenset({EndReason.IDLE, EndReason.CIRCUIT_DESTROYED})
 """Without a hop: the client itself ended the circuit."""
 
@@ -70,7 +61,7 @@ def suspects(reason: EndReason | None, hop: int | None, hops: int) -> Suspects:
     if reason is EndReason.PROTOCOL:
         # who sees a broken rule is its victim more often than its author
         return Suspects(doubted=everybody & {hop - 1, hop, hop + 1})
-    if reason in _BLAMES_NEIGHBOUR:
+    if reason in BLAMES_NEXT:
         return Suspects(accused, everybody & {hop - 1})
     return Suspects(accused)
 
