@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -22,7 +22,7 @@ from node.client.dialler import Dialler
 from node.client.entries import Entries
 from node.client.portal import WINDOW_S, Finding, Obstacle, clock_skew, diagnose
 from node.client.stages import Progress, StageState
-from node.client.uplink import RouteNews, is_address, source_towards
+from node.client.uplink import RouteNews, is_address, is_same_place, source_towards
 from node.errors import BootstrapError, CircuitError, Stage, StageError
 from node.view import NetworkView
 from qnet.errors import QnetError
@@ -58,6 +58,16 @@ class Incident:
     stage: Stage
     cause: str
     recovered_s: float | None = None
+
+    def as_event(self) -> dict[str, Any]:
+        """In the form of a circuit's event; it has no path."""
+        return {
+            "at": self.at,
+            "path": (),
+            "what": self.stage.value,
+            "cause": self.cause,
+            "rebuilt_s": self.recovered_s,
+        }
 
 
 @dataclass(slots=True)
@@ -169,7 +179,7 @@ class Care:
             if link.link is not None and link.link.own_address
         ]
         self._note_route(is_there=any(source for *_, source in targets) or self._finds_route())
-        moved = [link for link, own, source in targets if source and source != own]
+        moved = [link for link, own, source in targets if source and not is_same_place(own, source)]
         if moved:
             cause = "this machine's address changed"
             self._happened(Stage.ADDRESS, cause)

@@ -236,8 +236,14 @@ class Session:
             "parameters_hash": parameters.hash().hex(),
             "streams_per_circuit_max": parameters.streams_per_circuit_max,
             "last_error": self.last_error,
-            "events": [asdict(event) for event in self.circuits.events],
+            "events": self.events(),
         }
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened to circuits and to this machine, oldest first."""
+        happened = [incident.as_event() for incident in self.care.incidents]
+        happened += [asdict(event) for event in self.circuits.events]
+        return sorted(happened, key=lambda event: float(event["at"]))
 
     def stages(self) -> list[dict[str, Any]]:
         """Every stage up to an open circuit, in order: stage, state, since, cause, try."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import IPv6Network, ip_address
 from types import TracebackType
 from typing import Final, Self
 
 import structlog
 
 _DISCARD_PORT: Final = 9
+_HOST_BITS: Final = 64
 _READ_BYTES: Final = 65_536
 _MAX_READS: Final = 64
 """Messages taken in one wake-up; more of them mean the same."""
@@ -44,6 +45,30 @@ def source_towards(address: str) -> str:
         probe.connect((address, _DISCARD_PORT))
         return str(probe.getsockname()[0])
     return ""
+
+
+def is_same_place(own: str, other: str) -> bool:
+    """Whether two local addresses stand for one place in the network.
+
+    IPv6 machines take a new address in the same network every day (RFC 8981) and keep the old one.
+    """
+    if own == other:
+        return True
+    if ":" not in own or ":" not in other or not has_address(own):
+        return False
+    networks = (
+        IPv6Network((name.partition("%")[0], _HOST_BITS), strict=False) for name in (own, other)
+    )
+    return len(set(networks)) == 1
+
+
+def has_address(address: str) -> bool:
+    """Whether this machine still has an address."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((address, 0))
+        return True
+    return False
 
 
 def is_address(host: str) -> bool:

@@ -135,6 +135,14 @@ def test_sleep_cuts_links_and_asks_for_a_consensus(world, move):
     assert incident.recovered_s == pytest.approx(2.0)
 
 
+def test_an_incident_is_an_event_without_a_path(world):
+    world.pass_(slept=600.0)
+    event = world.care.incidents[0].as_event()
+    assert event["what"] == "suspend"
+    assert event["path"] == ()
+    assert "about 10 min" in event["cause"]
+
+
 def test_a_short_pause_cuts_nothing(world):
     link = world.connect()
     world.pass_(5.0)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from node.client import uplink
-from node.client.uplink import RouteNews, is_address, source_towards
+from node.client.uplink import RouteNews, is_address, is_same_place, source_towards
 
 NAME = "qnetnews0"
 
@@ -40,6 +40,22 @@ def test_no_route_has_no_source(monkeypatch):
 )
 def test_addresses(host, expected):
     assert is_address(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "expected"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("::1", "::2", True),
+        ("::1", "2001:db8::1", False),
+        ("2001:db8::1", "2001:db8::2", False),
+        ("::1", "127.0.0.1", False),
+    ],
+)
+def test_a_new_ipv6_address_beside_the_old_one_is_no_move(own, other, expected):
+    assert is_same_place(own, other) is expected
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="rtnetlink is Linux's")
