@@ -54,6 +54,11 @@ class OriginLink:
             random=random, parameters=parameters, pool=self._pool, ended=self._ended
         )
 
+    @property
+    def queued_cells(self) -> int:
+        """Cells that would hold what waits in streams, in either direction."""
+        return self._pool.used
+
     def set_parameters(self, parameters: NetworkParameters) -> None:
         """Obey new parameters from now on."""
         self._around.parameters = parameters

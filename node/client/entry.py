@@ -84,6 +84,11 @@ class EntryLink:
         """Whether circuits can be opened."""
         return self.link is not None and not self.link.is_closed
 
+    @property
+    def queued_cells(self) -> int:
+        """Cells that would hold what waits in streams, in either direction."""
+        return self._origin.queued_cells
+
     def open_circuit(self, hops: list[HopInfo], phase: int) -> Circuit:
         """Send CREATE for a path that starts at this entry."""
         now = self.now()

@@ -225,6 +225,7 @@ class Session:
                 "built": self.circuits.built,
                 "failed": self.circuits.failed,
             },
+            "cells": {"queued": sum(link.queued_cells for link in self.entries.links.values())},
             "first_circuit_s": self.first_circuit_s,
             "streams": {
                 "active": len(self.counts.active),
