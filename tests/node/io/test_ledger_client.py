@@ -111,7 +111,7 @@ async def test_malformed_codes_are_no_answer(members, body):
 
 
 async def test_an_endless_answer_is_cut(members, monkeypatch):
-    monkeypatch.setattr("node.io.ledger_client.MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr("node.io.ledger_client.MAX_CONSENSUS_BYTES", 1000)
     members[0].body = members[1].body = bytes(5000)
     async with client(members) as ledger:
         with pytest.raises(LedgerUnavailableError) as caught:
@@ -133,3 +133,39 @@ async def test_a_client_that_is_closed_answers_nothing(members):
         await asyncio.sleep(0)
     with pytest.raises(LedgerUnavailableError):
         await ledger.publish_descriptor(b"x")
+
+
+async def test_every_member_is_asked_for_its_consensus_of_a_period(members):
+    members[0].body, members[1].body = b"one", b"other"
+    async with client(members) as ledger:
+        assert [body async for body in ledger.consensus_of_each(60)] == [b"one", b"other"]
+        members[0].status = 404
+        assert [body async for body in ledger.consensus_of_each(60)] == [b"other"]
+    assert members[1].requests[0][1] == "/v1/consensus/60"
+
+
+@pytest.mark.parametrize("body", [b"", b"junk", cbor.dumps({}), cbor.dumps([1])])
+async def test_a_page_of_descriptors_comes_from_who_has_one(members, body):
+    members[0].body = body
+    members[1].body = cbor.dumps([b"a", b"b"])
+    async with client(members) as ledger:
+        assert await ledger.descriptors(5) == [b"a", b"b"]
+        members[1].status = 500
+        assert await ledger.descriptors(5) == []
+
+
+async def test_changes_and_statistics_are_there_or_not(members):
+    members[0].status, members[1].body = 404, b"found"
+    async with client(members) as ledger:
+        assert await ledger.committee_changes() == b"found"
+        assert await ledger.statistics() == b"found"
+        members[1].status = 404
+        assert await ledger.committee_changes() is None
+        assert await ledger.statistics() is None
+
+
+async def test_evidence_goes_to_every_member(members):
+    members[0].status = 202
+    async with client(members) as ledger:
+        assert await ledger.submit_evidence(b"proof") == 1
+    assert [m.requests[0] for m in members] == [("POST", "/v1/evidence", b"proof")] * 2
