@@ -199,6 +199,7 @@ class ExitStreams:
             self._carry_out(
                 self.core.stream_connected(circuit, number, address.packed, self._now())
             )
+            stream.connected()
         self.wake()
 
     async def _resolve(self, action: ResolveName) -> None:
@@ -219,15 +220,30 @@ class ExitStreams:
 class ExitStream(Pipe):
     """One TCP connection to a destination."""
 
-    __slots__ = ("_owner", "destination", "key")
+    __slots__ = ("_is_told", "_owner", "destination", "key")
 
     def __init__(self, owner: ExitStreams, circuit: int, number: int) -> None:
         super().__init__()
         self.key: Key = (circuit, number)
         self.destination: tuple[Address, int] | None = None
         self._owner = owner
+        self._is_told = False
+
+    def connected(self) -> None:
+        """The client is told that the connection stands; what came meanwhile follows."""
+        self._is_told = True
+        self.resume()
+
+    def eof_received(self) -> bool:
+        """The destination is done; the client hears so after it heard of the connection."""
+        if self._is_told:
+            return super().eof_received()
+        self._ended_by_peer = True
+        return True
 
     def _send(self, data: bytes) -> int:
+        if not self._is_told:
+            return 0
         taken = self._owner.core.stream_data(*self.key, data)
         self._owner.wake()
         return taken
