@@ -77,7 +77,7 @@ class StreamEnds:
         if kind is MessageType.DATA:
             stream = self.outbox.streams.get(number)
             if stream is not None:
-                self.outbox.hear(stream, data, now)
+                self.outbox.hear(stream, len(data), now)
                 self._actions.deliver(self._circuit, number, data)
         elif kind is MessageType.CREDIT:
             stream = self.outbox.streams.get(number)

@@ -33,6 +33,13 @@ class Journal(Generic[T]):
             self._key = (circuit, stream)
         self._chunks.append(data)
 
+    def deliver_all(self, circuit: int, stream: int, chunks: list[bytes]) -> None:
+        """Append data of a stream that came in a row."""
+        if self._key != (circuit, stream):
+            self._flush()
+            self._key = (circuit, stream)
+        self._chunks += chunks
+
     def drain(self) -> list[T]:
         """Return everything and start anew."""
         self._flush()

@@ -41,6 +41,9 @@ class MessageType(IntEnum):
     PADDING = 14
 
 
+_DATA: Final = int(MessageType.DATA)
+
+
 class EndReason(IntEnum):
     """Why a stream or a circuit ended; the words people see are these names."""
 
@@ -160,6 +163,19 @@ def encode_message(kind: MessageType, stream: int, data: bytes) -> bytes:
 def data_header(stream: int, length: int) -> bytes:
     """Return the header of a DATA message."""
     return _HEADER.pack(MessageType.DATA, stream, length)
+
+
+def sole_data(content: bytes) -> tuple[int, bytes]:
+    """Return (stream, data) if the content of a cell is one DATA message; (0, nothing) if not.
+
+    The short way of bulk data: `decode_messages` would say the same of it.
+    """
+    kind, stream, length = _HEADER.unpack_from(content)
+    end = HEADER_BYTES + length
+    last = len(content)
+    if kind != _DATA or not stream or not length or end > last or (end < last and content[end]):
+        return 0, b""
+    return stream, content[HEADER_BYTES:end]
 
 
 def decode_messages(content: bytes, start: int, end: int, *, forward: bool) -> list[Message]:

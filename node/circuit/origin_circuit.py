@@ -22,6 +22,7 @@ from node.circuit.messages import (
     encode_begin,
     encode_host,
     encode_message,
+    sole_data,
 )
 from node.circuit.origin_lane import OriginLane, OriginSurroundings
 from node.circuit.origin_layers import OriginLayers
@@ -30,7 +31,7 @@ from node.circuit.origin_streams import StreamStarts
 from node.circuit.probes import Probes
 from node.circuit.setup import HopInfo, PendingHop
 from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, step
-from qnet.errors import LocalProtocolError, RemoteProtocolError
+from qnet.errors import CryptoError, LocalProtocolError, RemoteProtocolError
 
 ANSWER_GRACE_S: Final = 3
 """A hop that answers a request neither within `stream_connect_s` nor this breaks a rule."""
@@ -238,13 +239,46 @@ class OriginCircuit:
         except RemoteProtocolError:
             self.fail(EndReason.PROTOCOL, 0)  # every hop answers for its own credit
             return
-        for cell in cells:
-            self._hear(*self._layers.opener.open(cell))
-            if self.state is OriginState.CLOSED:
-                return
+        self._hear_all(cells)
+        if self.state is OriginState.CLOSED:
+            return
         self.port.consumed(len(cells))
         self.renew_buffer()
         self.port.activate()
+
+    def _hear_all(self, cells: Sequence[bytes]) -> None:
+        """Open cells and take what hops said; data of one stream in a row is taken at once."""
+        open_cell = self._layers.opener.open
+        where = (0, 0)
+        run: list[bytes] = []
+        for cell in cells:
+            try:
+                position, content = open_cell(cell)
+            except CryptoError:
+                self._hear_data(where, run)
+                if self.state is OriginState.CLOSED:
+                    return
+                raise
+            number, data = sole_data(content)
+            if number and where == (position, number):
+                run.append(data)
+                continue
+            self._hear_data(where, run)
+            where, run = (position, number), [data] if number else []
+            if not number and self.state is not OriginState.CLOSED:
+                self._hear(position, content)
+            if self.state is OriginState.CLOSED:
+                return
+        self._hear_data(where, run)
+
+    def _hear_data(self, where: tuple[int, int], chunks: list[bytes]) -> None:
+        """Take data of a stream, as `_hear` does."""
+        if chunks and self.state is not OriginState.CLOSED:
+            position, number = where
+            try:
+                self._starts.hear(position, number, chunks, self._around.now)
+            except RemoteProtocolError:
+                self.fail(EndReason.PROTOCOL, position)
 
     def _hear(self, position: int, content: bytes) -> None:
         """Take what a hop said; it alone can have said it, so a broken rule is its own."""

@@ -153,10 +153,7 @@ class StreamStarts:
         if stream is None:
             return
         if kind is MessageType.DATA:
-            if not stream.is_connected:
-                raise RemoteProtocolError("DATA before CONNECTED")
-            outbox.hear(stream, data, now)
-            self._events.deliver(self.circuit_id, number, data)
+            self.hear(position, number, [data], now)
         elif kind is MessageType.CREDIT:
             outbox.grant(stream, data)
             self.report(outbox)
@@ -166,6 +163,21 @@ class StreamStarts:
             self._connected(stream, data)
         else:
             self._resolved(outbox, stream, data)
+
+    def hear(self, position: int, number: int, chunks: list[bytes], now: float) -> None:
+        """Take the data of DATA messages of one stream that came in a row.
+
+        Raises:
+            RemoteProtocolError: it is not allowed now; the circuit must be destroyed.
+        """
+        outbox = self.outboxes[position]
+        stream = outbox.streams.get(number)
+        if stream is None:
+            return
+        if not stream.is_connected:
+            raise RemoteProtocolError("DATA before CONNECTED")
+        outbox.hear(stream, sum(map(len, chunks)), now)
+        self._events.deliver_all(self.circuit_id, number, chunks)
 
     def _connected(self, stream: Stream, data: bytes) -> None:
         if stream.is_connected or stream.kind is not StreamKind.TCP:

@@ -144,8 +144,8 @@ class Stream:
         self.credit -= size
         return data_header(self.number, size) + chunk[start:end]
 
-    def hear(self, data: bytes, now: float) -> None:
-        """Count data that arrived.
+    def hear(self, size: int, now: float) -> None:
+        """Count `size` bytes of data that arrived.
 
         Raises:
             RemoteProtocolError: beyond the credit, or on a stream that cannot carry data now.
@@ -154,7 +154,7 @@ class Stream:
         done = state is StreamState.REMOTE_DONE or state is StreamState.CLOSED
         if done or self.kind is StreamKind.NAME:
             raise RemoteProtocolError("DATA after the end of its direction")
-        self.window.receive(len(data), now)
+        self.window.receive(size, now)
 
 
 class Outbox:
@@ -197,14 +197,14 @@ class Outbox:
         control.append(encode_message(kind, stream, data))
         self._control_bytes += HEADER_BYTES + len(data) + CONTROL_OVERHEAD_BYTES
 
-    def hear(self, stream: Stream, data: bytes, now: float) -> None:
-        """Count data that arrived.
+    def hear(self, stream: Stream, size: int, now: float) -> None:
+        """Count `size` bytes of data that arrived.
 
         Raises:
             RemoteProtocolError: beyond the credit, or on a stream that cannot carry data now.
         """
-        stream.hear(data, now)
-        self.held += len(data)
+        stream.hear(size, now)
+        self.held += size
 
     def write(self, stream: Stream, data: bytes) -> int:
         """Buffer data of a stream; return how much was taken."""
