@@ -37,7 +37,7 @@ CAPACITIES: Final = (1, 2, 4, 8)
 """Of the four nodes of each position, in units of `UNIT_MBPS`."""
 UNIT_MBPS: Final = 10
 NETWORK_ROLES: Final = ("entry",) * 4 + ("relay",) * 4 + ("exit",) * 4
-CALENDAR: Final = {"consensus_interval_s": 30, "key_phase_s": 10, "descriptor_lead_s": 3}
+CALENDAR: Final = {"consensus_interval_s": 20, "key_phase_s": 10, "descriptor_lead_s": 2}
 CELL_BYTES: Final = 2_048
 LANES: Final = 6
 """Sessions whose links the clients share; an entry lets each link set up so many a second."""
@@ -56,7 +56,7 @@ class Plan:
         size: Bytes each fetches.
     """
 
-    circuits: int = 16_000
+    circuits: int = 12_000
     size: int = 32_768
 
 
@@ -158,13 +158,14 @@ async def _lane(network: LocalNetwork, server: FileServer, plan: Plan, tally: Ta
             try:
                 await _fetch(session, server, plan.size, tally)
             except (QnetError, TimeoutError) as error:
-                tally.failures[str(error) or type(error).__name__] += 1
+                tally.failures[getattr(error, "why", "") or str(error) or "no answer"] += 1
         await session.stop()
 
 
 def become_new_client(session: Session) -> None:
     """Forget what the client before knew: guards, suspicions, measurements, circuits."""
     circuits, entries = session.circuits, session.entries
+    entries.forgive()
     entries.state = GuardState()
     circuits.choice = Choice(circuits.view, entries, circuits.now, circuits.wall)
 

@@ -96,6 +96,21 @@ def soak(minutes: float) -> None:
         raise SystemExit(1)
 
 
+@bench.command()
+@click.option("--circuits", type=click.IntRange(100, 10**6), default=12_000, show_default=True)
+@click.option("--size", type=click.IntRange(1, 2**20), default=32_768, show_default=True)
+def balance(circuits: int, size: int) -> None:
+    """Whether load follows capacity: 12 unequal nodes; exit code 1 beyond 10 %."""
+    from tools.bench.balance import Plan, run
+
+    say("starting a committee and twelve nodes; many clients fetch one file each")
+    data = run(Plan(circuits, size))
+    _show("qnet.bench.balance/1", data)
+    say(f"largest deviation: {data['max_deviation_percent']} % of capacity share")
+    if not data["passed"]:
+        raise SystemExit(1)
+
+
 def _show(schema: str, data: Mapping[str, Any]) -> None:
     rows: Sequence[Mapping[str, Any]] = data["results"]
     emit(schema, data, rows=rows)
