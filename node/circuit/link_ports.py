@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
+from node.circuit.budget import Bucket
 from node.circuit.cell import CircuitIds, relay_header
 from node.circuit.flow import (
     INITIAL_CELLS,
@@ -21,6 +22,10 @@ from qnet.parameters import NetworkParameters
 
 REFUSED_PARTS: Final = 2
 """A peer with this many times the circuits it may have, refused ones included, loses its link."""
+STRAY_BURST: Final = 1 << 16
+"""Cells without a circuit that a link may bring at once: those on their way when circuits ended."""
+STRAY_PER_S: Final = 1 << 12
+"""Such cells that it may bring a second, on the whole; more close the link."""
 
 C = TypeVar("C")
 
@@ -103,6 +108,7 @@ class LinkPorts(Generic[C]):
         "_most",
         "_owing",
         "_scheduler",
+        "_strays",
         "closing",
         "ids",
         "limit",
@@ -130,6 +136,7 @@ class LinkPorts(Generic[C]):
         self._owing: set[Port[C]] = set()
         self._scheduler = LinkScheduler()
         self._headers: dict[bytes, Port[C]] = {}
+        self._strays: Bucket | None = None
 
     def set_limit(self, limit: int) -> None:
         """Change how many circuits the peer may open."""
@@ -161,6 +168,21 @@ class LinkPorts(Generic[C]):
         if len(claimed) >= REFUSED_PARTS * self.limit:
             raise RemoteProtocolError("more circuits than the link may carry")
         claimed.add(circuit_id)
+
+    def knows(self, circuit_id: int) -> bool:
+        """Whether an id is in use, or waits for the peer's DESTROY."""
+        return circuit_id in self.ports or circuit_id in self.closing
+
+    def stray(self, now: float) -> None:
+        """Count a cell that belongs to no circuit.
+
+        Raises:
+            RemoteProtocolError: far more than circuits that end leave behind.
+        """
+        if self._strays is None:
+            self._strays = Bucket(STRAY_PER_S, STRAY_BURST, STRAY_BURST, now)
+        if not self._strays.take(now):
+            raise RemoteProtocolError("cells without a circuit and without end")
 
     def destroy(self, circuit_id: int) -> None:
         """Send DESTROY for a circuit; its id stays taken until the peer's comes."""

@@ -104,6 +104,7 @@ class OriginLink:
 
         Raises:
             DecodeError: a cell of a wrong size or with an unknown command.
+            RemoteProtocolError: cells without a circuit and without end.
         """
         self._around.now = now
         if cells and set(map(len, cells)) != {CELL_BYTES}:
@@ -128,11 +129,13 @@ class OriginLink:
     def _handle_control(self, cell: bytes) -> None:
         circuit_id, command, _ = decode_header(cell)
         port = self._link.ports.get(circuit_id)
-        if command is Command.DESTROY:
+        if command is Command.DESTROY and self._link.knows(circuit_id):
             self._link.destroyed(circuit_id)
             if port is not None:
                 port.circuit.destroyed()
-        elif port is not None and command in {Command.CREATED, Command.CREATE}:
+        elif port is None or command is Command.PADDING:
+            self._link.stray(self._around.now)
+        elif command in {Command.CREATED, Command.CREATE}:
             body = cell[HEADER_BYTES:] if command is Command.CREATED else b""
             try:
                 port.circuit.handle_created(body)

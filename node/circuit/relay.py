@@ -217,16 +217,13 @@ class RelayCore:
         circuit_id, command, phase = decode_header(cell)
         if command is Command.CREATE:
             self._setups.create(link, circuit_id, phase, cell[HEADER_BYTES:])
-        elif command is Command.DESTROY:
+        elif command is Command.DESTROY and link.knows(circuit_id):
             self._destroyed(link, circuit_id)
-        elif command is Command.CREATED:
-            port = link.ports.get(circuit_id)
-            if port is None:
-                self.stray_cells += 1
-            else:
-                self._setups.created(port, cell[HEADER_BYTES:])
-        elif command is Command.RELAY:
-            self.stray_cells += 1
+        elif command is Command.CREATED and circuit_id in link.ports:
+            self._setups.created(link.ports[circuit_id], cell[HEADER_BYTES:])
+        else:
+            link.stray(self._around.now)
+            self.stray_cells += command in {Command.RELAY, Command.CREATED}
 
     def _destroyed(self, link: LinkPorts[RelayCircuit], circuit_id: int) -> None:
         port = link.destroyed(circuit_id)

@@ -33,6 +33,7 @@ from node.htx.events import CloseReason
 from node.htx.record import RecordType
 from node.io.driver import CELLS_PER_PULL
 from node.io.endpoint import Link
+from qnet.errors import RemoteProtocolError
 
 _log = structlog.get_logger(__name__)
 
@@ -133,15 +134,23 @@ class EntryLink:
 
     def cells_received(self, link: Link, cells: list[bytes]) -> None:
         """Cells of one wake-up."""
-        del link
-        self._dispatch(self._origin.handle_cells(cells, self.now()))
+        try:
+            events = self._origin.handle_cells(cells, self.now())
+        except RemoteProtocolError as error:
+            self._broken(link, error)
+            return
+        self._dispatch(events)
         self.wake()
 
     def record_received(self, link: Link, kind: RecordType, content: bytes) -> None:
         """Credit goes to the core, directory data to its reader."""
-        del link
         if kind is RecordType.CREDIT:
-            self._dispatch(self._origin.handle_credit(content, self.now()))
+            try:
+                events = self._origin.handle_credit(content, self.now())
+            except RemoteProtocolError as error:
+                self._broken(link, error)
+                return
+            self._dispatch(events)
             self.wake()
         else:
             for reader in self._readers:
@@ -162,6 +171,14 @@ class EntryLink:
             circuit.lost(EndReason.LINK_LOST, cause, 0)
         self._origin.link_closed(self.now())
         self._on_closed(self, cause)
+
+    def _broken(self, link: Link, error: RemoteProtocolError) -> None:
+        """The entry broke a rule of the link: it and nobody else loses its circuits."""
+        cause = f"entry {self.name} broke a rule of the link: {error.message}"
+        _log.warning("link closed", cause=cause)
+        for circuit in list(self.circuits.values()):
+            circuit.lost(EndReason.CIRCUIT_DESTROYED, cause, 0)
+        link.close(CloseReason.PROTOCOL)
 
     # the loop
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from node.circuit import setups
+from node.circuit import link_ports, setups
 from node.circuit.actions import CloseLink
 from node.circuit.backward import BackwardLayer
 from node.circuit.cell import (
@@ -18,6 +18,7 @@ from node.circuit.cell import (
     decode_header,
     destroy_cell,
     encode_header,
+    relay_header,
 )
 from node.circuit.keys.phase import PHASE_MODULUS, PhaseKeyring
 from node.circuit.layer import CIPHERS, LayerKeys, build_forward
@@ -27,7 +28,7 @@ from node.circuit.rekey import encode_share
 from node.circuit.setup import HopInfo, build_create, open_create
 from node.circuit.streams import CONTROL_OVERHEAD_BYTES
 from qnet.crypto.keys import DhKey
-from qnet.errors import CryptoError
+from qnet.errors import CryptoError, RemoteProtocolError
 from tests.node.circuit.network import CLIENT, PARAMETERS, PHASE, Network
 
 
@@ -210,3 +211,33 @@ def test_a_mark_on_a_forward_cell_ends_the_circuit_at_the_next_honest_hop(networ
     network.settle()
     assert network.failure() == (EndReason.PROTOCOL, target)
     assert not [served for served in network.served if served[2] == stream]
+
+
+def padding(count):
+    return [encode_header(0, Command.PADDING) + bytes(BODY_BYTES)] * count
+
+
+@pytest.mark.parametrize("side", ["relay", "client"])
+def test_cells_without_a_circuit_and_without_end_close_the_link(network, monkeypatch, side):
+    monkeypatch.setattr(link_ports, "STRAY_BURST", 100)
+    monkeypatch.setattr(link_ports, "STRAY_PER_S", 10)
+    core, link_id = network.cores[0], network.link_ids[CLIENT, 0]
+
+    def broken(cells):
+        if side == "relay":
+            return bool(closes(core.handle_cells(link_id, cells, network.now)))
+        try:
+            network.client.handle_cells(cells, network.now)
+        except RemoteProtocolError:
+            return True
+        return False
+
+    unknown = [relay_header(77) + bytes(BODY_BYTES)] * 30 + [destroy_cell(78)] * 20
+    assert not broken(padding(50) + unknown)
+    network.now += 1
+    assert not broken(padding(10)), "a second's worth"
+    assert broken(padding(1))
+
+
+def test_what_a_circuit_leaves_behind_is_within_the_budget():
+    assert PARAMETERS.circuit_window_max_cells * 16 <= link_ports.STRAY_BURST
