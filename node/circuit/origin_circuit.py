@@ -158,7 +158,9 @@ class OriginCircuit:
         around = self._around
         window_bytes = around.parameters.stream_window_cells * CELL_BYTES
         position = range(len(self.hops))[hop]
-        number = self._starts.open(message, data, position, window_bytes, around.now)
+        number = self._starts.open(
+            message, data, position, window_bytes, around.now, pressed=around.pool.is_pressed
+        )
         self._used = around.now
         self.port.activate()
         return number
@@ -196,6 +198,7 @@ class OriginCircuit:
 
     def build_cell(self) -> bytes:
         """Return the next cell; there must be content."""
+        self._layers.used_at = self._around.now
         if self._rekeys.has_switch:
             return self._switch()
         position = self._starts.next_outbox()
@@ -248,6 +251,7 @@ class OriginCircuit:
 
     def _hear_all(self, cells: Sequence[bytes]) -> None:
         """Open cells and take what hops said; data of one stream in a row is taken at once."""
+        self._layers.used_at = self._around.now
         open_cell = self._layers.opener.open
         where = (0, 0)
         run: list[bytes] = []
@@ -348,6 +352,8 @@ class OriginCircuit:
             if now - self.opened_at >= parameters.circuit_build_s:
                 self.fail(EndReason.BUILD_TIMEOUT, None)
             return
+        if self._layers.tick(now):
+            self._starts.rest()
         if now >= self._rekeys.due_at:
             overdue = self._rekeys.overdue()
             if overdue is not None:

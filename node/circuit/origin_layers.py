@@ -6,7 +6,7 @@ Source: docs/spec/circuits.md, sections "Setup", "Forward cells" and "Backward c
 from collections.abc import Callable, Sequence
 
 from node.circuit.backward import BackwardLayer, BackwardOpener, ContentKey
-from node.circuit.layer import Filler, ForwardSealer, LayerKeys, build_forward
+from node.circuit.layer import REST_S, Filler, ForwardSealer, LayerKeys, build_forward
 from node.circuit.setup import HopInfo, PendingHop, TrafficKeys, open_created
 
 
@@ -19,15 +19,17 @@ class OriginLayers:
 
     Attributes:
         opener: takes the layers off backward cells.
+        used_at: time of the last cell in seconds; None while there are no ciphers.
     """
 
-    __slots__ = ("_filler", "_pending", "_sealers", "opener")
+    __slots__ = ("_filler", "_pending", "_sealers", "opener", "used_at")
 
     def __init__(self, random: Callable[[int], bytes], pending: list[PendingHop]) -> None:
         self._filler = Filler(random)
         self._pending = pending
         self._sealers: list[ForwardSealer] = []
         self.opener = BackwardOpener([])
+        self.used_at: float | None = None
 
     def begin(self, hops: Sequence[HopInfo], body: bytes) -> list[TrafficKeys]:
         """Take CREATED; return the keys of the hops that answered, from the entry on.
@@ -54,6 +56,17 @@ class OriginLayers:
     def set_forward(self, position: int, keys: LayerKeys) -> None:
         """Seal the hop's layer of all later cells under fresh keys."""
         self._sealers[position].set_keys(keys)
+
+    def tick(self, now: float) -> bool:
+        """Drop the ciphers REST_S after the last cell; return whether it is time to rest."""
+        if self.used_at is None or now - self.used_at < REST_S:
+            return False
+        self.used_at = None
+        self.opener.rest()
+        self._filler.rest()
+        for sealer in self._sealers:
+            sealer.rest()
+        return True
 
     def erase(self) -> None:
         """Let go of all keys."""

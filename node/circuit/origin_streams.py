@@ -39,12 +39,21 @@ class StreamStarts:
         events: where events go.
     """
 
-    __slots__ = ("_asked", "_events", "_last", "_positions", "_turn", "circuit_id", "outboxes")
+    __slots__ = (
+        "_asked",
+        "_events",
+        "_last",
+        "_learned",
+        "_positions",
+        "_turn",
+        "circuit_id",
+        "outboxes",
+    )
 
     def __init__(self, circuit_id: int, hops: int, events: Journal[Event]) -> None:
         self.circuit_id = circuit_id
         self._events = events
-        self._last = self._turn = 0
+        self._last = self._turn = self._learned = 0
         self._positions: dict[int, int] = {}
         self._asked: deque[tuple[float, int]] = deque()
         self.outboxes = [Outbox() for _ in range(hops)]
@@ -69,8 +78,12 @@ class StreamStarts:
         position: int,
         window_bytes: int,
         now: float,
+        *,
+        pressed: bool,
     ) -> int:
         """Open a stream to the hop at `position`; return its number.
+
+        It begins with its share of the window that the streams before it have grown to.
 
         Raises:
             LocalProtocolError: out of stream numbers.
@@ -80,8 +93,11 @@ class StreamStarts:
         self._last = number = self._last + 1
         outbox = self.outboxes[position]
         outbox.say(message, number, data)
-        outbox.streams[number] = Stream(number, _KINDS[message], window_bytes)
+        stream = outbox.streams[number] = Stream(number, _KINDS[message], window_bytes)
         self._positions[number] = position
+        if stream.kind is not StreamKind.NAME and not pressed:
+            stream.window.widen(self._learned // len(self))
+            outbox.consumed(stream, 0, now, pressed=False)
         self._asked.append((now, number))
         return number
 
@@ -123,6 +139,7 @@ class StreamStarts:
         found = self.find(number)
         if found is not None:
             found[0].consumed(found[1], count, now, pressed=pressed)
+            self._learned = found[1].window.window
 
     def next_outbox(self) -> int:
         """Return the position of the next hop to hear something; hops take turns."""
@@ -202,6 +219,11 @@ class StreamStarts:
         else:
             outbox.forget(stream)
         self._events.add(StreamEnded(self.circuit_id, stream.number, reason))
+
+    def rest(self) -> None:
+        """Let go of queues in which nothing waits."""
+        for outbox in self.outboxes:
+            outbox.rest()
 
     def abandon(self, reason: EndReason | None) -> None:
         """The circuit is gone: every stream ends, with an error if there is a reason to tell."""

@@ -82,6 +82,33 @@ def test_a_relays_idle_circuit_drops_its_ciphers():
     assert bytes(network.arrived[stream]) == b"after the rest"
 
 
+def held_by(circuit):
+    layers = circuit._layers
+    return [
+        layers._filler._context,
+        *(sealer._aead for sealer in layers._sealers),
+        *(part._tools for part, _ in layers.opener._layers),
+        *(part._aead for _, part in layers.opener._layers),
+    ]
+
+
+def test_a_clients_idle_circuit_drops_its_ciphers():
+    network = Network()
+    circuit = network.built()
+    assert held_by(circuit) == [None] * 10
+    stream = circuit.open_stream("notes.example", 80)
+    network.settle()
+    network.tick(REST_S - 1)
+    assert [part is None for part in held_by(circuit)] == [False] * 7 + [True, True, False]
+    network.tick(1)
+    assert held_by(circuit) == [None] * 10
+    assert all(outbox._control is None for outbox in circuit._starts.outboxes)
+    network.tick(REST_S)
+    network.echo = True
+    network.send_all(circuit, stream, b"after the rest")
+    assert bytes(network.arrived[stream]) == b"after the rest"
+
+
 def test_a_closed_circuit_is_not_kept_by_the_list_of_those_awake():
     network = Network()
     circuit = network.built()
