@@ -31,7 +31,8 @@ class DevnetConfig:
         chain_port: TCP port of anvil on 127.0.0.1.
         ledger_port: TCP port of the first committee member, the others follow.
         dns_port: UDP port of the `*.devnet` name server on 127.0.0.1.
-        socks_port: TCP port of the client's SOCKS5 listener on 127.0.0.1.
+        socks_port: TCP port of the client's SOCKS5 listener on 127.0.0.1; its HTTP proxy and its
+            DNS port follow.
         web_port: TCP port of the web server behind `web.devnet`, on 127.0.0.1.
         node_port: TCP port of every node, each on an address of its own.
     """
@@ -66,6 +67,16 @@ class DevnetConfig:
     def rpc(self) -> str:
         """JSON-RPC address of the chain."""
         return f"http://127.0.0.1:{self.chain_port}"
+
+    @property
+    def http_port(self) -> int:
+        """TCP port of the client's HTTP proxy."""
+        return self.socks_port + 1
+
+    @property
+    def names_port(self) -> int:
+        """TCP and UDP port on which the client answers DNS questions."""
+        return self.socks_port + 2
 
     @property
     def deployment(self) -> Path:
@@ -162,11 +173,14 @@ def listeners(config: DevnetConfig, node_hosts: tuple[str, ...]) -> tuple[Listen
     members = tuple((local, config.ledger_port + index) for index in range(config.committee))
     nodes = tuple((host, config.node_port) for host in node_hosts)
     names = ((local, config.dns_port),)
+    doors = tuple(
+        (local, port) for port in (config.socks_port, config.http_port, config.names_port)
+    )
     return (
         Listener("chain_port", "--chain-port", "chain", ((local, config.chain_port),)),
         Listener("ledger_port", "--ledger-port", "committee", members),
         Listener("dns_port", "--dns-port", "names", names, socket.SOCK_DGRAM),
-        Listener("socks_port", "--socks", "SOCKS5", ((local, config.socks_port),)),
+        Listener("socks_port", "--socks", "client", doors),
         Listener("web_port", "--web-port", "web.devnet", ((local, config.web_port),)),
         Listener("node_port", "--node-port", "node", nodes),
     )

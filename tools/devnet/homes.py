@@ -101,6 +101,8 @@ def write_client(network: Network) -> Path:
     sections: dict[str, dict[str, Any]] = {
         "network": {"bundle": config.network},
         "socks": {"listen": f"127.0.0.1:{config.socks_port}"},
+        "http": {"listen": f"127.0.0.1:{config.http_port}"},
+        "dns": {"listen": f"127.0.0.1:{config.names_port}"},
     }
     write_atomic(home / "client.toml", toml(sections))
     return home

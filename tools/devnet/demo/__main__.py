@@ -13,6 +13,7 @@ from qnet.errors import QnetError
 from tools.devnet.config import DevnetConfig, free_home, move_to_free_ports, state_root
 from tools.devnet.demo.bonds import show_bonds
 from tools.devnet.demo.context import Demo
+from tools.devnet.demo.doors import show_doors
 from tools.devnet.demo.earnings import show_earnings
 from tools.devnet.demo.files import fill_site, keep_traffic_flowing, show_transfer
 from tools.devnet.demo.journal import Journal
@@ -43,6 +44,7 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
     site = await fill_site(demo)
     async with watching(demo) as watch:
         await show_transfer(demo, site, watch)
+        await show_doors(demo, site)
         async with asyncio.TaskGroup() as group:
             traffic = group.create_task(keep_traffic_flowing(demo, site))
             await change_a_parameter(demo)

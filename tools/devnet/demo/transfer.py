@@ -73,13 +73,13 @@ def curl_program() -> str:
 
 
 def fetch(
-    url: str, socks: str, target: Path, *, label: str = "", options: Sequence[str] = ()
+    url: str, proxy: str, target: Path, *, label: str = "", options: Sequence[str] = ()
 ) -> Fetch:
-    """Download `url` with curl through the SOCKS port, names resolved at the exit.
+    """Download `url` with curl through the client, names resolved at the exit.
 
     Args:
         url: what to fetch.
-        socks: `host:port` of the client.
+        proxy: `host:port` of the client's SOCKS port, or the URL of its HTTP proxy.
         target: where to write it.
         label: SOCKS user name, so that the download gets a circuit of its own.
         options: more words for curl.
@@ -88,7 +88,8 @@ def fetch(
         CheckFailedError: curl failed; carries its words.
     """
     user = ("--proxy-user", f"{label}:x") if label else ()
-    argv = [curl_program(), "-sS", "--fail", "--socks5-hostname", socks, *user, *options]
+    door = proxy if "://" in proxy else f"socks5h://{proxy}"
+    argv = [curl_program(), "-sS", "--fail", "--proxy", door, *user, *options]
     argv += ["-o", str(target), "-w", "%{json}", "--max-time", str(FETCH_TIMEOUT_S), url]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
