@@ -157,6 +157,10 @@ class ReceiveWindow:
         self._mark = NEVER
         self._loop: CreditLoop | None = None
 
+    def widen(self, window: int) -> None:
+        """Begin with a window that others of the same path have grown to."""
+        self.window = max(self.window, min(window, self._maximum))
+
     @property
     def held(self) -> int:
         """Received and not yet consumed."""

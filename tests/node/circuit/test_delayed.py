@@ -8,6 +8,7 @@ import pytest
 from node.circuit.actions import CircuitFailed, StreamData
 from node.circuit.cell import CELL_BYTES
 from node.circuit.flow import GAIN, INITIAL_STREAM_BYTES
+from node.circuit.messages import EndReason
 from tests.node.circuit.delayed import BATCH, DelayedNetwork
 from tests.node.circuit.network import CLIENT, PARAMETERS
 
@@ -74,6 +75,27 @@ def test_one_stream_fills_three_links(delay_s):
     assert RATE * delay_s <= link.window <= GAIN * max(product, RATE * 0.05) * 2
     assert BYTES_PER_S * 3 * delay_s <= whole.window
     assert whole.window <= GAIN * BYTES_PER_S * (3 * delay_s + 6 * transit) * 2
+
+
+def test_a_later_stream_begins_where_the_one_before_was():
+    network = DelayedNetwork(delay_s=0.1, cells_per_s=RATE)
+    circuit, (first,) = downloading(network)
+    network.run(1)
+    early = len(network.arrived[first])
+    network.run(2)
+    circuit.end(first, EndReason.RESET)
+    network.run(1)
+    later = circuit.open_stream("b.example", 443)
+    network.run(0.8)
+    window = circuit._starts.find(later)[1].window
+    assert window.window >= 0.9 * BYTES_PER_S * 0.3
+    (key,) = [key for key in network.served if key[2] == later]
+    network.served[key].backlog = Endless()
+    pump(network, key)
+    network.run(1)
+    assert len(network.arrived[later]) > 1.5 * early
+    others = [circuit.open_stream("c.example", 443) for _ in range(9)]
+    assert circuit._starts.find(others[-1])[1].window.window <= window.window / 10 + 1
 
 
 def test_windows_grow_no_further_than_the_parameters_allow():
