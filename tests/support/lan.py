@@ -234,7 +234,7 @@ def is_client_hello(payload):
 
 
 class Files:
-    """Answers `/` at once, `/who` with the address it sees, `/slow` with a first half only."""
+    """Serves random bytes, the address it sees, a page of many parts, and half a file."""
 
     def __init__(self, size):
         self.body = os.urandom(size)
@@ -246,6 +246,12 @@ class Files:
 
     async def who(self, request):
         return web.Response(text=f"your address is {request.remote}\n")
+
+    async def page(self, _request):
+        pictures = "".join(f"<img src='/?{number}'>" for number in range(12))
+        script = "document.title = 'loaded ' + document.images.length"
+        html = f"<html><body>{pictures}<script>{script}</script></body></html>"
+        return web.Response(text=html, content_type="text/html")
 
     async def slow(self, request):
         answer = web.StreamResponse(headers={"Content-Length": str(len(self.body))})
@@ -303,7 +309,13 @@ async def lan_world(roles, *, size=2**18):
     files = Files(size)
     app = web.Application()
     app.add_routes(
-        [web.get("/", files.root), web.get("/slow", files.slow), web.get("/who", files.who)]
+        web.get(f"/{name}", handler)
+        for name, handler in {
+            "": files.root,
+            "who": files.who,
+            "page": files.page,
+            "slow": files.slow,
+        }.items()
     )
     loop = asyncio.get_running_loop()
     with lan() as laid:
