@@ -64,7 +64,7 @@ def up(
     )
     _show("qnet.client.up/1", facts)
     if facts["socks"]:
-        say(f"use it: curl -x socks5h://{facts['socks']} … or: qnet client run -- curl …")
+        say(f"use it: curl -x socks5h://{facts['socks']} … or: qnet client run curl …")
 
 
 @client.command()
@@ -108,13 +108,13 @@ def rekey() -> None:
 @click.option("--port", type=click.IntRange(0, 65_535), default=443, show_default=True)
 @click.option("--country", default="", help="Two letters; needs a table in client.toml.")
 def exits(port: int, country: str) -> int:
-    """List the exits: country, policy, share of the streams; exit 1 when none serves the port."""
+    """List the exits: country, policy, share of the streams; exit 1 when none admits the port."""
     from node.client.screens import exit_rows
 
     found = ask("exits", port=port, country=country.upper())
     emit("qnet.client.exits/1", found, rows=exit_rows(found["exits"]))
     _warn(found)
-    return 0 if any(row["usable"] for row in found["exits"]) else _FAILED
+    return 0 if any(row["admits_port"] for row in found["exits"]) else _FAILED
 
 
 @client.command()

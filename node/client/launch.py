@@ -27,7 +27,7 @@ _isolate = click.option(
 @click.option("--strict", is_flag=True, help="Linux: let the program reach nothing else.")
 @click.argument("command", nargs=-1, required=True)
 def run(label: str, command: tuple[str, ...], *, strict: bool) -> int:
-    """Run a program through the network, as in: qnet client run -- curl https://example.org/ .
+    """Run a program through the network, as in: qnet client run curl https://example.org/ .
 
     Without --isolate the program gets circuits that no other program uses. It must itself honour
     the proxy variables unless --strict is given. The exit code is the program's.

@@ -5,11 +5,14 @@ import json
 import os
 import shutil
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
+from node.io.control import call
 from tests.support.dns_server import dns_server
 from tests.support.network import held
 from tools.bench.network import local_network
@@ -75,6 +78,30 @@ async def client(tmp_path_factory):
             assert "ports      ok" in told
             yield made
             await made.qnet("down")
+
+
+async def git(*words):
+    process = await asyncio.create_subprocess_exec(
+        *("git", *map(str, words)), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+async def ports(client):
+    return await call(client.home / "control.sock", "doors")
+
+
+@asynccontextmanager
+async def web_folder(folder):
+    application = web.Application()
+    application.router.add_static("/", folder)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
 
 
 async def test_run_sends_a_program_through_the_network(client):
@@ -144,9 +171,46 @@ async def test_connect_joins_standard_streams_as_ssh_needs_it(client):
     assert "cannot resolve the name" in said
 
 
+async def test_git_clones_by_the_socks_port(client, tmp_path):
+    source, clone = tmp_path / "source.git", tmp_path / "clone"
+    await git("init", "-q", "--bare", source)
+    tree = (await git("-C", source, "hash-object", "-w", "-t", "tree", "/dev/null")).strip()
+    who = ("-c", "user.name=x", "-c", "user.email=x@x")
+    commit = (await git("-C", source, *who, "commit-tree", "-m", "first", tree)).strip()
+    await git("-C", source, "update-ref", "refs/heads/main", commit)
+    await git("-C", source, "symbolic-ref", "HEAD", "refs/heads/main")
+    await git("-C", source, "update-server-info")
+    async with web_folder(source) as port:
+        proxy = ("-c", f"http.proxy=socks5h://{(await ports(client))['socks'][0]}")
+        await git(*proxy, "clone", "-q", f"http://site.test:{port}/", clone)
+    assert (await git("-C", clone, "rev-parse", "HEAD")).strip() == commit
+
+
+async def test_ssh_connects_by_the_proxy_command(client):
+    heard = asyncio.get_running_loop().create_future()
+
+    async def talk(reader, writer):
+        writer.write(b"SSH-2.0-test\r\n")
+        heard.set_result(await reader.readline())
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        process = await asyncio.create_subprocess_exec(
+            *("ssh", "-F", "none", "-o", "StrictHostKeyChecking=no"),
+            *("-o", f"ProxyCommand={QNET} client connect %h %p"),
+            *("-p", str(server.sockets[0].getsockname()[1]), "user@site.test"),
+            env={**os.environ, "QNET_HOME": str(client.home)},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(20):
+            assert (await heard).startswith(b"SSH-2.0-OpenSSH")
+        await process.communicate()
+
+
 async def test_exits_tell_country_share_and_what_they_admit(client):
     (row,) = (await client.json("exits"))["exits"]
-    assert (row["country"], row["share_ppm"], row["usable"]) == ("CH", 1_000_000, True)
+    assert (row["country"], row["share_ppm"], row["admits_port"]) == ("CH", 1_000_000, True)
     table, warned = await client.qnet("exits", "--port", "80", "--country", "ch")
     assert b"100.00 %" in table
     assert "active users now" in warned
