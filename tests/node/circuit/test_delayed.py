@@ -77,6 +77,23 @@ def test_one_stream_fills_three_links(delay_s):
     assert whole.window <= GAIN * BYTES_PER_S * (3 * delay_s + 6 * transit) * 2
 
 
+def test_an_upload_fills_three_links_as_well():
+    network = DelayedNetwork(delay_s=0.1, cells_per_s=RATE)
+    circuit = network.built()
+    stream = circuit.open_stream("a.example", 443)
+    network.run(0.8)
+    (served,) = network.served.values()
+    for seconds in (3, 2):
+        before = len(served.received)
+        for _ in range(seconds * 20):
+            while circuit.send(stream, CHUNK) == len(CHUNK):
+                pass
+            network.run(0.05)
+    assert len(served.received) - before > 0.95 * 2 * RATE * 1980
+    window = network.handle_at(2).ends.outbox.streams[stream].window
+    assert BYTES_PER_S * 0.3 <= window.window <= 2 * GAIN * BYTES_PER_S * 0.4
+
+
 def test_a_later_stream_begins_where_the_one_before_was():
     network = DelayedNetwork(delay_s=0.1, cells_per_s=RATE)
     circuit, (first,) = downloading(network)
