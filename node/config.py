@@ -18,6 +18,12 @@ MAX_BUNDLE_BYTES: Final = 2**20
 BUNDLE_SCHEMA: Final = "qnet.network/1"
 DEPLOYMENT_SCHEMA: Final = "qnet.deployment/1"
 
+MAX_CONNECTIONS: Final = 1_024
+"""Connections that one port of a client serves at once, unless configured otherwise."""
+
+MAX_DNS_QUESTIONS: Final = 256
+"""The same for questions of a DNS port."""
+
 RoleName = Literal["entry", "relay", "exit"]
 
 
@@ -149,7 +155,7 @@ class DoorSection(ConfigModel):
     isolate: frozenset[Literal["listener", "label", "destination", "port"]] = frozenset(
         ("listener", "label")
     )
-    max_connections: int = Field(default=1_024, ge=1, le=65_536)
+    max_connections: int = Field(default=MAX_CONNECTIONS, ge=1, le=65_536)
 
     @field_validator("listen")
     @classmethod
@@ -180,7 +186,7 @@ class DnsSection(DoorSection):
     """`[dns]`: the DNS port (UDP and TCP), or `[[dns]]` for each of several."""
 
     listen: str = "127.0.0.1:9153"
-    max_connections: int = Field(default=256, ge=1, le=65_536)
+    max_connections: int = Field(default=MAX_DNS_QUESTIONS, ge=1, le=65_536)
 
 
 class AnchorSection(ConfigModel):

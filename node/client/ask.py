@@ -22,7 +22,12 @@ def ask(command: str, **arguments: Any) -> Any:
         NodeOffError: None runs in that home.
         QnetError: It answered with an error of its own.
     """
+    from node.errors import NodeOffError
     from node.io.control import call_blocking
 
     path = client_home() / "control.sock"
-    return call_blocking(path, command, timeout_s=settings().timeout, **arguments)
+    try:
+        return call_blocking(path, command, timeout_s=settings().timeout, **arguments)
+    except NodeOffError as error:
+        hints = ("qnet client up", "or name its home with --home")
+        raise NodeOffError(error.message, why=error.why, try_=hints) from error

@@ -14,11 +14,11 @@ from node.client.dns_port import DnsConnection, DnsDatagrams, DnsQuestions
 from node.client.door import Door
 from node.client.http_connect import HttpDoor
 from node.client.isolation import DEFAULT_ISOLATION
-from node.client.listener import MAX_CONNECTIONS, DoorKind, Listener, RawAddress
+from node.client.listener import DoorKind, Listener, RawAddress
 from node.client.pac import pac
 from node.client.socks import SocksDoor
 from node.client.streams import AppStream, StreamCounts, StreamHost
-from node.config import Endpoint
+from node.config import MAX_CONNECTIONS, Endpoint
 from node.errors import Stage, StageError
 
 _BACKLOG = 128

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from node.client.door import Request
 from node.client.isolation import DEFAULT_ISOLATION, IsolationKey, isolation_key
+from node.config import MAX_CONNECTIONS
 
 DoorKind = Literal["socks", "http", "dns"]
 RawAddress = Literal["warn", "refuse", "allow"]
-
-MAX_CONNECTIONS: Final = 1_024
-"""Connections that one listener serves at once unless it is configured otherwise."""
 
 
 @dataclass(slots=True, eq=False)
