@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from node.exit.policy import Refusal
 from node.io.metrics import Snapshot
 from qnet.messages.descriptor import Role
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from node.runtime import NodeRuntime
 
 CELL_BYTES = 2_048
+DNS_RESULTS = ("NOERROR", "NXDOMAIN", "SERVFAIL", "TIMEOUT", "DROPPED")
+"""Results of an exit's questions that a scrape shows before there are any."""
 
 
 def node_status(node: NodeRuntime) -> dict[str, Any]:
@@ -79,6 +82,7 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
             "qnet_relay_circuits": ("state", {"open": float(node.core.circuits)}),
             "qnet_relay_streams": ("", {"": float(node.core.streams)}),
             "qnet_relay_queued_cells": ("", {"": float(node.core.queued_cells)}),
+            "qnet_exit_streams": ("state", _floats(node.exits.limits.held())),
             "qnet_link_sessions": ("state", roles),
             "qnet_key_expiry_seconds": (
                 "key",
@@ -119,8 +123,14 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
             ),
             "qnet_link_rekeys": ("", {"": float(links["rekeys"])}),
             "qnet_link_violations": ("", {"": float(driver.link_violations)}),
-            "qnet_exit_dns_queries": ("rcode", _floats(node.counters.dns_queries)),
-            "qnet_exit_policy_rejects": ("rule", _floats(node.counters.policy_rejects)),
+            "qnet_exit_dns_queries": (
+                "rcode",
+                dict.fromkeys(DNS_RESULTS, 0.0) | _floats(node.counters.dns_queries),
+            ),
+            "qnet_exit_policy_rejects": (
+                "rule",
+                {rule.value: 0.0 for rule in Refusal} | _floats(node.counters.policy_rejects),
+            ),
             "qnet_receipts_signed": ("", {"": float(node.accounts.cosigner.stats.signed)}),
         },
     )

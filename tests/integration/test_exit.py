@@ -159,6 +159,9 @@ async def test_refusals_and_questions_are_in_the_metrics(world):
     text = generate_latest(registry).decode()
     assert 'qnet_exit_policy_rejects_total{rule="private"}' in text
     assert 'qnet_exit_dns_queries_total{rcode="NOERROR"}' in text
+    assert 'qnet_exit_policy_rejects_total{rule="own"}' in text
+    assert 'qnet_exit_dns_queries_total{rcode="DROPPED"} 0.0' in text
+    assert 'qnet_exit_streams{state="connections"} 0.0' in text
     assert 'qnet_relay_overload_total{cause="destination_full"} 0.0' in text
 
 
