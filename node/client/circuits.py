@@ -167,8 +167,9 @@ class Circuits:
 
         Circuits whose exits stand elsewhere get no new streams.
         """
-        self.choice.countries, self.choice.barred_countries = inside, outside
-        self.new_identity()
+        if (inside, outside) != (self.choice.countries, self.choice.barred_countries):
+            self.choice.countries, self.choice.barred_countries = inside, outside
+            self.new_identity()
 
     async def circuit_for(self, key: IsolationKey, host: str, port: int) -> PathCircuit:
         """An open circuit for a stream: the key's own, an unbound one, or a new one.
