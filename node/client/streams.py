@@ -190,7 +190,11 @@ class AppStream(Pipe):
         except DoorError as error:
             self._counts.not_served += 1
             _log.info("not served", cause=error.message)
-            self._refuse(error.answer)
+            if is_begun:
+                self._ended(EndReason.RESET)
+                self.abort()
+            else:
+                self._refuse(error.answer)
             return
         if is_begun:
             super().data_received(answer)
