@@ -28,7 +28,7 @@ LIFETIME_MAX_S: Final = 120 * 86_400
 MIN_CIRCUITS: Final = 20
 """Circuits before a guard is judged."""
 MAX_FAILED_PERCENT: Final = 30
-MAX_BROKEN_PERCENT: Final = 50
+MAX_BROKEN_PERCENT: Final = 40
 """Share of circuits that break after the guard at which people are warned."""
 WINDOW_CIRCUITS: Final = 100
 """Counts are halved here, so that the past fades."""
