@@ -276,7 +276,8 @@ async def test_a_plain_requests_body_ends_where_it_said(world):
     assert wire.written == b"HTTP/1.1 200 OK\r\n\r\n"
     stream.data_received(b"GET http://b.test/ HTTP/1.1\r\n\r\n")
     assert circuit.sent.endswith(b"abcdef")
-    assert wire.is_closed
+    assert wire.is_aborted
+    assert circuit.ended == [EndReason.RESET]
 
 
 async def test_a_negotiation_that_does_not_end_is_dropped(world, monkeypatch):
