@@ -41,8 +41,11 @@ MESSAGES_START: Final = 1
 MESSAGES_END: Final = CONTENT_BYTES - 2 * PAD_BYTES
 """Messages of a delivered cell stand in P[1:1990]; behind may be forced bytes."""
 RATCHET_CELLS: Final = 1 << 16
-REST_S: Final = 30.0
-"""A circuit without a cell for so long drops its ciphers (2.5 KiB each) and keeps its keys."""
+REST_S: Final = 2.0
+"""A circuit without a cell for so long drops its ciphers (2.5 KiB each) and keeps its keys.
+
+To make them again takes some 10 microseconds, so that a client may ask idle circuits for echoes.
+"""
 
 _RATCHET_MASK: Final = RATCHET_CELLS - 1
 _BODY: Final = HEADER_BYTES + TAG_BYTES

@@ -43,8 +43,8 @@ OWNER_KINDS: Final = frozenset(
 PING_JITTER: Final = 0.1
 SILENT_PINGS: Final = 3
 """A responder gives a node up after so many of the longest intervals without a PING."""
-REST_S: Final = 30.0
-"""A link that is silent for so long drops its ciphers and keeps its keys."""
+REST_S: Final = 5.0
+"""A link that is silent for one to two times as long drops its ciphers and keeps its keys."""
 
 
 @dataclass(slots=True)

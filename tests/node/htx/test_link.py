@@ -344,7 +344,7 @@ def test_a_link_in_use_keeps_its_ciphers():
     pair = Pair().pump()
     for _ in range(30):
         pair.server.send_record(RecordType.CREDIT, bytes(6))
-        pair.pump().advance(5, step=1)
+        pair.pump().advance(REST_S / 2, step=1)
         assert ciphers_of(pair.server)[0] is not None
         assert ciphers_of(pair.client)[1] is not None
 
