@@ -232,6 +232,7 @@ async def impostors(nodes):
         await asyncio.gather(*(node.start() for node in nodes))
 
 
+@pytest.mark.long
 async def test_a_portal_in_place_of_the_guards_is_named_and_changes_no_guard(
     network, files, tmp_path
 ):
@@ -297,6 +298,71 @@ async def test_a_machine_that_slept_resets_its_streams_and_is_back_at_once(netwo
         assert incident.recovered_s < 5
         built = [guard.failed for guard in session.entries.state.guards]
         assert built == [0] * len(built), "a sleep is no guard's fault"
+
+
+# the client's look at itself
+
+
+def verdicts(found):
+    return {row["name"]: row["verdict"] for row in found["rows"]}
+
+
+async def test_the_check_has_a_verdict_and_evidence_for_everything(network):
+    async with client(network.bundle()) as session:
+        found = await session.check()
+        assert found["verdict"] == "pass"
+        assert verdicts(found) == {
+            "SOCKS port answers": "pass",
+            "names are resolved by the exit": "pass",
+            "this machine's DNS is not used": "pass",
+            "IPv6 does not go past the network": "pass",
+            "connections go to nodes only": "pass",
+            "the destination sees the exit": "not tested",
+            "clock": "pass",
+            "consensus": "pass",
+            "anonymity set": "warning",
+        }
+        assert all(row["evidence"] for row in found["rows"])
+        evidence = {row["name"]: row["evidence"] for row in found["rows"]}
+        exits = [node.index for node in network.nodes if node.role == "exit"]
+        assert evidence["names are resolved by the exit"].startswith(f"exit {exits[0]} answered")
+
+
+def page_that_saw(address):
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{address}".encode())
+        await writer.drain()
+
+    return answering(answer)
+
+
+async def test_the_check_judges_by_what_a_page_saw(network):
+    exit_host = next(node.listen for node in network.nodes if node.role == "exit").partition(":")[0]
+    name = "the destination sees the exit"
+    async with client(network.bundle()) as session:
+        async with page_that_saw(exit_host) as port:
+            found = await session.check(f"http://127.0.0.1:{port}/")
+            assert (found["verdict"], verdicts(found)[name]) == ("pass", "pass")
+        async with page_that_saw("127.0.0.1") as port:
+            found = await session.check(f"http://127.0.0.1:{port}/")
+            assert (found["verdict"], verdicts(found)[name]) == ("fail", "fail")
+        found = await session.check(f"http://127.0.0.1:{port}/")
+        assert verdicts(found)[name] == "not tested", "nobody answers there any more"
+        found = await session.check("https://page.example/")
+        assert verdicts(found)[name] == "not tested"
+
+
+async def test_without_a_network_the_check_says_what_it_could_not_test(network):
+    async with asyncio.TaskGroup() as group:
+        session = Session(network.bundle(), None, ready=0)
+        starting = group.create_task(session.care.run())
+        found = verdicts(await session.check())
+        assert found["SOCKS port answers"] == "not tested"
+        assert found["names are resolved by the exit"] == "not tested"
+        assert found["consensus"] == "fail"
+        assert found["clock"] == "not tested"
+        starting.cancel()
 
 
 # the end
