@@ -6,9 +6,8 @@ Source: docs/spec/circuits.md.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
-from node.circuit.actions import CircuitBuilt, CircuitFailed, HopRekeyed, ProbeAnswered
+from node.circuit.actions import CircuitBuilt, CircuitFailed, HopRekeyed
 from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
 from node.circuit.layer import messages_room
 from node.circuit.link_ports import Port
@@ -28,13 +27,11 @@ from node.circuit.origin_lane import OriginLane, OriginSurroundings
 from node.circuit.origin_layers import OriginLayers
 from node.circuit.origin_rekeys import OriginRekeys
 from node.circuit.origin_streams import StreamStarts
-from node.circuit.probes import Probes
+from node.circuit.pool import PoolShare
 from node.circuit.setup import HopInfo, PendingHop
 from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, step
+from node.circuit.upkeep import Upkeep
 from qnet.errors import CryptoError, LocalProtocolError, RemoteProtocolError
-
-ANSWER_GRACE_S: Final = 3
-"""A hop that answers a request neither within `stream_connect_s` nor this breaks a rule."""
 
 
 class OriginCircuit:
@@ -48,14 +45,11 @@ class OriginCircuit:
 
     __slots__ = (
         "_around",
-        "_buffer_cells",
-        "_buffer_ticket",
+        "_buffer",
         "_layers",
-        "_padded",
-        "_probes",
         "_rekeys",
         "_starts",
-        "_used",
+        "_upkeep",
         "circuit_id",
         "hops",
         "lane",
@@ -76,15 +70,13 @@ class OriginCircuit:
         self.circuit_id = circuit_id
         self.hops = tuple(hops)
         self.state = OriginState.BUILDING
-        self.opened_at = self._padded = self._used = around.now
+        self.opened_at = around.now
         self._around = around
         self._layers = OriginLayers(around.random, pending)
         self._rekeys = OriginRekeys(around.random)
         self._starts = StreamStarts(circuit_id, len(hops), around.events)
-        self._probes = Probes(around.random)
-        self._buffer_ticket: int | None = None
-        self._buffer_cells = 0
-        self._rekeys.schedule(around.now, around.parameters.circuit_rekey_s)
+        self._upkeep = Upkeep(circuit_id, self._starts, self._rekeys, around)
+        self._buffer = PoolShare(around.pool, self)
         self.lane = OriginLane(self)
 
     @property
@@ -161,7 +153,7 @@ class OriginCircuit:
         number = self._starts.open(
             message, data, position, window_bytes, around.now, pressed=around.pool.is_pressed
         )
-        self._used = around.now
+        self._upkeep.used()
         self.port.activate()
         return number
 
@@ -220,12 +212,7 @@ class OriginCircuit:
 
     def renew_buffer(self) -> None:
         """Count the bytes that wait in streams into the pool."""
-        cells = self._starts.buffered_cells
-        if cells or self._buffer_cells:
-            self._buffer_ticket = self._around.pool.renew(
-                self._buffer_ticket, self, self._buffer_cells, cells
-            )
-            self._buffer_cells = cells
+        self._buffer.renew(self._starts.buffered_cells)
 
     # cells in
 
@@ -303,7 +290,7 @@ class OriginCircuit:
         elif kind is MessageType.REKEYED:
             self._layers.opener.set_keys(position, self._rekeys.rekeyed(position, data))
         elif kind is MessageType.PADDING:
-            self._probed(position, data)
+            self._upkeep.padded(position, data)
         else:
             self._starts.handle(position, message, self._around.now)
 
@@ -323,55 +310,31 @@ class OriginCircuit:
         if not self.is_open:
             raise LocalProtocolError("the circuit is not open")
         self._around.now = now
-        position = range(len(self.hops))[hop]
-        token, data = self._probes.ask(position, now)
-        self._starts.outboxes[position].say(MessageType.PADDING, 0, data)
+        token = self._upkeep.probe(range(len(self.hops))[hop])
         self.port.activate()
         return token
-
-    def _probed(self, position: int, data: bytes) -> None:
-        found = self._probes.answered(position, data, self._around.now)
-        if found is not None:
-            self._around.events.add(ProbeAnswered(self.circuit_id, position, *found))
 
     def rekey(self, now: float) -> None:
         """Ask every hop for fresh keys now; a hop that is still at it is left alone."""
         self._around.now = now
-        if not self.is_open:
-            return
-        self._rekeys.schedule(now, self._around.parameters.circuit_rekey_s)
-        for position, data in self._rekeys.ask():
-            self._starts.outboxes[position].say(MessageType.REKEY, 0, data)
-        self.port.activate()
+        if self.is_open:
+            self._upkeep.rekey()
+            self.port.activate()
 
     def tick(self) -> None:
-        """Act on deadlines: build, rekey, idle; keep a circuit with streams alive at all hops."""
+        """Act on deadlines: build, rekey, answers, idle; keep a circuit with streams alive."""
         around = self._around
-        parameters, now = around.parameters, around.now
         if self.state is not OriginState.OPEN:
-            if now - self.opened_at >= parameters.circuit_build_s:
+            if around.now - self.opened_at >= around.parameters.circuit_build_s:
                 self.fail(EndReason.BUILD_TIMEOUT, None)
             return
-        if self._layers.tick(now):
+        if self._layers.tick(around.now):
             self._starts.rest()
-        if now >= self._rekeys.due_at:
-            overdue = self._rekeys.overdue()
-            if overdue is not None:
-                self.fail(EndReason.PROTOCOL, overdue)
-                return
-            self.rekey(now)
-        mute = self._starts.overdue(now - parameters.stream_connect_s - ANSWER_GRACE_S)
-        if mute is not None:
-            self.fail(EndReason.CONNECT_TIMEOUT, mute)
-            return
-        if self.streams:
-            self._used = now
-        if now - self._used >= parameters.circuit_idle_s:
-            self.fail(EndReason.IDLE, None)
-        elif self.streams and now - self._padded >= parameters.circuit_idle_s / 2:
-            self._padded = now
-            self._starts.outboxes[-1].say(MessageType.PADDING, 0)
+        ended = self._upkeep.tick()
+        if ended is None:
             self.port.activate()
+        else:
+            self.fail(*ended)
 
     def destroyed(self) -> None:
         """The entry sent DESTROY."""

@@ -66,11 +66,31 @@ class CellPool(Generic[T]):
         if last:
             del self._batches[ticket]
 
-    def renew(self, ticket: int | None, owner: T, before: int, cells: int) -> int | None:
-        """Count a batch anew, as the youngest; return its ticket, None if it is empty."""
-        if ticket is not None:
-            self.leave(ticket, before, last=True)
-        return self.enter(owner, cells) if cells else None
+
+class PoolShare(Generic[T]):
+    """What a circuit holds outside of queues, counted as one batch that is the youngest anew.
+
+    Args:
+        pool: the pool.
+        owner: the circuit to destroy when the batch is the oldest of a full pool.
+    """
+
+    __slots__ = ("_cells", "_owner", "_pool", "_ticket")
+
+    def __init__(self, pool: CellPool[T], owner: T) -> None:
+        self._pool = pool
+        self._owner = owner
+        self._ticket = 0
+        self._cells = 0
+
+    def renew(self, cells: int) -> None:
+        """Count so many cells from now on."""
+        before = self._cells
+        if before:
+            self._pool.leave(self._ticket, before, last=True)
+        if cells:
+            self._ticket = self._pool.enter(self._owner, cells)
+        self._cells = cells
 
 
 class CellQueue(Generic[T]):

@@ -26,6 +26,7 @@ from node.circuit.messages import (
     decode_messages,
     encode_message,
 )
+from node.circuit.pool import PoolShare
 from node.circuit.probes import Echo, PaddingKind, decode_probe
 from node.circuit.rekey import RELAY_INTERVAL_PARTS, HopRekey
 from node.circuit.relay_lanes import BackwardLane, ForwardLane, Surroundings
@@ -45,8 +46,7 @@ class RelayCircuit:
     """
 
     __slots__ = (
-        "_buffer_cells",
-        "_buffer_ticket",
+        "_buffer",
         "_content",
         "_echo",
         "_last_rekey",
@@ -83,8 +83,7 @@ class RelayCircuit:
         self._rekeyed = self._last_words = b""
         self._last_rekey = around.now
         self._echo: Echo | None = None
-        self._buffer_ticket: int | None = None
-        self._buffer_cells = 0
+        self._buffer = PoolShare(around.pool, self)
         self.forward = ForwardLane(self)
         self.backward = BackwardLane(self)
         self.ends = StreamEnds(
@@ -293,12 +292,7 @@ class RelayCircuit:
 
     def renew_buffer(self) -> None:
         """Count the bytes that wait in streams into the pool."""
-        cells = self.ends.outbox.cells
-        if cells or self._buffer_cells:
-            self._buffer_ticket = self.around.pool.renew(
-                self._buffer_ticket, self, self._buffer_cells, cells
-            )
-            self._buffer_cells = cells
+        self._buffer.renew(self.ends.outbox.cells)
 
     # end
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
+from node.circuit.upkeep import ANSWER_GRACE_S
 from node.client.circuits import BUILD_PATIENCE_S
 from node.client.liveness import ANSWER_S, QUIET_S
-from node.directory.path import Position, Wishes
+from node.directory.wishes import Position, Wishes
+from node.io.control import call
 from tests.support.network import client, eventually, file_server, held, through
 from tools.bench.hostile import Behaviour, misdeeds, tell
 from tools.bench.network import local_network
@@ -22,6 +24,8 @@ SPOILT_S = 2.0
 """A cell that was changed, lost, repeated or moved is noticed with the next one that comes."""
 SILENT_S = 1 + QUIET_S + ANSWER_S + 1
 """Silence: a tick, the quiet, the echo's time, a tick."""
+JUNK_S = 15.0
+"""Time in which 65,536 cells for nobody come, and 4,096 a second are forgiven."""
 RECOVERED_S = 2 * BUILD_PATIENCE_S + 4
 AFTER = 300
 """Cells that pass before the misdeeds begin: in the midst of a download."""
@@ -223,3 +227,50 @@ async def test_a_frozen_node_is_a_silent_one(world):
     await victim.start()
     before = network.committee.latest.consensus.valid_after
     await eventually(lambda: network.committee.latest.consensus.valid_after > before, 25.0)
+
+
+async def test_an_exit_that_never_answers_is_left_and_the_request_served_by_another(world):
+    network, files = world
+    victim = network.nodes[HOSTILE[Position.EXIT] - 1]
+    async with client(network.bundle(), ready=0) as session:
+        made = await circuit_over(session, Position.EXIT)
+        await tell(victim.home, Behaviour.MUTE)
+        began = time.monotonic()
+        # the application's own patience is longer than the client's
+        async with through(session, "127.0.0.1", files.port, timeout_s=60) as (reader, writer):
+            writer.write(b"GET ")
+            assert await reader.read(-1) == files.body
+        owed_s = session.connect_timeout_s + ANSWER_GRACE_S
+        assert owed_s < time.monotonic() - began < owed_s + 2 + RECOVERED_S
+        assert "third hop: did not answer in time" in made.circuit.failure
+        assert victim.index in avoided(session)
+
+
+@pytest.mark.parametrize("position", [Position.ENTRY, Position.MIDDLE])
+async def test_cells_for_nobody_without_end_cost_the_sender_its_link(world, position):
+    network, files = world
+    victim = network.nodes[HOSTILE[position] - 1]
+    honest = network.nodes[1]
+    async with client(network.bundle(), ready=0) as session:
+        made = await circuit_over(session, position)
+        assert await fetch(session, files) == files.body
+        await tell(victim.home, Behaviour.JUNK)
+        await eventually(lambda: made.circuit.closed, JUNK_S)
+        await tell(victim.home, Behaviour.NONE)
+        if position is Position.ENTRY:
+            assert "broke a rule of the link" in made.circuit.failure
+        else:
+            assert "its link from the hop before it broke" in made.circuit.failure
+            status = await call(honest.home / "control.sock", "status")
+            assert status["cells"]["queued"] == 0
+        assert await carries_on(session, files, resets=1) < RECOVERED_S
+
+
+async def test_an_early_end_of_an_exit_is_an_end(world):
+    """Nobody but the exit knows what the destination said; only end-to-end checks find this."""
+    network, files = world
+    async with client(network.bundle(), ready=0) as session:
+        done = await attack(session, network, files, Position.EXIT, Behaviour.TRUNCATE)
+        assert done.body is not None
+        assert len(done.body) < len(files.body)
+        assert files.body.startswith(done.body)

@@ -16,8 +16,8 @@ from node.circuit.actions import (
 from node.circuit.cell import Command
 from node.circuit.flow import INITIAL_CELLS, INITIAL_STREAM_BYTES
 from node.circuit.messages import MAX_ANSWERS, Answer, EndReason, MessageType, encode_answers
-from node.circuit.origin_circuit import ANSWER_GRACE_S
 from node.circuit.probes import PaddingKind, encode_probe
+from node.circuit.upkeep import ANSWER_GRACE_S
 from tests.support.playbook import (
     ENTRY,
     PARAMETERS,
@@ -268,8 +268,8 @@ def test_an_exit_that_never_answers(circuit, ask):
     circuit >> app(lambda c: getattr(c, ask)(*arguments))
     circuit.skip(Tells)
     circuit >> passes(PARAMETERS.stream_connect_s + ANSWER_GRACE_S - 1)
-    circuit >> passes(1) << ended(EndReason.CONNECT_TIMEOUT)
-    circuit << failed(EndReason.CONNECT_TIMEOUT, 2) << LEFT
+    circuit >> passes(1) << ended(EndReason.BUILD_TIMEOUT)
+    circuit << failed(EndReason.BUILD_TIMEOUT, 2) << LEFT
 
 
 def test_an_exit_that_answered_in_time_may_be_quiet_for_ever(stream):

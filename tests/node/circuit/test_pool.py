@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.circuit.cell import CELL_BYTES
-from node.circuit.pool import CellPool, CellQueue
+from node.circuit.pool import CellPool, CellQueue, PoolShare
 
 
 @given(st.lists(st.one_of(st.integers(1, 5), st.integers(-5, -1)), max_size=40))
@@ -56,13 +56,15 @@ def test_limits():
 
 def test_a_renewed_batch_is_the_youngest():
     pool = CellPool(10 * CELL_BYTES)
-    ticket = pool.renew(None, "stream", 0, 3)
+    share = PoolShare(pool, "stream")
+    share.renew(3)
     pool.enter("other", 1)
     assert pool.oldest() == "stream"
-    ticket = pool.renew(ticket, "stream", 3, 2)
+    share.renew(2)
     assert pool.oldest() == "other"
     assert pool.used == 3
-    assert pool.renew(ticket, "stream", 2, 0) is None
+    share.renew(0)
+    share.renew(0)
     assert pool.used == 1
 
 
