@@ -66,9 +66,50 @@ def test_mistakes_name_their_key(tmp_path, old, new, words):
 
 def test_a_client_needs_a_bundle(tmp_path):
     config = load_toml(write(tmp_path, '[network]\nbundle = "n.json"\n'), ClientConfig)
-    assert config.socks.listen == "127.0.0.1:9150"
+    assert [section.listen for section in config.socks] == ["127.0.0.1:9150"]
+    assert config.http == config.dns == ()
     with pytest.raises(ConfigError):
         load_toml(write(tmp_path, "[socks]\n"), ClientConfig)
+
+
+CLIENT = """[network]
+bundle = "n.json"
+[[socks]]
+listen = "127.0.0.1:1"
+[[socks]]
+listen = "[::1]:2"
+isolate = ["destination"]
+raw_address = "refuse"
+[dns]
+max_connections = 9
+[paths]
+exit_countries = ["CH"]
+"""
+
+
+def test_a_client_may_have_several_ports_of_a_kind(tmp_path):
+    config = load_toml(write(tmp_path, CLIENT), ClientConfig)
+    assert [section.raw_address for section in config.socks] == ["warn", "refuse"]
+    assert config.socks[0].isolate == {"listener", "label"}
+    assert config.socks[1].isolate == {"destination"}
+    assert [section.max_connections for section in config.dns] == [9]
+    assert config.paths.exit_countries == {"CH"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"127.0.0.1:1"', '"localhost:1"', "listen"),
+        ('["destination"]', '["browser"]', "isolate"),
+        ('"refuse"', '"block"', "raw_address"),
+        ("max_connections = 9", "max_connections = 0", "max_connections"),
+        ("max_connections = 9", 'raw_address = "warn"', "raw_address"),
+        ('["CH"]', '["Switzerland"]', "exit_countries"),
+    ],
+)
+def test_a_clients_mistakes_name_their_key(tmp_path, old, new, words):
+    with pytest.raises(ConfigError, match=words):
+        load_toml(write(tmp_path, CLIENT.replace(old, new)), ClientConfig)
 
 
 def test_a_bundle_reads_back(tmp_path):
