@@ -81,7 +81,7 @@ async def _serve(
                 "control": str(home / "control.sock"),
                 "consensus": session.view.valid_after,
                 "first_circuit_s": session.first_circuit_s,
-                "warnings": doors.warnings(),
+                "warnings": doors.warnings() + session.bootstrap.warnings(),
                 **session.anonymity(),
             }
         )

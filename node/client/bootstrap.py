@@ -14,13 +14,14 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from node.client.causes import Causes
+from node.client.chain_stage import ChainStage
 from node.client.fetching import Ask, fetch_document
-from node.client.keeping import Keeping
+from node.client.keeping import EVIDENCE_FOLDER, Keeping
 from node.client.sources import Sources, over_http, source_name
 from node.directory.consensus import cross_check_at, next_refresh_at, overdue_from
 from node.directory.exchange import DirRequest, Kind
@@ -31,11 +32,8 @@ from node.view import NetworkView
 from qnet.crypto.kdf import node_id_of
 from qnet.errors import CryptoError, DecodeError, NotFoundError, QnetError, RejectedError
 from qnet.messages.consensus import SignedConsensus
-from qnet.messages.succession import CommitteeHistory, decode_changes
+from qnet.messages.succession import decode_changes
 from qnet.sampling import shuffle
-
-if TYPE_CHECKING:
-    from node.client.chain import ChainAnchor
 
 __all__ = ["Bootstrap", "fetch_document"]
 
@@ -65,7 +63,7 @@ class Bootstrap:
         wall: Unix clock in seconds.
         keeping: What outlives the process: consensus, committee, evidence.
         bridges: Unlisted nodes, asked when no seed helps.
-        chain: The Committee contract, where an RPC is configured.
+        chain: What the chain says, where an RPC is configured.
         causes: Which sources failed, at which stage and why.
         diffs: Documents that came as differences.
     """
@@ -76,7 +74,7 @@ class Bootstrap:
     wall: Callable[[], float]
     keeping: Keeping
     bridges: Sequence[HtxAddress] = ()
-    chain: ChainAnchor | None = None
+    chain: ChainStage | None = None
     causes: Causes = field(default_factory=Causes)
     diffs: int = 0
     _giver: str = ""
@@ -98,6 +96,12 @@ class Bootstrap:
                 for proof in self.view.conflicts.values()
             ],
         }
+
+    def warnings(self) -> list[str]:
+        """What people should know: that the committee contradicted itself."""
+        count = len(self.view.conflicts)
+        told = f"the committee signed two consensuses for one period, {count} times"
+        return [f"{told}; the proof is in state/{EVIDENCE_FOLDER}"] if count else []
 
     async def start(self, timeout_s: float) -> None:
         """Get a consensus fit for circuits, from cache, seeds, bridges or the chain.
@@ -214,9 +218,9 @@ class Bootstrap:
         except StageError as error:
             self.causes.failed(stage, name, error)
 
-    async def _ask_chain(self, chain: ChainAnchor, enough: Callable[[], bool]) -> None:
+    async def _ask_chain(self, chain: ChainStage, enough: Callable[[], bool]) -> None:
         """Read the committee, and ask its members for what they signed."""
-        if not await self._trust_chain(chain):
+        if not await chain.renew_trust():
             return
         for stage, addresses in ((Stage.SEED, self.seeds), (Stage.BRIDGE, self.bridges)):
             if self.causes.has_forgeries(stage):  # perhaps signed by the set just read
@@ -226,17 +230,6 @@ class Bootstrap:
         async with LedgerClient(self.keeping.members) as ledger:
             await self._fetch("committee", Stage.CHAIN, over_http(ledger))
 
-    async def _trust_chain(self, chain: ChainAnchor) -> bool:
-        try:
-            found = await chain.read()
-        except StageError as error:
-            self.causes.failed(Stage.CHAIN, "chain", error)
-            return False
-        if found.trust.hash != self.view.history.newest.hash:
-            self.view.trust(CommitteeHistory(found.trust))
-        self.keeping.confirmed(self.view, found.time_s, members=found.members)
-        return True
-
     async def _check_age(self) -> None:
         """Start from a committee that was confirmed lately, by bundle, consensus or chain.
 
@@ -245,7 +238,7 @@ class Bootstrap:
         try:
             self.keeping.check_age(self.wall())
         except StageError as error:
-            if self.chain is not None and await self._trust_chain(self.chain):
+            if self.chain is not None and await self.chain.renew_trust():
                 return
             self._only_listens = True
             await self._ask_stages(lambda: False)
@@ -258,7 +251,8 @@ class Bootstrap:
             if self._only_listens:
                 self.view.witnesses.heard(name, signed.consensus)
                 return False
-            await self._check_anchor(signed)
+            if self.chain is not None:
+                await self.chain.check_anchor(signed)
             if not self.view.take(signed, name):
                 self.causes.passed(name)
                 return False
@@ -306,26 +300,6 @@ class Bootstrap:
                 raise
             await asyncio.to_thread(self.keeping.store_trust, self.view)
             return await asyncio.to_thread(self.view.read, data)
-
-    async def _check_anchor(self, signed: SignedConsensus) -> None:
-        """Refuse a consensus that the chain contradicts.
-
-        Raises:
-            StageError: It does.
-        """
-        if self.chain is None:
-            return
-        try:
-            anchor = await self.chain.anchor_of(signed.consensus.valid_after)
-        except StageError as error:
-            self.causes.failed(Stage.CHAIN, "chain", error)
-            return
-        if anchor is not None and anchor != signed.hash:
-            raise StageError(
-                Stage.CHAIN,
-                "the chain anchors another consensus of this period",
-                why=f"{anchor.hex()[:16]}, not {signed.hash.hex()[:16]}",
-            )
 
     def _is_fit(self) -> bool:
         try:

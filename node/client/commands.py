@@ -46,7 +46,9 @@ class Commands:
             **self._session.status(),
             "listeners": doors.rows(),
             "paths": self._session.circuits.rows(),
-            "warnings": doors.warnings() + self._raw_addresses(),
+            "warnings": doors.warnings()
+            + self._raw_addresses()
+            + self._session.bootstrap.warnings(),
         }
 
     async def circuits(self, _arguments: Mapping[str, Any]) -> Any:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.client.bootstrap import Bootstrap
+from node.client.causes import Causes
+from node.client.chain_stage import ChainStage
 from node.client.keeping import Keeping
 from node.client.sources import Sources
 from node.config import Bundle
@@ -41,19 +43,22 @@ def make_bootstrap(
         bridges: `htx://` lines beside those of the bundle.
         rpc: A node of the chain; "" reads nothing from the chain.
     """
+    keeping = Keeping(
+        state,
+        trust_of(bundle).hash,
+        made_at=bundle.made_at,
+        checks_age=bundle.profile == "main" or bundle.made_at > 0,
+    )
+    causes = Causes()
     return Bootstrap(
         sources.view,
         sources,
         [HtxAddress.parse(line) for line in bundle.seeds],
         wall,
-        Keeping(
-            state,
-            trust_of(bundle).hash,
-            made_at=bundle.made_at,
-            checks_age=bundle.profile == "main" or bundle.made_at > 0,
-        ),
+        keeping,
         bridges=[HtxAddress.parse(line) for line in (*bundle.bridges, *bridges)],
-        chain=_anchor(bundle, rpc) if rpc else None,
+        chain=ChainStage(_anchor(bundle, rpc), sources.view, keeping, causes) if rpc else None,
+        causes=causes,
     )
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from ledger.service.chain_reader import ChainReader
 from node.client.bootstrap import Bootstrap
+from node.client.causes import Causes
 from node.client.chain import ChainAnchor
+from node.client.chain_stage import ChainStage
 from node.client.dialler import Dialler
 from node.client.entries import Entries
 from node.client.keeping import Keeping
@@ -50,13 +52,17 @@ def anchor_on(chain, url=""):
 
 
 def client_with(chain, seeds, trust, *, made_at=LONG_AGO, anchor=None):
-    view = NetworkView(trust, PARAMETERS, now=lambda: NOW + 1.0, software="0.1.0")
+    def wall():
+        return NOW + 1.0
+
+    view = NetworkView(trust, PARAMETERS, now=wall, software="0.1.0")
     dialler = Dialler(time.monotonic, time.time)
-    entries = Entries(view, None, time.monotonic, lambda: NOW + 1.0, dialler)
+    entries = Entries(view, None, time.monotonic, wall, dialler)
     sources = Sources(view, entries, dialler, time.monotonic)
     keeping = Keeping(None, trust.hash, made_at=made_at)
-    anchor = anchor or anchor_on(chain)
-    return Bootstrap(view, sources, seeds, lambda: NOW + 1.0, keeping, chain=anchor)
+    causes = Causes()
+    stage = ChainStage(anchor or anchor_on(chain), view, keeping, causes)
+    return Bootstrap(view, sources, seeds, wall, keeping, chain=stage, causes=causes)
 
 
 async def test_the_committee_of_now_and_the_anchor_of_a_period(chain, network_on):

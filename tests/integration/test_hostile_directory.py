@@ -165,6 +165,7 @@ async def test_partitioned_clients_find_the_proof_and_keep_the_first(tmp_path):
         await again.start(5.0)
         assert again.view.hash == SIGNED.hash
         assert again.status()["double_consensuses"] == [found]
+        assert "two consensuses" in again.warnings()[0]
 
 
 async def test_a_bridge_stands_in_for_seeds_that_are_gone():
