@@ -98,10 +98,7 @@ def special_use(address: Address) -> str:
     """What an address is reserved for, or "" when it is an ordinary public unicast address."""
     address = judged(address)
     starts, entries = _TABLES[address.version]
-    at = bisect_right(starts, int(address)) - 1
-    if at < 0:
-        return ""
-    network, use = entries[at]
+    network, use = entries[bisect_right(starts, int(address)) - 1]  # both tables start at zero
     return use if int(address) <= int(network.broadcast_address) else ""
 
 

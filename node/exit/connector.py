@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Final
 
-from node.errors import ConnectError, ExitRefusedError, ResolveError
+from node.errors import ConnectError, ExitRefusedError
 from node.exit.address import Address, parse_address, plain
 from node.exit.limits import ExitLimits
 from node.exit.own import OwnAddresses, route_source
@@ -71,7 +71,7 @@ class Connector:
         limit_s = self.timeout_s()
         try:
             async with asyncio.timeout(limit_s):
-                allowed = self._allowed((await self._addresses(host)).addresses, host, port)
+                allowed = self._allowed((await self._addresses(host)).addresses, port)
                 return await self._open(in_turn(allowed)[:CONNECT_TRIES], port, protocol)
         except TimeoutError as error:
             raise ConnectError(
@@ -88,11 +88,11 @@ class Connector:
         if not self.policy.is_exit:
             raise self._refused(Refusal.POLICY, "exit does not resolve names")
         answer = await self._addresses(host)
-        judged = [(address, self._barrier(address, 0)) for address in answer.addresses]
-        public = tuple(address for address, barrier in judged if barrier is None)
-        refusal = next((barrier for _, barrier in judged if barrier is not None), None)
-        if not public and refusal is not None:
-            raise self._refused(refusal, "exit does not resolve that name")
+        barriers = [self._barrier(address, 0) for address in answer.addresses]
+        pairs = zip(answer.addresses, barriers, strict=True)
+        public = tuple(address for address, barrier in pairs if barrier is None)
+        if not public and barriers[0] is not None:
+            raise self._refused(barriers[0], "exit does not resolve that name")
         return Answer(public, answer.ttl_s)
 
     async def _addresses(self, host: str) -> Answer:
@@ -107,20 +107,18 @@ class Connector:
             return Refusal.PRIVATE
         return Refusal.OWN if self.own.include(address, port) else None
 
-    def _allowed(self, addresses: tuple[Address, ...], host: str, port: int) -> list[Address]:
+    def _allowed(self, addresses: tuple[Address, ...], port: int) -> list[Address]:
         allowed = []
-        refusal: Refusal | None = None
+        refusals = []
         for address in addresses:
-            reason = self._barrier(address, port) or self.policy.refusal(address, port)
-            if reason is None:
+            refusal = self._barrier(address, port) or self.policy.refusal(address, port)
+            if refusal is None:
                 allowed.append(address)
             else:
-                refusal = refusal or reason
-        if allowed:
-            return allowed
-        if refusal is None:
-            raise ResolveError(f"cannot resolve {host}", rcode="NODATA", why="no address")
-        raise self._refused(refusal, f"exit does not connect to port {port} there")
+                refusals.append(refusal)
+        if not allowed:
+            raise self._refused(refusals[0], f"exit does not connect to port {port} there")
+        return allowed
 
     def _refused(self, refusal: Refusal, message: str) -> ExitRefusedError:
         self.on_refusal(refusal.value)

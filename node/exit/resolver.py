@@ -33,7 +33,7 @@ class Answer:
     """What a name resolves to.
 
     Attributes:
-        addresses: IPv4 first, at most `nameservers.MAX_ADDRESSES` of each family.
+        addresses: At least one, IPv4 first, at most `nameservers.MAX_ADDRESSES` of each family.
         ttl_s: Seconds the answer may be used, clamped.
     """
 

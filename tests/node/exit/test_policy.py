@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from node.errors import ExitPolicyError
 from node.exit.policy import ExitPolicy, Refusal
-from node.exit.rules import PRESETS
+from node.exit.rules import MAX_TEXT_BYTES, PRESETS
 from tests.node.exit.policies import policies
 
 PUBLIC = ip_address("93.184.216.34")
@@ -159,3 +159,10 @@ def test_long_summaries_are_cut_at_a_port():
 
 def test_port_0_is_never_allowed():
     assert ExitPolicy.parse("accept *:*", allow_private=True).refusal(PUBLIC, 0) is Refusal.POLICY
+
+
+def test_a_policy_that_is_too_long_for_a_descriptor_is_refused():
+    text = ",".join(f"accept 1.1.1.{number}:1" for number in range(215))
+    assert len(text) < MAX_TEXT_BYTES
+    with pytest.raises(ExitPolicyError, match="too long"):
+        ExitPolicy.parse(text)

@@ -5,6 +5,7 @@ import socket
 import struct
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
 
 import pytest
 
@@ -16,6 +17,7 @@ from node.exit import streams
 from node.exit.limits import ExitLimits
 from node.exit.streams import ExitStreams, end_reason
 from tests.node.exit.rig import connector
+from tests.support.dns_server import dns_server
 
 
 class Silent:
@@ -135,10 +137,10 @@ class Deaf:
 
 
 @asynccontextmanager
-async def exit_streams(**options):
+async def exit_streams(*ports, **options):
     """An exit and the core its streams end in."""
     core = Core()
-    async with connector(**options) as connections, asyncio.TaskGroup() as group:
+    async with connector(*ports, **options) as connections, asyncio.TaskGroup() as group:
         exits = ExitStreams(
             core=core,
             connector=connections,
@@ -386,6 +388,52 @@ async def test_a_connection_that_stands_when_nobody_wants_it_is_given_back():
                 await asyncio.sleep(0)
             exits.end(EndStream(1, number, EndReason.RESET))
         await settled(lambda: nothing_held(exits))
+
+
+NAMES = {
+    "both.test.": ("93.184.216.34", "2606:4700::1111"),
+    "empty.test.": (),
+    "inside.test.": ("127.0.0.1",),
+}
+
+
+async def test_names_are_answered_with_addresses_none_or_the_reason():
+    async with (
+        dns_server(NAMES) as server,
+        exit_streams(server.port, allow_private=False) as (exits, core),
+    ):
+        hosts = ("both.test", "empty.test", "inside.test", "no.test", "127.1")
+        for number, host in enumerate(hosts, start=1):
+            exits.resolve(ResolveName(1, number, host))
+        await settled(lambda: len(core.answers) + len(core.ended) == len(hosts))
+        await settled(lambda: nothing_held(exits))
+    answers = {number: {a.address for a in found} for number, found in core.answers}
+    addresses = {ip_address(text).packed for text in NAMES["both.test."]}
+    assert answers == {1: addresses, 2: set()}
+    assert dict(core.ended) == {
+        3: EndReason.POLICY,
+        4: EndReason.NAME_NOT_FOUND,
+        5: EndReason.NAME_NOT_FOUND,
+    }
+
+
+async def test_what_cannot_be_connected_ends_with_its_reason_and_is_forgotten():
+    async with destination(None) as closed:
+        pass
+    async with exit_streams() as (exits, core):
+        exits.open(OpenStream(1, 1, *closed))
+        exits.open(OpenStream(1, 2, "no such host", 80))
+        await settled(lambda: len(core.ended) == 2)
+        assert dict(core.ended) == {
+            1: EndReason.CONNECT_REFUSED,
+            2: EndReason.NAME_NOT_FOUND,
+        }
+        assert len(exits) == 0
+        await settled(lambda: nothing_held(exits))
+        exits.deliver(DeliverData(1, 1, (b"late",)))
+        exits.resume(1, 1)
+        exits.end(EndStream(1, 1, EndReason.DONE))
+        assert len(exits) == 0
 
 
 @pytest.mark.parametrize(
