@@ -191,18 +191,20 @@ class LinkPorts(Generic[C]):
         self._push_destroy(circuit_id)
 
     def destroyed(self, circuit_id: int) -> Port[C] | None:
-        """Take the peer's DESTROY; answer it unless ours is out. Return the circuit's port."""
+        """Take the peer's DESTROY for an id it `knows`; answer it unless ours is out.
+
+        Returns:
+            The circuit's port, None if ours was out.
+        """
         if circuit_id in self.closing:
             self.closing.discard(circuit_id)
             self.ids.release(circuit_id)
             if circuit_id not in self._scheduler.destroying:
                 self._claimed.discard(circuit_id)
             return None
-        port = self._remove(circuit_id)
-        if port is not None:
-            self._push_destroy(circuit_id)
-            self.ids.release(circuit_id)
-        return port
+        self._push_destroy(circuit_id)
+        self.ids.release(circuit_id)
+        return self._remove(circuit_id)
 
     def _remove(self, circuit_id: int) -> Port[C] | None:
         port = self.ports.pop(circuit_id, None)

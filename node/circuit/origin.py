@@ -135,7 +135,7 @@ class OriginLink:
                 port.circuit.destroyed()
         elif port is None or command is Command.PADDING:
             self._link.stray(self._around.now)
-        elif command in {Command.CREATED, Command.CREATE}:
+        else:
             body = cell[HEADER_BYTES:] if command is Command.CREATED else b""
             try:
                 port.circuit.handle_created(body)
