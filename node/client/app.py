@@ -15,12 +15,15 @@ from node.client.reporting import print_stage, telling_stages
 from node.client.session import BOOTSTRAP_S, Session
 from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, load_bundle
 from node.directory.atlas import MAX_TABLE_BYTES, Atlas
-from node.errors import NodeConfigError
-from node.io.control import ControlServer
+from node.errors import NodeConfigError, NodeOffError
+from node.io.control import ControlServer, call
 from node.process import announce, run_until_stopped
 from qnet import logging
 from qnet.config import load_toml
-from qnet.errors import DecodeError
+from qnet.errors import DecodeError, RejectedError
+
+ANSWER_S = 2.0
+"""A client that runs in the home answers by then."""
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +64,7 @@ async def _serve(
     timeout_s: float,
     tell: Callable[[dict[str, Any]], None],
 ) -> None:
+    await refuse_a_second(home)
     session = Session(
         load_bundle(config.network.bundle),
         home / "state",
@@ -88,6 +92,19 @@ async def _serve(
         await stop.wait()
         _log.info("stopping")
         await session.stop()
+
+
+async def refuse_a_second(home: Path) -> None:
+    """Let one client run in a home: a second one would take over its control socket and guards.
+
+    Raises:
+        RejectedError: One answers there.
+    """
+    try:
+        await call(home / "control.sock", "doors", timeout_s=ANSWER_S)
+    except NodeOffError:
+        return
+    raise RejectedError(f"a client runs in {home} already", try_=("qnet client down",))
 
 
 def limit_paths(session: Session, paths: PathsSection) -> None:
