@@ -87,7 +87,7 @@ def soak(minutes: float) -> None:
     """Browse through a network with hostile nodes; exit code 1 if it hangs, leaks or lies."""
     from tools.bench.soak import Plan, run
 
-    say(f"starting nine nodes, three of them hostile, and a client; {minutes:g} min and a bit")
+    say(f"starting eight nodes, three of them hostile, and a client; {minutes:g} min and a bit")
     data = run(Plan(minutes))
     _show("qnet.bench.soak/1", data)
     for failure in data["failures"]:

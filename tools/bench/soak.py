@@ -32,8 +32,8 @@ from tools.bench.network import LocalNetwork, LocalNode, local_network
 from tools.bench.subject import resident_bytes
 from tools.bench.transfer import file_server
 
-ROLES: Final = ("entry",) * 3 + ("relay",) * 3 + ("exit",) * 3
-HOSTILE: Final = (1, 4, 7)
+ROLES: Final = ("entry",) * 2 + ("relay",) * 3 + ("exit",) * 3
+HOSTILE: Final = (1, 3, 6)
 """Registry indexes: the first of each role."""
 SAMPLE_S: Final = 3.0
 TURN_S: Final = (4.0, 12.0)
@@ -119,6 +119,13 @@ class Series:
         """Growth of memory against its mean."""
         return 100 * self.growth(self.memory) / statistics.fmean(self.memory)
 
+    def by_minute(self) -> list[float]:
+        """Median memory of each minute, in MiB."""
+        minutes: dict[int, list[int]] = {}
+        for at, memory in zip(self.at, self.memory, strict=True):
+            minutes.setdefault(int(at / 60), []).append(memory)
+        return [round(statistics.median(found) / 2**20, 1) for found in minutes.values()]
+
     def row(self) -> dict[str, Any]:
         """Figures of this process for the result."""
         return {
@@ -127,6 +134,7 @@ class Series:
             "memory_mib": round(statistics.median(self.memory) / 2**20, 1),
             "memory_max_mib": round(max(self.memory) / 2**20, 1),
             "memory_growth_percent": round(self.growth_percent(), 2),
+            "memory_by_minute_mib": self.by_minute(),
             "descriptors_max": max(self.descriptors),
             "descriptors_growth": round(self.growth(self.descriptors), 1),
             "queued_cells_max": max(self.queued, default=0),
