@@ -33,9 +33,6 @@ CERTIFICATE_DAYS: Final = 825
 READ_BYTES: Final = 16_384
 """Most bytes of one TLS record: one read takes all of it."""
 
-BATCH_RECORDS: Final = 4
-"""Records encrypted before their bytes are taken from the engine."""
-
 _HEADER_BYTES: Final = 5
 _APPLICATION_DATA: Final = 23
 _MAX_CIPHERTEXT_BYTES: Final = READ_BYTES + 256
@@ -224,19 +221,17 @@ class TlsStream:
         self._tls.write(piece)
 
     def encrypt(self, pieces: Iterable[bytes]) -> list[bytes]:
-        """Encrypt each piece as one TLS record; return the bytes for the socket, in batches.
+        """Encrypt each piece as one TLS record; return the records for the socket.
 
-        A longer batch would be moved about in memory while it grows.
+        Each is taken out at once: the engine's buffer keeps the size it once had, and moves what it
+        holds when it grows.
         """
-        write, outgoing = self._tls.write, self._outgoing
-        batches = []
-        for number, piece in enumerate(pieces, 1):
+        write, take = self._tls.write, self._outgoing.read
+        records = []
+        for piece in pieces:
             write(piece)
-            if not number % BATCH_RECORDS:
-                batches.append(outgoing.read())
-        if outgoing.pending:
-            batches.append(outgoing.read())
-        return batches
+            records.append(take())
+        return records
 
     def close(self) -> None:
         """Say close_notify."""
