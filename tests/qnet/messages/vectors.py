@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from node.accounting.sampler import sample_root
@@ -13,7 +14,13 @@ from qnet.crypto.keys import ReceiptKey, SigningKey
 from qnet.eip712 import qnet_domain
 from qnet.messages.assembly import Network, RegistryEntry, build_consensus
 from qnet.messages.audit import AuditResult, AuditReveal, CapacityResult, probe_root
-from qnet.messages.consensus import SignedConsensus, join_signatures, sign_consensus
+from qnet.messages.consensus import (
+    CommitteeTrust,
+    Consensus,
+    SignedConsensus,
+    join_signatures,
+    sign_consensus,
+)
 from qnet.messages.descriptor import (
     Descriptor,
     Role,
@@ -21,9 +28,12 @@ from qnet.messages.descriptor import (
     TicketKey,
     certify_online,
 )
+from qnet.messages.evidence import DoubleConsensus
 from qnet.messages.peer import SignedBody
 from qnet.messages.receipt import LinkReceipt, Side, bucket_index, bucket_round
 from qnet.messages.report import EpochReport, NodeLeaf, pack_slot_p
+from qnet.messages.succession import CommitteeChange, SignedChange, sign_change
+from qnet.messages.trust import NO_SIGNER
 from qnet.parameters import NetworkParameters
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "messages"
@@ -91,7 +101,7 @@ def descriptor_vector() -> Vector:
     }
 
 
-def consensus_vector() -> Vector:
+def the_consensus() -> Consensus:
     signed = signed_descriptor()
     descriptor = signed.descriptor
     entry = RegistryEntry(
@@ -104,7 +114,7 @@ def consensus_vector() -> Vector:
         receipt_address=descriptor.receipt_address,
         paid_slot=True,
     )
-    consensus = build_consensus(
+    return build_consensus(
         PERIOD,
         [signed],
         {descriptor.index: entry},
@@ -116,7 +126,10 @@ def consensus_vector() -> Vector:
         reachable={descriptor.index},
         min_version="0.1.0",
     )
-    parts = {i: sign_consensus(consensus, MEMBERS[i]) for i in (0, 1, 3)}
+
+
+def consensus_vector() -> Vector:
+    consensus = the_consensus()
     return {
         "chain_id": CHAIN_ID,
         "committee": text(COMMITTEE),
@@ -127,7 +140,58 @@ def consensus_vector() -> Vector:
         "parameters_hash": text(consensus.parameters.hash()),
         "hash": text(consensus.hash),
         "digest": text(consensus.digest),
-        "wire": text(SignedConsensus(consensus, *join_signatures(parts)).encode()),
+        "wire": text(signed_by(consensus, (0, 1, 3)).encode()),
+    }
+
+
+def signed_by(consensus: Consensus, members: tuple[int, ...]) -> SignedConsensus:
+    parts = {i: sign_consensus(consensus, MEMBERS[i]) for i in members}
+    return SignedConsensus(consensus, *join_signatures(parts))
+
+
+def succession_vector() -> Vector:
+    """The fourth member leaves, a fifth one comes."""
+    before = CommitteeTrust(CHAIN_ID, COMMITTEE, tuple(key.address for key in MEMBERS), 3)
+    newcomer = ReceiptKey(b"\x14" * 32)
+    change = CommitteeChange(
+        chain_id=CHAIN_ID,
+        committee=COMMITTEE,
+        valid_from=PERIOD,
+        previous=before.hash,
+        signers=(*before.signers[:3], NO_SIGNER, newcomer.address),
+        quorum=3,
+    )
+    parts = {i: sign_change(change, MEMBERS[i]) for i in (0, 1, 3)}
+    return {
+        "chain_id": CHAIN_ID,
+        "committee": text(COMMITTEE),
+        "valid_from": PERIOD,
+        "signers_before": [text(signer) for signer in before.signers],
+        "quorum_before": before.quorum,
+        "hash_before": text(before.hash),
+        "signers": [text(signer) for signer in change.signers],
+        "quorum": change.quorum,
+        "hash": text(change.trust.hash),
+        "digest": text(change.digest),
+        "wire": text(SignedChange(change, *join_signatures(parts)).encode()),
+    }
+
+
+def evidence_vector() -> Vector:
+    """Members 1 and 2 signed both of two consensuses."""
+    one = the_consensus()
+    other = replace(one, users=one.users + 1)
+    proof = DoubleConsensus.of(signed_by(one, (0, 1, 2)), signed_by(other, (1, 2, 3)))
+    return {
+        "chain_id": CHAIN_ID,
+        "committee": text(COMMITTEE),
+        "signers": [text(member.address) for member in MEMBERS],
+        "quorum": 3,
+        "period": PERIOD,
+        "hashes": [text(one.hash), text(other.hash)],
+        "culprits": list(proof.culprits),
+        "digest": text(proof.digest),
+        "wire": text(proof.encode()),
     }
 
 
@@ -246,6 +310,8 @@ VECTORS: Mapping[str, Callable[[], Vector]] = {
     "receipt": receipt_vector,
     "audit": audit_vector,
     "report": report_vector,
+    "succession": succession_vector,
+    "evidence": evidence_vector,
     "peer": peer_vector,
     "beacon": beacon_vector,
 }
