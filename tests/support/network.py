@@ -131,10 +131,12 @@ def socks_url(session: Session, label: str = "") -> str:
 
 
 @asynccontextmanager
-async def through(session: Session, host: str, port: int, *, label: str = ""):
+async def through(
+    session: Session, host: str, port: int, *, label: str = "", timeout_s: float = 15
+):
     """A connection through the client's SOCKS port."""
     proxy = Proxy.from_url(socks_url(session, label), rdns=True)
-    sock = await proxy.connect(host, port, timeout=15)
+    sock = await proxy.connect(host, port, timeout=timeout_s)
     reader, writer = await asyncio.open_connection(sock=sock)
     try:
         yield reader, writer
