@@ -39,6 +39,11 @@ def node_status(node: NodeRuntime) -> dict[str, Any]:
             "keys_listed": usable,
         },
         "descriptor_period": node.upkeep.published,
+        "descriptors_cached": len(node.view.cache.descriptors),
+        "double_consensuses": [
+            {"period": proof.period, "signed_by": list(proof.culprits)}
+            for proof in node.view.conflicts.values()
+        ],
         "phase": node.keyring.current,
         "parameters_hash": node.parameters_in_force.hash().hex(),
         "streams_per_circuit_max": node.parameters_in_force.streams_per_circuit_max,
