@@ -6,6 +6,7 @@ import struct
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
+from types import SimpleNamespace
 
 import pytest
 
@@ -388,6 +389,29 @@ async def test_a_connection_that_stands_when_nobody_wants_it_is_given_back():
                 await asyncio.sleep(0)
             exits.end(EndStream(1, number, EndReason.RESET))
         await settled(lambda: nothing_held(exits))
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["goes on", "ends"])
+async def test_what_a_destination_says_at_once_follows_the_news_of_its_connection(ends):
+    """A client that hears data first ends the circuit."""
+    async with exit_streams() as (exits, core):
+
+        async def connect(_host, _port, make):
+            stream = make()
+            stream.data_received(b"early")
+            if ends:
+                stream.eof_received()
+            assert not core.taken
+            assert not core.ended
+            return ip_address("192.0.2.1")
+
+        exits.limits.reach(ip_address("192.0.2.1"), 80)
+        exits._connector = SimpleNamespace(connect=connect, limits=exits.limits)
+        exits.open(OpenStream(1, 1, "a.example", 80))
+        await settled(lambda: core.taken[1] == len(b"early"))
+        assert core.connected == [1]
+        assert core.ended == ([(1, EndReason.DONE)] if ends else [])
+        exits.end(EndStream(1, 1, EndReason.RESET))
 
 
 NAMES = {
