@@ -22,13 +22,15 @@ from node.client.echoes import LOOK_S, Echoes
 from node.client.entries import Entries
 from node.client.exits import exit_allows
 from node.client.isolation import IsolationKey
-from node.client.measure import (
-    LEAST_ECHOES,
-    Measure,
-    Retirement,
-    better_of_two,
-    is_slow,
-    usual_rate,
+from node.client.measure import LEAST_ECHOES, Measure, Retirement, usual_rate
+from node.client.path_circuit import (
+    AGED,
+    OWN_CAUSES,
+    RENEWED,
+    SLOW,
+    CircuitEvent,
+    PathCircuit,
+    share,
 )
 from node.client.suspicion import Suspects, Suspicion, suspects
 from node.directory.atlas import Atlas
@@ -42,66 +44,12 @@ from qnet.errors import QnetError
 
 READY_CIRCUITS = 2
 """Unbound circuits kept open."""
-KEY_CIRCUITS = 2
-"""Circuits of one isolation key, when the first is slow or busy."""
-BUSY_STREAMS = 8
-"""Open streams at which a circuit is busy."""
-
 BUILD_TRIES = 4
 BUILD_PATIENCE_S = 3.0
 """A circuit that is not built by then is given up for another one."""
 
 KEPT_EVENTS = 32
-AGED, SLOW, UNUSED, RENEWED = "aged", "slow", "no longer needed", "new identity"
-OWN_CAUSES = frozenset({AGED, SLOW, UNUSED, RENEWED})
-"""Ends that the client itself wanted."""
-
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class PathCircuit:
-    """A circuit and the path it takes.
-
-    Attributes:
-        circuit: The circuit.
-        path: Its nodes.
-        built_s: Seconds it took to build.
-        opened_at: Monotonic time.
-        measure: What it takes.
-        key: Whose streams it carries; None while unbound.
-        retired: Why it takes no new streams; empty while it does.
-        is_judged: Whether its nodes were judged by what it takes.
-    """
-
-    circuit: Circuit
-    path: Path
-    built_s: float
-    opened_at: float
-    measure: Measure
-    key: IsolationKey | None = None
-    retired: str = ""
-    is_judged: bool = False
-
-
-@dataclass(slots=True)
-class CircuitEvent:
-    """Something worth telling about a circuit.
-
-    Attributes:
-        at: Unix time.
-        path: Registry indexes, entry first; of a guard, its own.
-        what: `failed`, `retired`, `renewed` or `guard`.
-        cause: Why, in words.
-        rebuilt_s: For the loss of a circuit in use: seconds until another one stood in for it;
-            None while there is none.
-    """
-
-    at: float
-    path: tuple[int, ...]
-    what: str
-    cause: str = ""
-    rebuilt_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -312,59 +260,23 @@ class Circuits:
 
     def rows(self) -> list[dict[str, Any]]:
         """Open circuits for status."""
-        return [
-            {
-                "path": [node.index for node in entry.path.nodes],
-                "roles": [node.role.name.lower() for node in entry.path.nodes],
-                "state": entry.retired or ("ready" if entry.key is None else "in use"),
-                "age_s": round(self.now() - entry.opened_at, 1),
-                "built_ms": round(entry.built_s * 1000, 1),
-                "round_trip_ms": round(entry.measure.round_trip_s * 1000, 1),
-                "goodput_bytes_s": round(entry.measure.goodput_bytes_s),
-                "streams": len(entry.circuit.streams),
-                "rekeys": entry.circuit.rekeys,
-                "bytes_received": entry.circuit.bytes_received,
-                "bytes_sent": entry.circuit.bytes_sent,
-            }
-            for entry in self.open
-        ]
+        now = self.now()
+        return [made.row(now) for made in self.open]
 
     # which circuit
 
     def _find(self, key: IsolationKey, host: str, port: int) -> PathCircuit | None:
         """A circuit that stands, and is the key's from now on."""
-        fitting = [c for c in self.open if c.key in {key, None} and self._fits(c, host, port)]
-        own = [c for c in fitting if c.key is not None]
-        spare = [c for c in fitting if c.key is None]
-        if own and not (len(own) < KEY_CIRCUITS and self._wants_more(own, spare)):
-            spare = []
-        found = self._better(spare or own)
+        fitting = [made for made in self.open if self._fits(made, host, port)]
+        found = share(
+            key, fitting, now=self.now(), rate=usual_rate(self.open), random=secrets.token_bytes
+        )
         if found is not None and found.key is None:
             found.key = key
             self._changed.set()
         if found is not None:
             self._note_recovery()
         return found
-
-    def _wants_more(self, own: Sequence[PathCircuit], spare: Sequence[PathCircuit]) -> bool:
-        """Whether a spare circuit would serve a key clearly better than its own ones."""
-        if not spare:
-            return False
-        if all(len(made.circuit.streams) >= BUSY_STREAMS for made in own):
-            return True
-        now = self.now()
-        best_s = min(made.measure.delay_s(now) for made in spare)
-        return all(is_slow(made.measure, best_s, now) for made in own)
-
-    def _better(self, candidates: Sequence[PathCircuit]) -> PathCircuit | None:
-        if not candidates:
-            return None
-        now, rate = self.now(), usual_rate(self.open)
-        return better_of_two(
-            candidates,
-            lambda made: made.measure.expected_s(now, len(made.circuit.streams), rate),
-            secrets.token_bytes,
-        )
 
     def _fits(self, candidate: PathCircuit, host: str, port: int) -> bool:
         return (

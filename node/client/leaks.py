@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from node.circuit.messages import Answer, EndReason
-from node.client.circuits import PathCircuit
 from node.client.isolation import isolation_key
+from node.client.path_circuit import PathCircuit
 from node.client.sockets import OwnSocket, own_sockets
 from node.client.stages import StageState
 from node.config import Endpoint

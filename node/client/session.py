@@ -19,7 +19,7 @@ import structlog
 from node.client.anonymity import anonymity
 from node.client.care import LOOK_S, Care
 from node.client.circuit import Circuit
-from node.client.circuits import Circuits, PathCircuit
+from node.client.circuits import Circuits
 from node.client.conditions import Clocks, boot_clock
 from node.client.dialler import Dialler
 from node.client.discovery import make_bootstrap, trust_of
@@ -28,6 +28,7 @@ from node.client.entries import Entries
 from node.client.isolation import IsolationKey
 from node.client.leaks import LeakCheck
 from node.client.liveness import Liveness
+from node.client.path_circuit import PathCircuit
 from node.client.sources import Sources
 from node.client.streams import StreamCounts
 from node.config import Bundle, Endpoint

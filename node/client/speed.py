@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from node.client.circuits import Circuits, PathCircuit
+from node.client.circuits import Circuits
 from node.client.directory import DirectoryStream
+from node.client.path_circuit import PathCircuit
 from node.directory.exchange import DirRequest, Kind
 from node.directory.wishes import Wishes
 from qnet.errors import QnetError

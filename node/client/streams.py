@@ -15,10 +15,10 @@ import structlog
 
 from node.circuit.messages import Answer, EndReason
 from node.client.circuit import Circuit
-from node.client.circuits import PathCircuit
 from node.client.door import Command, Door, Request, is_local_name
 from node.client.isolation import IsolationKey
 from node.client.listener import Listener
+from node.client.path_circuit import PathCircuit
 from node.errors import DoorError, Stage, StreamError
 from node.io.pipe import Pipe
 from qnet.errors import QnetError

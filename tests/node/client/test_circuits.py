@@ -8,9 +8,10 @@ import pytest_asyncio
 
 from node.circuit.messages import EndReason
 from node.client import circuits as module
-from node.client.circuits import BUSY_STREAMS, KEY_CIRCUITS, RENEWED, SLOW, Circuits
+from node.client.circuits import Circuits
 from node.client.isolation import IsolationKey
 from node.client.measure import RETIRE_GAP_S
+from node.client.path_circuit import BUSY_STREAMS, KEY_CIRCUITS, RENEWED, SLOW
 from node.directory.atlas import Atlas
 from node.directory.guard import Outcome
 from node.directory.wishes import Wishes
