@@ -21,7 +21,6 @@ from node.circuit.messages import (
     encode_begin,
     encode_host,
     encode_message,
-    sole_data,
 )
 from node.circuit.origin_lane import OriginLane, OriginSurroundings
 from node.circuit.origin_layers import OriginLayers
@@ -31,7 +30,7 @@ from node.circuit.pool import PoolShare
 from node.circuit.setup import HopInfo, PendingHop
 from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, step
 from node.circuit.upkeep import Upkeep
-from qnet.errors import CryptoError, LocalProtocolError, RemoteProtocolError
+from qnet.errors import LocalProtocolError, RemoteProtocolError
 
 
 class OriginCircuit:
@@ -229,52 +228,21 @@ class OriginCircuit:
         except RemoteProtocolError:
             self.fail(EndReason.PROTOCOL, 0)  # every hop answers for its own credit
             return
-        self._hear_all(cells)
-        if self.state is OriginState.CLOSED:
-            return
+        for position, number, parts in self._layers.heard(cells):
+            self._hear(position, number, parts)
+            if self.state is OriginState.CLOSED:
+                return
         self.port.consumed(len(cells))
         self.renew_buffer()
         self.port.activate()
 
-    def _hear_all(self, cells: Sequence[bytes]) -> None:
-        """Open cells and take what hops said; data of one stream in a row is taken at once."""
-        self._layers.used_at = self._around.now
-        open_cell = self._layers.opener.open
-        where = (0, 0)
-        run: list[bytes] = []
-        for cell in cells:
-            try:
-                position, content = open_cell(cell)
-            except CryptoError:
-                self._hear_data(where, run)
-                if self.state is OriginState.CLOSED:
-                    return
-                raise
-            number, data = sole_data(content)
-            if number and where == (position, number):
-                run.append(data)
-                continue
-            self._hear_data(where, run)
-            where, run = (position, number), [data] if number else []
-            if not number and self.state is not OriginState.CLOSED:
-                self._hear(position, content)
-            if self.state is OriginState.CLOSED:
-                return
-        self._hear_data(where, run)
-
-    def _hear_data(self, where: tuple[int, int], chunks: list[bytes]) -> None:
-        """Take data of a stream, as `_hear` does."""
-        if chunks and self.state is not OriginState.CLOSED:
-            position, number = where
-            try:
-                self._starts.hear(position, number, chunks, self._around.now)
-            except RemoteProtocolError:
-                self.fail(EndReason.PROTOCOL, position)
-
-    def _hear(self, position: int, content: bytes) -> None:
+    def _hear(self, position: int, number: int, parts: list[bytes]) -> None:
         """Take what a hop said; it alone can have said it, so a broken rule is its own."""
         try:
-            for message in decode_messages(content, 0, CONTENT_BYTES, forward=False):
+            if number:
+                self._starts.hear(position, number, parts, self._around.now)
+                return
+            for message in decode_messages(parts[0], 0, CONTENT_BYTES, forward=False):
                 self._handle(position, message)
                 if self.state is OriginState.CLOSED:
                     return

@@ -3,11 +3,13 @@
 Source: docs/spec/circuits.md, sections "Setup", "Forward cells" and "Backward cells".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from node.circuit.backward import BackwardLayer, BackwardOpener, ContentKey
 from node.circuit.layer import REST_S, Filler, ForwardSealer, LayerKeys, build_forward
+from node.circuit.messages import sole_data
 from node.circuit.setup import HopInfo, PendingHop, TrafficKeys, open_created
+from qnet.errors import CryptoError
 
 
 class OriginLayers:
@@ -52,6 +54,38 @@ class OriginLayers:
     def seal(self, position: int, messages: bytes, header: bytes) -> bytes:
         """Return the cell that delivers messages at a hop."""
         return build_forward(self._sealers[: position + 1], messages, self._filler, header)
+
+    def heard(self, cells: Sequence[bytes]) -> Iterator[tuple[int, int, list[bytes]]]:
+        """Open cells, one after the other, as far as they are asked for.
+
+        Yields:
+            (position of the hop, stream, its data), with the data of one stream in a row at once,
+            or (position, 0, content) of a cell that carries other messages.
+
+        Raises:
+            CryptoError: no hop of ours sent the cell; those before it have been yielded.
+        """
+        open_cell = self.opener.open
+        where = (0, 0)
+        run: list[bytes] = []
+        for cell in cells:
+            try:
+                position, content = open_cell(cell)
+            except CryptoError:
+                if run:
+                    yield (*where, run)
+                raise
+            number, data = sole_data(content)
+            if number and where == (position, number):
+                run.append(data)
+                continue
+            if run:
+                yield (*where, run)
+            where, run = (position, number), [data] if number else []
+            if not number:
+                yield position, 0, [content]
+        if run:
+            yield (*where, run)
 
     def set_forward(self, position: int, keys: LayerKeys) -> None:
         """Seal the hop's layer of all later cells under fresh keys."""
