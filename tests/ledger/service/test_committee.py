@@ -15,10 +15,20 @@ from ledger.domain.state import NetworkState
 from ledger.domain.votes import Decision, Kind, Topic
 from ledger.errors import BadDataError, NotReadyError, OmittedReceiptError
 from ledger.verification import verify_epoch
+from node.config import Bundle
+from node.survey import history_of, survey
+from qnet import cbor
 from qnet.chain.reporting import ReportStatus
 from qnet.crypto.keys import keccak256
 from qnet.errors import QnetError, RemoteProtocolError
-from qnet.messages.consensus import CommitteeTrust, SignedConsensus
+from qnet.messages.consensus import (
+    CommitteeTrust,
+    SignedConsensus,
+    join_signatures,
+    sign_consensus,
+)
+from qnet.messages.descriptor import SignedDescriptor
+from qnet.messages.evidence import DoubleConsensus
 from qnet.messages.report import NodeLeaf, unpack_slot_p
 from tests.ledger.service.committee import Committee, open_committee, own_chain
 from tests.support.anvil import Network
@@ -137,6 +147,61 @@ async def check_statistics(committee: Committee, members: list[int]) -> None:
     one = json.loads(await committee.get(0, "/v1/nodes/2") or b"")
     assert one == {"epoch": found[0]["epoch"], **nodes[1]}
     assert await committee.get(0, "/v1/nodes/7") is None
+    network = committee.network
+    bundle = Bundle(
+        chain_id=network.deployment.chain_id,
+        committee=network.deployment.address("Committee"),
+        oracle=network.deployment.address("ReportOracle"),
+        registry=network.deployment.address("NodeRegistry"),
+        signers=tuple(key.address for key in network.member_signers),
+        quorum=3,
+        seeds=(),
+        profile="devnet",
+    )
+    path = committee.folder / "network.json"
+    path.write_text(json.dumps(bundle.to_json()))
+    seen = await survey(committee.folder, path, committee.urls[:1])
+    assert list(seen.statistics.values()) == nodes
+    assert [node.index for node in seen.signed.consensus.nodes] == [1, 2, 3, 4, 5, 6]
+    earlier = await history_of(seen, committee.urls[:1], 3)
+    assert [one.consensus.valid_after for one in earlier] == sorted(
+        {one.consensus.valid_after for one in earlier}
+    )
+
+
+async def check_descriptor_pages(committee: Committee) -> None:
+    """Nodes fetch descriptors by pages."""
+    for after, expected in (("", [1, 2, 3, 4, 5, 6]), ("?after=4", [5, 6]), ("?after=6", [])):
+        body = await committee.get(0, f"/v1/descriptors{after}")
+        items = cbor.loads(body or b"", max_bytes=1 << 20)
+        assert isinstance(items, list)
+        assert [SignedDescriptor.decode(item).descriptor.index for item in items] == expected
+
+
+async def check_evidence(committee: Committee, members: list[int]) -> None:
+    """A member takes a proof that others signed twice, once, and shows it."""
+    assert await committee.get(0, "/v1/committee/changes") is None
+    network = committee.network
+    trust = CommitteeTrust(
+        network.deployment.chain_id,
+        network.deployment.address("Committee"),
+        tuple(key.address for key in network.member_signers),
+        3,
+    )
+    wire = await committee.get(0, "/v1/consensus/latest")
+    signed = SignedConsensus.decode(wire or b"", trust=trust)
+    other = replace(signed.consensus, users=signed.consensus.users + 5)
+    parts = {i: sign_consensus(other, network.member_signers[i]) for i in (0, 1, DOWN)}
+    proof = DoubleConsensus.of(signed, SignedConsensus(other, *join_signatures(parts)))
+    for member in members:
+        status, body = await committee.post(member, "/v1/evidence", proof.encode())
+        assert (status, json.loads(body)) == (202, {"new": True})
+        status, body = await committee.post(member, "/v1/evidence", proof.encode())
+        assert (status, json.loads(body)) == (202, {"new": False})
+        kept = cbor.loads(await committee.get(member, "/v1/evidence") or b"", max_bytes=1 << 20)
+        assert kept == [proof.encode()]
+    weak = replace(proof, second=replace(proof.second, bitmap=3))
+    assert (await committee.post(0, "/v1/evidence", weak.encode()))[0] in {400, 409}
 
 
 async def check_report(committee: Committee, members: list[int]) -> None:
@@ -161,6 +226,8 @@ async def check_report(committee: Committee, members: list[int]) -> None:
     assert all(leaf.reward_wei > 0 for leaf in result.leaves)
     assert any(1000 in unpack_slot_p(leaf.slot_p, 6) for leaf in result.leaves)
     await check_statistics(committee, members)
+    await check_descriptor_pages(committee)
+    await check_evidence(committee, members)
     checked = await verify_epoch(committee.home(0), committee.config(0), 0, source=None)
     assert checked["status"] == "final"
 
