@@ -61,6 +61,8 @@ def _checked_endpoint(text: str) -> str:
 class NodeSection(ConfigModel):
     """`[node]`: what this node is and where it listens.
 
+    `mbps` is the rate it offers; `rate_kbps` limits what it sends, 0 for no limit.
+
     `index` and `owner` are read from the registry; they are set here only where there is no chain
     (benches on one machine).
     """
@@ -71,6 +73,7 @@ class NodeSection(ConfigModel):
     sni: str
     family: str = ""
     mbps: int = Field(default=100, ge=1, le=10**6)
+    rate_kbps: int = Field(default=0, ge=0, le=10**9)
     index: int = Field(default=0, ge=0, lt=2**32)
     owner: str = ""
     decoy: Path | None = None

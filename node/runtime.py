@@ -172,6 +172,7 @@ class NodeRuntime:
             records=self._record,
             census=self.census,
             now=self._clock,
+            rate_kbps=config.node.rate_kbps,
         )
         self.pool = LinkPool(
             dial=self._dial,
@@ -237,7 +238,7 @@ class NodeRuntime:
             software=version("qnet"),
             policy=self.policy.canonical() if self.role is Role.EXIT else "",
             ciphers=offered_ciphers(),
-            bandwidth_kbps=node.mbps * 1000,
+            bandwidth_kbps=min(node.mbps * 1000, node.rate_kbps or node.mbps * 1000),
         )
         return Upkeep(
             home=self.home,

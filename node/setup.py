@@ -45,6 +45,7 @@ class NodePlan:
     contact: str = ""
     metrics: str = ""
     mbps: int = 100
+    rate_kbps: int = 0
     light_kdf: bool = False
 
 
@@ -121,6 +122,7 @@ def _sections(plan: NodePlan) -> dict[str, dict[str, Any]]:
             "sni": plan.sni,
             "family": plan.family,
             "mbps": plan.mbps,
+            "rate_kbps": plan.rate_kbps,
         },
         "keys": {"passphrase_file": str(plan.passphrase_file.absolute())},
         "ledger": {"members": list(plan.members)},

@@ -30,6 +30,7 @@ from node.exit.streams import ExitStreams
 from node.htx.events import CloseReason
 from node.htx.record import RecordType
 from node.io.endpoint import Link
+from node.io.pacing import Pacer
 from node.io.pool import LinkPool
 
 CELLS_PER_PULL = 256
@@ -109,6 +110,7 @@ class RelayDriver:
         records: Handles receipts and directory records.
         census: Counts the links of clients.
         now: Clock in seconds.
+        rate_kbps: Most that leaves, 0 for no limit.
     """
 
     def __init__(
@@ -119,8 +121,10 @@ class RelayDriver:
         records: RecordHandler,
         census: Census,
         now: Callable[[], float],
+        rate_kbps: int = 0,
     ) -> None:
         self.core = core
+        self._pacer = Pacer(rate_kbps, now, CELLS_PER_PULL)
         self.stats = DriverStats()
         self.links: dict[int, Link] = {}
         self._meter = meter
@@ -220,16 +224,18 @@ class RelayDriver:
         self.stats.wakes += 1
         core = self.core
         touched: dict[int, Link] = {}
-        for link_id in core.ready_links():
+        for link_id in self._pacer.in_turn(core.ready_links()):
             link = self.links.get(link_id)
             if link is None or not link.is_writable:
                 continue
-            cells = core.pull(link_id, CELLS_PER_PULL)
+            room = self._pacer.room(self.wake)
+            cells = core.pull(link_id, room) if room else []
             if cells:
+                self._pacer.spent(len(cells))
                 link.send_cells(cells)
                 self.stats.cells_sent += len(cells)
                 touched[link_id] = link
-                if len(cells) == CELLS_PER_PULL:
+                if len(cells) == room:
                     self.wake()
                 if link.peer.node_id is not None:
                     self._meter.sent(link.peer.node_id, cells)

@@ -82,13 +82,20 @@ async def inner_network(
     dns: str = "",
     allow_private: bool = True,
     overrides: dict[str, int] | None = None,
+    limits_kbps: dict[int, int] | None = None,
 ) -> AsyncIterator[InnerNetwork]:
     """Run nodes in this process until the context ends."""
     committee = LocalCommittee(FAST_CALENDAR | (overrides or {}))
     stop = asyncio.Event()
     async with committee.serve(), asyncio.TaskGroup() as group:
         homes = make_homes(
-            folder, committee, roles, policy=policy, dns=dns, allow_private=allow_private
+            folder,
+            committee,
+            roles,
+            policy=policy,
+            dns=dns,
+            allow_private=allow_private,
+            limits_kbps=limits_kbps,
         )
         nodes = []
         for home in homes:

@@ -119,6 +119,7 @@ async def local_network(
     places: Mapping[str, Place] | None = None,
     hostile: Collection[int] = (),
     mbps: Sequence[int] = (),
+    limits_kbps: Mapping[int, int] | None = None,
 ) -> AsyncIterator[LocalNetwork]:
     """Run a network until the context ends.
 
@@ -131,6 +132,7 @@ async def local_network(
         places: Where the node of each role and the committee (`hub`) run; loopback by default.
         hostile: Registry indexes of nodes that run `tools.bench.hostile`.
         mbps: Rate that each node offers, by which it is chosen; equal ones by default.
+        limits_kbps: Most that a node sends, by registry index.
     """
     with tempfile.TemporaryDirectory(prefix="qnet-") as scratch:
         folder = home or Path(scratch)
@@ -138,7 +140,14 @@ async def local_network(
         listener = (places or {}).get("hub", HERE).listener()
         async with committee.serve(listener):
             nodes = make_homes(
-                folder, committee, roles, policy=policy, dns=dns, places=places, mbps=mbps
+                folder,
+                committee,
+                roles,
+                policy=policy,
+                dns=dns,
+                places=places,
+                mbps=mbps,
+                limits_kbps=limits_kbps,
             )
             for index in hostile:
                 nodes[index - 1].program = "tools.bench.hostile"
@@ -162,6 +171,7 @@ def make_homes(
     allow_private: bool = True,
     places: Mapping[str, Place] | None = None,
     mbps: Sequence[int] = (),
+    limits_kbps: Mapping[int, int] | None = None,
 ) -> list[LocalNode]:
     """Make the homes of all nodes; node i listens on 127.(10+i).0.1 where no place is given."""
     bundle_path = folder / "network.json"
@@ -186,6 +196,7 @@ def make_homes(
             allow_private=allow_private,
             outbound=(place.address,),
             mbps=mbps[index - 1] if mbps else 100,
+            rate_kbps=(limits_kbps or {}).get(index, 0),
             light_kdf=True,
         )
         home = folder / f"node{index}"
