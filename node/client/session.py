@@ -119,7 +119,7 @@ class Session:
     # life
 
     async def start(self, group: asyncio.TaskGroup, *, timeout_s: float = BOOTSTRAP_S) -> None:
-        """Get a consensus and a first circuit.
+        """Get a consensus and a first circuit; a session that fails to leaves nothing running.
 
         Raises:
             StageError: The stage that failed and why.
@@ -137,7 +137,9 @@ class Session:
                 await self.circuits.first(timeout_s)
                 self.first_circuit_s = self._clock() - self.started_at
         except (BootstrapError, CircuitError) as error:
-            raise self.care.explain(error) from error
+            explained = self.care.explain(error)
+            await self.stop()
+            raise explained from error
         self.care.look()
 
     async def listen(self, endpoint: Endpoint, **options: Any) -> OpenDoor:
