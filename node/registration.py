@@ -13,6 +13,7 @@ from node.errors import NodeConfigError
 from qnet.address import parse_address
 from qnet.epochs import EpochClock
 from qnet.messages.consensus import CommitteeTrust
+from qnet.messages.succession import set_at
 from qnet.parameters import NetworkParameters
 
 
@@ -78,16 +79,16 @@ async def _from_chain(config: NodeConfig, node_id: bytes) -> Registration:
                 try_=("register it and bond its stake: qnet stake bond",),
             )
         node = await registry.node(index)
-        committee = Committee(chain, contracts["Committee"])
-        members = await committee.members()
+        block = await chain.block("latest")
+        seats = await Committee(chain, contracts["Committee"]).members(block.number)
         parameters = await Parameters(chain, contracts["Parameters"]).all()
         parameters.check_chain(deployment.chain_id)
         return Registration(
-            trust=CommitteeTrust(
-                deployment.chain_id,
-                contracts["Committee"],
-                tuple(member.signer for member in members),
-                await committee.quorum(),
+            trust=set_at(
+                seats,
+                block.timestamp,
+                chain_id=deployment.chain_id,
+                committee=contracts["Committee"],
             ),
             parameters=parameters,
             clock=await Epochs(chain, contracts["Epochs"]).clock(),
