@@ -32,6 +32,8 @@ from node.io.tls import TlsStream
 from qnet.errors import LocalProtocolError
 
 _LINK_IDS: Final = count(1)
+RECORDS_AT_ONCE: Final = 8
+"""Records whose cells the handler gets at once; more would only need more memory."""
 _WRITE_HIGH_SHARE: Final = 16
 """A link stops being writable when so small a share of its queue is full: the rest is slack for
 handlers that finish a batch, and a long queue would only delay what the scheduler decides later."""
@@ -224,8 +226,11 @@ class Link(asyncio.Protocol, ABC):
             core = self._core or self._establish()
             if core is None:
                 return
-            pieces, broken = self._decrypt()
-            if pieces:
+            broken = False
+            while self._reason is None and not broken:
+                pieces, broken = self._decrypt()
+                if not pieces:
+                    break
                 self._dispatch(core.receive_all(pieces, self._loop.time()))
             if broken:
                 self._end(CloseReason.LOST)
@@ -237,10 +242,11 @@ class Link(asyncio.Protocol, ABC):
             self.flush()
 
     def _decrypt(self) -> tuple[list[bytes], bool]:
-        """Return what TLS has for us, and whether nothing can follow."""
-        read, pieces = self._tls.read, []
+        """Return some of what TLS has for us, and whether nothing can follow."""
+        read = self._tls.read
+        pieces: list[bytes] = []
         try:
-            while data := read():
+            while len(pieces) < RECORDS_AT_ONCE and (data := read()):
                 pieces.append(data)
         except (utls.SSLError, EOFError):
             return pieces, True
