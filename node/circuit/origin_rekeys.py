@@ -3,7 +3,6 @@
 Source: docs/spec/circuits.md, section "Ratchet and rekey".
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from node.circuit.layer import LayerKeys
@@ -27,7 +26,7 @@ class OriginRekeys:
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self._random = random
         self._hops: list[ClientRekey] = []
-        self._switches: deque[int] = deque()
+        self._switches: list[int] = []
         self.due_at = 0.0
 
     def __len__(self) -> int:
@@ -77,7 +76,7 @@ class OriginRekeys:
 
     def next_switch(self) -> tuple[int, bytes]:
         """Return (position, data) of the next REKEY_SWITCH; there must be one."""
-        position = self._switches.popleft()
+        position = self._switches.pop(0)
         return position, self._hops[position].switch_data()
 
     def switched(self, position: int) -> tuple[LayerKeys, int]:

@@ -3,7 +3,6 @@
 Source: docs/spec/circuits.md, section "Streams".
 """
 
-from collections import deque
 from typing import Final
 
 from node.circuit.actions import (
@@ -55,7 +54,7 @@ class StreamStarts:
         self._events = events
         self._last = self._turn = self._learned = 0
         self._positions: dict[int, int] = {}
-        self._asked: deque[tuple[float, int]] = deque()
+        self._asked: dict[int, float] = {}
         self.outboxes = [Outbox() for _ in range(hops)]
 
     def __len__(self) -> int:
@@ -98,14 +97,17 @@ class StreamStarts:
         if stream.kind is not StreamKind.NAME and not pressed:
             stream.window.widen(self._learned // len(self))
             outbox.consumed(stream, 0, now, pressed=False)
-        self._asked.append((now, number))
+        self._asked[number] = now
         return number
 
     def overdue(self, before: float) -> int | None:
         """Return the hop that still owes an answer to what was asked before a time."""
         asked = self._asked
-        while asked and asked[0][0] <= before:
-            _, number = asked.popleft()
+        while asked:
+            number, at = next(iter(asked.items()))
+            if at > before:
+                break
+            del asked[number]
             found = self.find(number)
             if found is not None and not found[1].is_connected:
                 return self._positions[number]
