@@ -7,7 +7,7 @@ import pytest
 from node.circuit.actions import DeliverData, EndStream
 from node.circuit.messages import EndReason
 from node.directory.cache import DirectoryCache, DirectoryService
-from node.directory.exchange import DirRequest, Kind
+from node.directory.exchange import DirRequest, Kind, Piece, Status
 from node.htx.events import CloseReason
 from node.io.directory_service import MAX_WAITING, DirectoryServer
 from qnet.parameters import NetworkParameters
@@ -84,6 +84,26 @@ def test_many_requests_in_one_cell_are_cut_off(core, server):
     server.open(1, 1)
     server.deliver(DeliverData(1, 1, tuple(ask(number) for number in range(MAX_WAITING + 1))))
     assert core.ended == [(1, 1, EndReason.RESOURCE_LIMIT)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 44, 10_000])
+def test_requests_of_every_kind_are_cut_from_a_stream(core, server, size):
+    core.credit = 10_000
+    server.open(1, 1)
+    asked = (
+        DirRequest(1, Kind.LATEST, 5, hash=b"h" * 32),
+        DirRequest(2, Kind.DESCRIPTORS, indexes=tuple(range(64))),
+        DirRequest(3, Kind.COMMITTEE, valid_after=9),
+        DirRequest(4, Kind.DESCRIPTOR),
+        DirRequest(5, Kind.BY_HASH, hash=b"h" * 32),
+    )
+    stream = b"".join(request.encode() for request in asked)
+    for start in range(0, len(stream), size):
+        server.deliver(DeliverData(1, 1, (stream[start : start + size],)))
+    pieces = [Piece.decode(core.data[start : start + 13]) for start in range(0, 65, 13)]
+    assert [piece.request for piece in pieces] == [1, 2, 3, 4, 5]
+    statuses = [piece.status for piece in pieces]
+    assert statuses == [Status.NOT_FOUND] * 2 + [Status.NOT_NEWER] + [Status.NOT_FOUND] * 2
 
 
 def test_answers_go_out_as_credit_comes(core, server):
