@@ -82,6 +82,15 @@ def crypto() -> None:
 
 
 @bench.command()
+@click.option("--rounds", type=click.IntRange(10, 100_000), default=200, show_default=True)
+def parts(rounds: int) -> None:
+    """What one cell of a download costs at each node: TLS, records, circuit."""
+    from tools.bench.parts import run
+
+    _show("qnet.bench.parts/1", run(rounds))
+
+
+@bench.command()
 @click.option("--minutes", type=click.FloatRange(0.1, 24 * 60), default=10.0, show_default=True)
 def soak(minutes: float) -> None:
     """Browse through a network with hostile nodes; exit code 1 if it hangs, leaks or lies."""
