@@ -8,7 +8,7 @@ from typing import Any
 
 from node.client.session import Session
 from node.client.speed import measure_speed
-from node.errors import ControlError
+from node.errors import ControlError, NodeConfigError
 from node.io.control import Handler
 from qnet.messages.consensus import MAX_CONSENSUS_BYTES
 
@@ -78,6 +78,12 @@ class Commands:
     async def exits(self, arguments: Mapping[str, Any]) -> Any:
         """All exits, or those of one country; each says whether it admits a port."""
         port, country = _integer(arguments, "port"), arguments.get("country", "")
+        if country and not self._session.circuits.choice.atlas.knows_countries:
+            raise NodeConfigError(
+                "no country of any exit is known",
+                why="client.toml names no country_table in [paths]",
+                try_=("leave --country out",),
+            )
         rows = self._session.circuits.exits(port)
         fitting = [row for row in rows if not country or row["country"] == country]
         return {"port": port, "exits": fitting, **self._session.anonymity()}

@@ -1,6 +1,7 @@
 """All front doors over three hops: curl, a proxy library and a DNS library as applications."""
 
 import asyncio
+import contextlib
 import shutil
 
 import dns.asyncquery
@@ -193,6 +194,25 @@ async def test_labels_ports_and_destinations_never_share_a_circuit(world):
     for stream in streams:
         stream.close()
     await eventually(lambda: not session.counts.active)
+    for door, _ in doors:
+        door.close()
+
+
+async def test_junk_at_any_port_harms_nobody(world):
+    session, site = world
+    doors = [await opened(session, kind) for kind in ("socks", "http", "dns")]
+    for _, at in doors:
+        for junk in (b"\x00", b"\xff" * 70_000, b"GET / HTTP/1.1\r\n" * 3_000, b"\x05\xff" * 200):
+            reader, writer = await asyncio.open_connection(*at.split(":"))
+            writer.write(junk)
+            writer.write_eof()
+            with contextlib.suppress(OSError):
+                await reader.read(-1)
+            writer.close()
+    await eventually(lambda: all(door.listener.active == 0 for door, _ in doors))
+    url = f"http://site.test:{site.port}/still"
+    assert await curl("-x", f"socks5h://{doors[0][1]}", url) == "GET /still "
+    assert await curl("-x", f"http://{doors[1][1]}", url) == "GET /still "
     for door, _ in doors:
         door.close()
 

@@ -4,15 +4,19 @@ from types import SimpleNamespace
 import pytest
 
 from node.client.commands import Commands
-from node.errors import ControlError
+from node.errors import ControlError, NodeConfigError
 
 EXITS = [{"index": 1, "country": "CH"}, {"index": 2, "country": ""}]
 
 
-def commands(raw_addresses=0):
+def commands(raw_addresses=0, *, knows_countries=True):
+    choice = SimpleNamespace(atlas=SimpleNamespace(knows_countries=knows_countries))
     session = SimpleNamespace(
         circuits=SimpleNamespace(
-            rows=list, exits=lambda port: EXITS if port == 443 else [], new_identity=lambda: 4
+            rows=list,
+            exits=lambda port: EXITS if port == 443 else [],
+            new_identity=lambda: 4,
+            choice=choice,
         ),
         counts=SimpleNamespace(raw_addresses=raw_addresses),
         bootstrap=SimpleNamespace(warnings=list),
@@ -29,6 +33,13 @@ async def test_exits_of_a_country():
     found = await made.exits({"port": 443, "country": "CH"})
     assert found["exits"] == EXITS[:1]
     assert found["users"] == 1
+    assert len((await made.exits({"port": 443}))["exits"]) == 2
+
+
+async def test_without_a_table_no_country_can_be_asked_for():
+    made, _ = commands(knows_countries=False)
+    with pytest.raises(NodeConfigError, match="no country"):
+        await made.exits({"port": 443, "country": "CH"})
     assert len((await made.exits({"port": 443}))["exits"]) == 2
 
 
