@@ -1,9 +1,10 @@
 """`qnet bench balance`: does the load follow capacity?
 
-Twelve nodes, each a process of its own, four for each position, offer rates of 1 : 2 : 4 : 8. Many
-clients choose guards of their own, build one circuit each with the code of `qnet client up`, and
-fetch a file through it, every byte compared. The share of each node in circuits (as clients chose)
-and in bytes (as the nodes counted cells) is compared with its share of capacity.
+Twelve nodes, each a process of its own, four for each position, have rates of 1 : 2 : 4 : 8: they
+offer them, are chosen by them and send no faster. Many clients choose guards of their own, build
+one circuit each with the code of `qnet client up`, and fetch a file through it, every byte
+compared. The share of each node in circuits (as clients chose) and in bytes (as the nodes counted
+the cells they sent) is compared with its share of capacity.
 
 Clients are in one process and share a few links to entries; guards, suspicions and measurements
 are each client's own.
@@ -35,14 +36,14 @@ from tools.bench.transfer import FileServer, file_server
 
 CAPACITIES: Final = (1, 2, 4, 8)
 """Of the four nodes of each position, in units of `UNIT_MBPS`."""
-UNIT_MBPS: Final = 10
+UNIT_MBPS: Final = 2
 NETWORK_ROLES: Final = ("entry",) * 4 + ("relay",) * 4 + ("exit",) * 4
 CALENDAR: Final = {"consensus_interval_s": 20, "key_phase_s": 10, "descriptor_lead_s": 2}
 CELL_BYTES: Final = 2_048
-LANES: Final = 6
-"""Sessions whose links the clients share; an entry lets each link set up so many a second."""
-LANE_PER_S: Final = 24.0
-"""Circuits a second in one lane: the largest entry takes little more than half of them."""
+LANES: Final = 12
+"""Sessions whose links the clients share."""
+LANE_PER_S: Final = 3.75
+"""Circuits a second in one lane: in sum some 60 % of what the nodes can send."""
 FETCH_S: Final = 20.0
 TARGET_PERCENT: Final = 10.0
 
@@ -127,7 +128,10 @@ def run(plan: Plan) -> dict[str, Any]:
 
 async def _run(plan: Plan) -> dict[str, Any]:
     mbps = [UNIT_MBPS * CAPACITIES[place % 4] for place in range(len(NETWORK_ROLES))]
-    async with local_network(NETWORK_ROLES, overrides=CALENDAR, mbps=mbps) as network:
+    limits_kbps = {index: 1000 * rate for index, rate in enumerate(mbps, start=1)}
+    async with local_network(
+        NETWORK_ROLES, overrides=CALENDAR, mbps=mbps, limits_kbps=limits_kbps
+    ) as network:
         log = logging.setup(file=network.home / "bench.log")
         with file_server() as server:
             before = await asyncio.to_thread(_cells, network)
@@ -183,11 +187,11 @@ async def _fetch(session: Session, server: FileServer, size: int, tally: Tally) 
 
 
 def _cells(network: LocalNetwork) -> dict[int, int]:
-    """Cells each node moved so far, by its own count."""
+    """Cells each node sent so far, by its own count."""
     cells = {}
     for node in network.nodes:
-        counts = call_blocking(node.home / "control.sock", "status", timeout_s=START_S)["cells"]
-        cells[node.index] = counts["received"] + counts["sent"]
+        status = call_blocking(node.home / "control.sock", "status", timeout_s=START_S)
+        cells[node.index] = status["cells"]["sent"]
     return cells
 
 
@@ -196,7 +200,8 @@ def report(plan: Plan, tally: Tally, cells: Mapping[int, int], took_s: float) ->
     rows = []
     for position, role in ROLES.items():
         first = NETWORK_ROLES.index(role.name.lower()) + 1
-        rows += _rows(position, range(first, first + len(CAPACITIES)), tally, cells)
+        indexes = range(first, first + len(CAPACITIES))
+        rows += _rows(position, indexes, tally, cells, took_s)
     worst = max(abs(row["deviation_percent"]) for row in rows)
     return {
         "machine": machine(),
@@ -214,7 +219,11 @@ def report(plan: Plan, tally: Tally, cells: Mapping[int, int], took_s: float) ->
 
 
 def _rows(
-    position: Position, indexes: Sequence[int], tally: Tally, cells: Mapping[int, int]
+    position: Position,
+    indexes: Sequence[int],
+    tally: Tally,
+    cells: Mapping[int, int],
+    took_s: float,
 ) -> list[dict[str, Any]]:
     """The nodes of one position."""
     circuits = sum(tally.circuits[index] for index in indexes) or 1
@@ -224,11 +233,13 @@ def _rows(
         share = capacity / sum(CAPACITIES)
         by_circuits, by_bytes = tally.circuits[index] / circuits, cells[index] / moved
         error = math.sqrt((1 - share) / (share * circuits))
+        megabits_s = cells[index] * CELL_BYTES * 8 / took_s / 1e6
         rows.append(
             {
                 "node": index,
                 "position": str(position),
                 "mbps": capacity * UNIT_MBPS,
+                "used_percent": round(100 * megabits_s / (capacity * UNIT_MBPS), 1),
                 "capacity_share": round(share, 4),
                 "circuits": tally.circuits[index],
                 "circuit_share": round(by_circuits, 4),
