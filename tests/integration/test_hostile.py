@@ -1,6 +1,7 @@
 """Nodes that keep to no rule, as processes of their own, in every position of a client's path."""
 
 import asyncio
+import signal
 import time
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from node.client.circuits import BUILD_PATIENCE_S
 from node.client.liveness import ANSWER_S, QUIET_S
 from node.directory.wishes import Position, Wishes
 from node.io.control import call
+from qnet.errors import QnetError
 from tests.support.network import client, eventually, file_server, held, through
 from tools.bench.hostile import Behaviour, misdeeds, tell
 from tools.bench.network import local_network
@@ -20,8 +22,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.e2e]
 
 ROLES = ("entry", "entry", "relay", "relay", "exit", "exit")
 HOSTILE = {Position.ENTRY: 1, Position.MIDDLE: 3, Position.EXIT: 5}
-SPOILT_S = 2.0
-"""A cell that was changed, lost, repeated or moved is noticed with the next one that comes."""
+SPOILT_S = 10.0
+"""A cell that was changed, lost, repeated or moved is noticed with the next one that comes, within
+milliseconds; but the machine may be busy with other things."""
 SILENT_S = 1 + QUIET_S + ANSWER_S + 1
 """Silence: a tick, the quiet, the echo's time, a tick."""
 JUNK_S = 15.0
@@ -45,7 +48,19 @@ async def peace(world):
     yield
     network, _ = world
     for index in HOSTILE.values():
-        await tell(network.nodes[index - 1].home, Behaviour.NONE)
+        node = network.nodes[index - 1]
+        try:
+            await tell(node.home, Behaviour.NONE, timeout_s=2.0)
+        except QnetError:
+            await thaw(network, node)
+
+
+async def thaw(network, node):
+    """Start a frozen node anew; its new keys are in the next consensus."""
+    await node.stop(number=signal.SIGKILL)
+    await node.start()
+    before = network.committee.latest.consensus.valid_after
+    await eventually(lambda: network.committee.latest.consensus.valid_after > before, 25.0)
 
 
 @dataclass
@@ -223,10 +238,6 @@ async def test_a_frozen_node_is_a_silent_one(world):
         assert time.monotonic() - began < SILENT_S + SPOILT_S
         assert await carries_on(session, files) < RECOVERED_S
         assert victim.index in avoided(session)
-    await victim.stop(number=9)
-    await victim.start()
-    before = network.committee.latest.consensus.valid_after
-    await eventually(lambda: network.committee.latest.consensus.valid_after > before, 25.0)
 
 
 async def test_an_exit_that_never_answers_is_left_and_the_request_served_by_another(world):

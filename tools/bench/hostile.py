@@ -250,15 +250,19 @@ _SPOILERS: Final[Mapping[Behaviour, Callable[[bytes], list[bytes]]]] = {
 # --- telling it -----------------------------------------------------------------------------
 
 
-async def tell(home: Path, behaviour: Behaviour, **how: float) -> None:
+async def tell(home: Path, behaviour: Behaviour, *, timeout_s: float = 30.0, **how: float) -> None:
     """Let the hostile node of a home behave like this from now on.
 
     Args:
         home: Its folder.
         behaviour: What it does.
+        timeout_s: How long to wait for its word.
         how: `after`, `share`, `seconds` of `Spite`.
+
+    Raises:
+        QnetError: It does not answer.
     """
-    await call(home / SOCKET, "behave", behaviour=behaviour.value, **how)
+    await call(home / SOCKET, "behave", timeout_s=timeout_s, behaviour=behaviour.value, **how)
 
 
 async def misdeeds(home: Path) -> int:

@@ -21,7 +21,8 @@ from node.circuit.actions import (
     StreamWritable,
 )
 from node.circuit.cell import CELL_BYTES
-from node.circuit.messages import EndReason, Message, MessageType
+from node.circuit.layer import MESSAGES_END, MESSAGES_START
+from node.circuit.messages import EndReason, Message, MessageType, encode_message
 from tests.support.playbook import PARAMETERS, Sent, Tells, message
 from tests.support.playbook_origin import (
     OriginPlay,
@@ -62,7 +63,20 @@ WELL_FORMED = st.sampled_from(
     ]
 )
 ANYTHING = st.one_of(WELL_FORMED, st.builds(Message, KINDS, STREAMS, CONTENTS))
-SAID = st.lists(ANYTHING, min_size=1, max_size=4)
+
+
+def fitting(said):
+    """As many as one cell holds."""
+    room = MESSAGES_END - MESSAGES_START
+    kept = []
+    for one in said:
+        room -= len(encode_message(*one))
+        if room >= 0:
+            kept.append(one)
+    return kept
+
+
+SAID = st.lists(ANYTHING, min_size=1, max_size=4).map(fitting)
 
 
 class AgainstClient(RuleBasedStateMachine):
