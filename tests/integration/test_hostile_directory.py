@@ -1,16 +1,19 @@
 """Sources that lie, over real links: each is found out in time, and one honest source is enough."""
 
 import asyncio
+import secrets
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
 
+from node.circuit.origin import OriginLink
 from node.client import bootstrap as bootstrap_module
 from node.client.bootstrap import Bootstrap
 from node.client.dialler import Dialler
 from node.client.entries import Entries
+from node.client.entry import EntryLink
 from node.client.fetching import Pace
 from node.client.keeping import Keeping
 from node.client.sources import Sources
@@ -24,6 +27,7 @@ from qnet.messages.consensus import SignedConsensus, join_signatures, sign_conse
 from qnet.messages.succession import CommitteeChange, SignedChange, sign_change
 from tests.support import directory_liar as liars
 from tests.support.directory_liar import honest, hosted, whole
+from tests.support.network import eventually
 from tests.support.signed_network import PARAMETERS, TestNetwork, make_network
 
 pytestmark = pytest.mark.asyncio
@@ -166,6 +170,29 @@ async def test_partitioned_clients_find_the_proof_and_keep_the_first(tmp_path):
         assert again.view.hash == SIGNED.hash
         assert again.status()["double_consensuses"] == [found]
         assert "two consensuses" in again.warnings()[0]
+
+
+async def test_a_client_finds_a_partition_by_itself():
+    async with hosted(honest(SIGNED)) as (one, _), hosted(honest(OTHER)) as (two, host):
+        bootstrap = make([one])
+        await bootstrap.start(5.0)
+        entries = bootstrap.sources.entries
+        link = EntryLink(
+            origin=OriginLink(random=secrets.token_bytes, parameters=PARAMETERS),
+            name="guard",
+            now=time.monotonic,
+        )
+        await bootstrap.sources.dialler.dial(
+            two, handler=link, parameters=PARAMETERS, timeout_s=5.0
+        )
+        entries.links[b"2" * 32] = link
+        following = asyncio.get_running_loop().create_task(bootstrap.follow())
+        await eventually(lambda: bool(bootstrap.view.conflicts), AT_ONCE_S)
+        following.cancel()
+        link.close()
+        [request] = host.requests
+        assert (request.valid_after, request.hash) == (NOW, SIGNED.hash)
+        assert bootstrap.view.hash == SIGNED.hash
 
 
 async def test_a_bridge_stands_in_for_seeds_that_are_gone():
