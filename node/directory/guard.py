@@ -188,13 +188,14 @@ def maintain_guards(
     """
     state = _forget(state, int(now))
     state, barred = _drop_one(state, int(now))
+    is_whole = True
     while len(_listed(state.guards, consensus)) < PRIMARY_GUARDS:
         grown = _grow(state, consensus, barred, int(now), random, atlas)
         if grown is None:
             return state
-        state = grown
-    if usable_guards(state, consensus, unreachable):
-        return state
+        state, is_whole = grown, False
+    if not is_whole or usable_guards(state, consensus, unreachable):
+        return state  # who was just chosen is tried first
     extras = [g for g in state.guards if _is_listed(g, consensus)][PRIMARY_GUARDS:]
     if network_is_up or all(guard.confirmed for guard in extras):
         grown = _grow(state, consensus, barred | set(unreachable), int(now), random, atlas)

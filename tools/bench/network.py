@@ -20,7 +20,7 @@ from qnet.errors import NetworkError
 from tools.bench.committee import LocalCommittee
 from tools.bench.place import HERE, Place
 
-START_S = 30.0
+START_S = 60.0
 STOP_S = 10.0
 FAST_CALENDAR = {"consensus_interval_s": 10, "key_phase_s": 5, "descriptor_lead_s": 1}
 """A first consensus within ten seconds."""

@@ -434,5 +434,5 @@ class Life(RuleBasedStateMachine):
             assert {node.index for node in usable} <= {node.index for node in listed}
 
 
-Life.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestLife = Life.TestCase
