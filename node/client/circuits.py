@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from node.circuit.messages import EndReason
 from node.client.choice import Choice
 from node.client.circuit import Circuit
 from node.client.echoes import LOOK_S, Echoes
@@ -352,7 +353,10 @@ class Circuits:
 
     def _blame(self, path: Path, circuit: Circuit) -> None:
         """Avoid the nodes that may have broken the circuit."""
-        if circuit.failed_hop is not None:
+        if circuit.failed_hop == 0 and circuit.failed_reason is EndReason.BUILD_TIMEOUT:
+            # nobody stands between: all circuits of the link are lost, and new ones would be
+            self.entries.give_up(path.entry, circuit.failure, cut=True)
+        elif circuit.failed_hop is not None:
             outcome = Outcome.BROKEN if circuit.failed_hop else Outcome.FAILED
             self.entries.record(path.entry.node_id, outcome)
         found = suspects(circuit.failed_reason, circuit.failed_hop, len(path.nodes))
