@@ -20,7 +20,7 @@ REBUILD_S = 10.0
 FROZEN_S = QUIET_S + ANSWER_S + LATE_S + 3.0
 """From the freeze to the reset: silence, echo, and a tick of a second for each."""
 
-BACK_S = STRANDED_S + 5.0
+BACK_S = STRANDED_S + 10.0
 """From the consensus that lists the nodes again to a request that works."""
 
 POSITIONS = pytest.mark.parametrize(
