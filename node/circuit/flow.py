@@ -30,6 +30,8 @@ GAIN: Final = 4
 """A window is at most so many times rate by round trip; it grows by as much in a round trip."""
 SHRINK_PARTS: Final = 8
 """A window of which the receiver holds half gives up 1/8 in a round trip."""
+SCARCE_PARTS: Final = 16
+"""While memory is short windows go down to 1/16 of the largest, those of slow readers further."""
 CLOCK_STEP_S: Final = 1e-6
 """Shorter times count as none."""
 GRANT_PARTS: Final = 4
@@ -207,14 +209,17 @@ class ReceiveWindow:
         return due
 
     def _resize(self, wanted: int | None, *, pressed: bool) -> None:
-        """Grow as far as the measure says; shrink when memory is short or the reader is slow."""
-        window = self.window
+        """Grow as far as the measure says; shrink for a slow reader, and when memory is short.
+
+        Then those give most who hold most, so that nobody takes the others' windows by not reading.
+        """
+        window, maximum = self.window, self._maximum
         if pressed:
-            window //= 2
-        elif wanted is None:
-            return
-        elif wanted > window:
-            window = min(wanted, GAIN * window, self._maximum)
-        elif 2 * self.held > window:
-            window = max(wanted, window - window // SHRINK_PARTS)
+            maximum = max(self._initial, maximum // SCARCE_PARTS)
+        if 2 * self.held > window:
+            window -= window // (2 if pressed else SHRINK_PARTS)
+        elif window > maximum:
+            window = max(maximum, window - window // SHRINK_PARTS)
+        elif wanted is not None and wanted > window:
+            window = min(wanted, GAIN * window, maximum)
         self.window = max(self._initial, window)

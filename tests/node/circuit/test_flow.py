@@ -13,6 +13,7 @@ from node.circuit.flow import (
     MAX_ENTRIES,
     MAX_GRANT_CELLS,
     MIN_DELAY_S,
+    SCARCE_PARTS,
     ReceiveWindow,
     add_credit,
     decode_credits,
@@ -206,13 +207,26 @@ def test_without_time_passing_the_window_still_grows():
     assert held.window == 100
 
 
-def test_the_window_shrinks_when_memory_is_short():
+def test_windows_shrink_when_memory_is_short_but_not_to_nothing():
     line = Line(send=30_000)
     line.run(3)
     assert line.held.window == 2048
     line.pressed = True
     line.run(5)
-    assert line.held.window == INITIAL_CELLS
+    assert line.held.window == 2048 // SCARCE_PARTS
+    late = Line(send=30_000)
+    late.pressed = True
+    late.run(3)
+    assert late.held.window == 2048 // SCARCE_PARTS, "grows as far as all others"
+
+
+def test_who_does_not_read_while_memory_is_short_loses_the_whole_window():
+    slow = Line(send=30_000)
+    slow.run(3)
+    slow.pressed, slow.read = True, 100
+    slow.run(60)
+    assert slow.held.window <= 4 * INITIAL_CELLS
+    assert slow.held.held <= slow.held.window
 
 
 def test_a_maximum_below_the_first_credit_counts_as_the_first_credit():
