@@ -8,7 +8,7 @@ import pytest
 
 from node.accounting import actions, cosign, sampler
 from node.client import bootstrap, fetching
-from node.directory import cache, census, clock, descriptors, exchange, guard, trust
+from node.directory import atlas, cache, census, clock, descriptors, exchange, guard, path, trust
 from node.directory import consensus as directory_consensus
 from node.io import evidence as evidence_store
 from qnet import eip712
@@ -30,7 +30,8 @@ MODULES: dict[str, tuple[ModuleType, ...]] = {
     "messages": (audit, peer, report),
     "directory": (
         *(descriptor, consensus, assembly, freshness, succession, evidence),
-        *(exchange, cache, guard, census, clock, trust, descriptors, directory_consensus),
+        *(exchange, cache, census, clock, trust, descriptors, directory_consensus),
+        *(atlas, guard, path),
         *(bootstrap, fetching, evidence_store),
     ),
     "receipts": (receipt, actions, sampler, cosign),
