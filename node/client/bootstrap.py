@@ -165,11 +165,13 @@ class Bootstrap:
             await self._pause(attempt)
 
     async def _refresh(self, enough: Callable[[], bool]) -> None:
-        """Ask through a circuit; without one, or in vain, open entries; then every stage."""
-        for name, ask in self.sources.standing():
+        """Ask through circuits and over open links; seeds and the rest only if those are late."""
+        standing = self.sources.standing()
+        for name, ask in standing:
             if await self._fetch(name, Stage.CONSENSUS, ask):
                 return
-        await self._ask_stages(enough)
+        if not standing or self._is_overdue():
+            await self._ask_stages(enough)
 
     async def _compare_notes(self) -> None:
         """Ask a source that did not give the consensus held for another one of its period."""

@@ -23,6 +23,7 @@ from node.io.evidence import EvidenceStore
 from node.view import NetworkView
 from qnet.crypto.keys import ReceiptKey
 from qnet.epochs import consensus_period
+from qnet.errors import RejectedError
 from qnet.messages.consensus import SignedConsensus, join_signatures, sign_consensus
 from qnet.messages.succession import CommitteeChange, SignedChange, sign_change
 from tests.support import directory_liar as liars
@@ -149,6 +150,21 @@ async def test_who_withholds_the_newest_is_named_and_passed_over(monkeypatch):
         assert bootstrap.view.hash == SIGNED.hash
         [row] = bootstrap.causes.rows()
         assert "no newer" in row["cause"]
+
+
+@pytest.mark.parametrize(("late", "asked"), [(-1, 0), (1, 1)])
+async def test_seeds_are_asked_again_only_when_open_links_are_late(monkeypatch, late, asked):
+    async with hosted(honest(SIGNED)) as (seed, host):
+        bootstrap = make([seed], now=NOW + INTERVAL // 4 + late)
+        bootstrap.view.take(OLDER)
+
+        async def behind(request, base):
+            raise RejectedError("the peer has no newer consensus")
+
+        monkeypatch.setattr(Sources, "standing", lambda _self: [("node guard", behind)])
+        await bootstrap._refresh(lambda: False)
+        assert len(host.requests) == asked
+        assert (bootstrap.view.hash == SIGNED.hash) is bool(asked)
 
 
 async def test_partitioned_clients_find_the_proof_and_keep_the_first(tmp_path):

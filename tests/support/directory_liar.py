@@ -66,6 +66,7 @@ class Host:
                 return
             link.send_record(RecordType.DIR_DATA, piece)
             link.flush()
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
