@@ -22,9 +22,9 @@ from qnet.parameters import NetworkParameters
 
 REFUSED_PARTS: Final = 2
 """A peer with this many times the circuits it may have, refused ones included, loses its link."""
-STRAY_BURST: Final = 1 << 16
+STRAY_BURST: Final = 1 << 15
 """Cells without a circuit that a link may bring at once: those on their way when circuits ended."""
-STRAY_PER_S: Final = 1 << 12
+STRAY_PER_S: Final = 1 << 10
 """Such cells that it may bring a second, on the whole; more close the link."""
 
 C = TypeVar("C")

@@ -96,6 +96,7 @@ class Entries:
     atlas: Atlas = NO_ATLAS
     report: Callable[[int, str], None] = lambda _index, _what: None
     _aside: dict[bytes, Pause] = field(default_factory=dict)
+    _doubted: set[bytes] = field(default_factory=set)
     _stalls: dict[bytes, int] = field(default_factory=dict)
     _dialling: dict[bytes, asyncio.Lock] = field(default_factory=dict)
     _failed_at: dict[bytes, float] = field(default_factory=dict)
@@ -129,8 +130,11 @@ class Entries:
         )
         self._change(state, consensus)
         shunned = unreachable | self._just_lost()
-        usable = usable_guards(self.state, consensus, shunned)
-        return usable or usable_guards(self.state, consensus, unreachable)
+        for avoided in (shunned, unreachable, unreachable - self._doubted):
+            usable = usable_guards(self.state, consensus, avoided)
+            if usable:
+                break
+        return usable
 
     def record(self, node_id: bytes, outcome: Outcome) -> None:
         """Note how a circuit through a guard went."""
@@ -152,11 +156,18 @@ class Entries:
         self.give_up(node, "answers nothing", cut=True)
 
     def give_up(self, node: ConsensusNode, cause: str, *, cut: bool) -> None:
-        """Leave an entry alone for a while, and cut its link if nothing can come from there."""
+        """Leave an entry alone for a while; it is cut off if nothing can come from there.
+
+        One that is only doubted serves again as soon as there is no other.
+        """
         self._stalls.pop(node.node_id, None)
-        link = self.links.get(node.node_id)
-        if link is not None and cut:
-            link.abandon(cause)
+        if cut:
+            self._doubted.discard(node.node_id)
+            link = self.links.get(node.node_id)
+            if link is not None:
+                link.abandon(cause)
+        else:
+            self._doubted.add(node.node_id)
         self._set_aside(node.node_id, cause)
         self.record(node.node_id, Outcome.FAILED)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -214,6 +215,22 @@ def test_few_new_guards_a_day(world):
         world.now += 1
         world.entries._hear()
     assert len(world.entries.state.guards) == MAX_NEW_PER_DAY
+
+
+def test_doubted_guards_serve_when_there_is_no_other(world):
+    first, second = world.guards()
+    world.entries.give_up(first, "circuits break", cut=False)
+    assert first not in world.guards()
+    world.entries.state = GuardState(world.entries.state.guards[:2])
+    for guard in world.entries.state.guards:
+        world.entries.give_up(world.node(guard.node_id), "circuits break", cut=False)
+    world.now += 1
+    limited = world.entries.guards(
+        replace(CONSENSUS, nodes=tuple(n for n in CONSENSUS.nodes if n in {first, second}))
+    )
+    assert set(limited) == {first, second}
+    world.entries.give_up(first, "answers nothing", cut=True)
+    assert first not in world.guards(), "what is silent is no help"
 
 
 def test_probes_use_every_entry():
