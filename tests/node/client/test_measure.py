@@ -168,6 +168,12 @@ def test_damping_never_exceeds_one(observations, later):
     assert all(LEAST_DAMPING_PPM <= ppm <= PPM for ppm in speeds.damping_ppm(later).values())
 
 
+def test_nobody_is_judged_by_a_circuit_that_was_hardly_measured():
+    speeds = NodeSpeeds()
+    speeds.observe([1, 2], measured(9.0, echoes=LEAST_ECHOES - 1), 0.0)
+    assert len(speeds) == 0
+
+
 def test_memory_of_nodes_is_bounded(monkeypatch):
     monkeypatch.setattr(module, "MAX_NODES", 16)
     speeds = NodeSpeeds()

@@ -200,6 +200,29 @@ def test_when_only_the_guards_are_gone_a_few_others_are_tried_each_day() -> None
     assert len(state.guards) == MAX_NEW_PER_DAY + 1
 
 
+def test_no_guard_that_is_listed_makes_room_for_another() -> None:
+    state = fresh()
+    for day in range(1, 9):
+        state = maintain_guards(
+            state,
+            CONSENSUS,
+            now=PERIOD + day * DAY_S,
+            random=seeded(day),
+            unreachable=all_of(state),
+            network_is_up=True,
+        )
+    assert len(state.guards) == MAX_GUARDS
+    later = maintain_guards(
+        state,
+        CONSENSUS,
+        now=PERIOD + 20 * DAY_S,
+        random=seeded(),
+        unreachable=all_of(state),
+        network_is_up=True,
+    )
+    assert later.guards == state.guards
+
+
 def test_primary_guards_are_preferred_again_when_they_are_back() -> None:
     state = fresh()
     gone = {guard.node_id for guard in state.guards}

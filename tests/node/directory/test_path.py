@@ -205,3 +205,12 @@ def test_search_is_bounded_when_nothing_is_independent() -> None:
     first = many.nodes[0].first_phase
     with pytest.raises(StageError):
         select(alike, guards=tuple(range(1, 21)), phase=first)
+
+
+def test_search_gives_up_after_many_dead_ends() -> None:
+    # 400 pairs of exit and entry, and no relay for any of them
+    many = make_network((Role.ENTRY,) * 20 + (Role.RELAY,) * 2 + (Role.EXIT,) * 20).consensus
+    alike = change(many, {index: {"family": "one"} for index in range(1, 23)})
+    with pytest.raises(StageError) as caught:
+        select(alike, guards=tuple(range(1, 21)), phase=many.nodes[0].first_phase)
+    assert caught.value.why == "same family"
