@@ -112,6 +112,28 @@ def test_a_clients_mistakes_name_their_key(tmp_path, old, new, words):
         load_toml(write(tmp_path, CLIENT.replace(old, new)), ClientConfig)
 
 
+def test_a_client_may_name_bridges_and_a_chain(tmp_path):
+    text = 'bridges = ["htx://a", "htx://b"]\n' + CLIENT + '[chain]\nrpc = "http://r"\n'
+    config = load_toml(write(tmp_path, text), ClientConfig)
+    assert config.bridges == ("htx://a", "htx://b")
+    assert config.chain is not None
+    assert config.chain.rpc == "http://r"
+    assert load_toml(write(tmp_path, CLIENT), ClientConfig).chain is None
+
+
+def test_a_bundle_has_a_date_and_may_have_bridges(tmp_path):
+    bundle = replace(LocalCommittee().bundle(()), bridges=("htx://b",))
+    assert bundle.made_at > 0
+    assert load_bundle(write(tmp_path, json.dumps(bundle.to_json()))) == bundle
+    older = {
+        name: value
+        for name, value in bundle.to_json().items()
+        if name not in {"made_at", "bridges"}
+    }
+    read = load_bundle(write(tmp_path, json.dumps(older)))
+    assert (read.made_at, read.bridges) == (0, ())
+
+
 def test_a_bundle_reads_back(tmp_path):
     bundle = LocalCommittee({"slot_s": 9}).bundle(("htx://x",))
     path = write(tmp_path, json.dumps(bundle.to_json()))
@@ -128,6 +150,8 @@ def test_a_bundle_reads_back(tmp_path):
         ({"committee": "0x12"}, "address"),
         ({"signers": 5}, "malformed"),
         ({"parameters": []}, "malformed"),
+        ({"bridges": 5}, "malformed"),
+        ({"made_at": "yesterday"}, "malformed"),
     ],
 )
 def test_malformed_bundles(tmp_path, change, words):
