@@ -137,6 +137,10 @@ class HostileCore(RelayCore):
         """The destination answered; a mute exit keeps that to itself."""
         if self.spite.behaviour is Behaviour.MUTE:
             self.misdeeds += 1
+            found = self._circuits.get(circuit)
+            opened = found.ends.outbox.streams.get(stream) if found is not None else None
+            if opened is not None:
+                opened.is_connected = True  # or the deadline would speak
             return []
         return super().stream_connected(circuit, stream, address, now)
 
