@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
