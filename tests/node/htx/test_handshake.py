@@ -101,6 +101,12 @@ def test_a_choice_nobody_offered_is_refused(monkeypatch, choice):
         initiator.finish(responder.respond(initiator.start()[2:])[2:], PEER)
 
 
+def test_an_empty_range_of_versions_is_malformed():
+    assert Offer.decode(Offer(2, 2, 7).encode()) == Offer(2, 2, 7)
+    with pytest.raises(DecodeError):
+        Offer.decode(Offer(3, 2).encode())
+
+
 def test_a_later_client_gets_our_highest_version(monkeypatch):
     initiator, responder = sides(features=(handshake.FEATURES, handshake.FEATURES))
     monkeypatch.setattr(Offer, "encode", lambda _self: bytes((1, 7, 255, 255, 255, 255)))

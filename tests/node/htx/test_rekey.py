@@ -84,6 +84,15 @@ def test_crossing_updates_answer_each_other():
     second.opener.open(sealed[:4], memoryview(sealed)[4:])
 
 
+def test_keys_are_erased_once_and_for_all():
+    side = dialler()
+    use(side)
+    side.erase()
+    side.erase()
+    assert not hasattr(side, "sealer")
+    assert not hasattr(side, "opener")
+
+
 def test_the_initiator_starts_at_ten_minutes_and_the_responder_at_eleven():
     first, second = dialler(), acceptor()
     for side in (first, second):

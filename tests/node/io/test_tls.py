@@ -35,10 +35,12 @@ def test_what_is_no_certificate_is_refused():
         load_certificate(b"nothing", b"")
 
 
-def joined(name="notes.example"):
+def joined(name="notes.example", tickets=0):
     keys = fresh_keys()
     client = TlsStream(client_context(default_template()), name)
-    server = TlsStream(server_context(keys), None)
+    context = server_context(keys)
+    context.num_tickets = tickets
+    server = TlsStream(context, None)
     done = [False, False]
     for _ in range(4):
         done[0] = client.handshake()
@@ -98,5 +100,34 @@ def test_the_end_of_the_stream_is_told():
 def test_garbage_breaks_the_stream():
     _, server, _ = joined()
     server.feed(b"\x17\x03\x03\x00\x20" + bytes(32))
+    with pytest.raises(utls.SSLError):
+        server.read()
+
+
+def test_records_of_tls_itself_are_passed_over():
+    client, server, _ = joined(tickets=2)
+    server.write(b"after the tickets")
+    client.feed(server.output())
+    assert client.read() == b"after the tickets"
+    assert client.read() == b""
+
+
+@pytest.mark.parametrize("at", [1, 3, 5, 6, 300])
+def test_a_record_may_come_in_two_parts(at):
+    client, server, _ = joined()
+    wire = b"".join(client.encrypt([bytes(256), b"x" * 400]))
+    for cut in (at, 256 + 22 + at):
+        server.feed(wire[:cut])
+        got = [server.read()]
+        server.feed(wire[cut:])
+        while data := server.read():
+            got.append(data)
+        assert b"".join(got) == bytes(256) + b"x" * 400
+        wire = b"".join(client.encrypt([bytes(256), b"x" * 400]))
+
+
+def test_a_length_no_record_has_is_judged_before_the_rest_comes():
+    _, server, _ = joined()
+    server.feed(b"\x17\x03\x03\xff\xff")
     with pytest.raises(utls.SSLError):
         server.read()
