@@ -15,12 +15,13 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_BUG: Final = 70
 
 SUMMARIES: Final = {
-    "bench": "Measure speed: crypto, circuits.",
+    "bench": "Measure speed, balance and endurance.",
     "chain": "Deploy and inspect the contracts.",
     "client": "Route applications through the network.",
     "devnet": "A whole network on this machine.",
     "gov": "Vote on parameters, versions and upgrades.",
     "ledger": "Run and inspect a committee member.",
+    "net": "Look at the network: nodes, capacity, diversity, history.",
     "node": "Run an entry, relay or exit.",
     "stake": "Bond tokens, settle and claim rewards.",
     "wallet": "Keys, balances and transfers.",

@@ -33,7 +33,7 @@ class RoundTrip(click.ParamType[float]):
 
 @click.group()
 def bench() -> None:
-    """Measure speed: crypto, circuits."""
+    """Measure speed, balance and endurance."""
 
 
 @bench.command()
