@@ -322,7 +322,7 @@ class Circuits:
     def _retire_slowest(self) -> None:
         now = self.now()
         for made in self.open:
-            if made.measure.echoes == LEAST_ECHOES and not made.is_judged:
+            if made.measure.echoes >= LEAST_ECHOES and not made.is_judged:
                 made.is_judged = True
                 self.choice.learn(made.path, made.measure)
         slowest = self._retirement.slowest([c for c in self.open if self._is_fresh(c)], now)

@@ -15,8 +15,8 @@ from qnet.sampling import uniform_below
 LOOK_S: Final = 1.0
 FIRST_ECHO_S: Final = (0.2, 1.5)
 """When a circuit is first asked for an echo, after it stands: between these."""
-ECHO_S: Final = (6.0, 18.0)
-"""Time between two echoes of a circuit, some five a minute."""
+ECHO_S: Final = (5.0, 15.0)
+"""Time between two echoes of a circuit, some six a minute."""
 
 
 class Watched(Protocol):

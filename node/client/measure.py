@@ -24,7 +24,7 @@ BUILD_TRIPS: Final = 2.0
 """Round trips through the whole circuit that building it takes, about."""
 SMOOTHING: Final = 0.5
 """Share of a new echo in the estimate."""
-LEAST_ECHOES: Final = 3
+LEAST_ECHOES: Final = 2
 """Echoes before a circuit is judged."""
 ACTIVE_BYTES: Final = 128 << 10
 """Less than this between two looks says nothing about the rate."""
