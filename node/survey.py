@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from node.client.keeping import COMMITTEE_FILE, CONSENSUS_FILE
+from node.client.network.keeping import COMMITTEE_FILE, CONSENSUS_FILE
 from node.config import Bundle, ClientConfig, load_bundle
 from node.directory.trust import TrustState
 from node.io.evidence import EvidenceStore

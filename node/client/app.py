@@ -9,9 +9,9 @@ from typing import Any
 
 import structlog
 
-from node.client.commands import Commands
-from node.client.listener import DoorKind
-from node.client.reporting import print_stage, telling_stages
+from node.client.command.commands import Commands
+from node.client.command.reporting import print_stage, telling_stages
+from node.client.doors.listener import DoorKind
 from node.client.session import BOOTSTRAP_S, Session
 from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, load_bundle
 from node.directory.atlas import MAX_TABLE_BYTES, Atlas

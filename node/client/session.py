@@ -16,21 +16,21 @@ from typing import Any
 
 import structlog
 
-from node.client.anonymity import anonymity
-from node.client.care import LOOK_S, Care
-from node.client.circuit import Circuit
-from node.client.circuits import Circuits
-from node.client.conditions import Clocks, boot_clock
-from node.client.dialler import Dialler
-from node.client.discovery import make_bootstrap, trust_of
-from node.client.doors import Doors, OpenDoor
-from node.client.entries import Entries
-from node.client.isolation import IsolationKey
-from node.client.leaks import LeakCheck
-from node.client.liveness import Liveness
-from node.client.path_circuit import PathCircuit
-from node.client.sources import Sources
-from node.client.streams import StreamCounts
+from node.client.doors.doors import Doors, OpenDoor
+from node.client.doors.isolation import IsolationKey
+from node.client.doors.streams import StreamCounts
+from node.client.network.discovery import make_bootstrap, trust_of
+from node.client.network.sources import Sources
+from node.client.paths.circuit import Circuit
+from node.client.paths.circuits import Circuits
+from node.client.paths.dialler import Dialler
+from node.client.paths.entries import Entries
+from node.client.paths.liveness import Liveness
+from node.client.paths.path_circuit import PathCircuit
+from node.client.watch.anonymity import anonymity
+from node.client.watch.care import LOOK_S, Care
+from node.client.watch.conditions import Clocks, boot_clock
+from node.client.watch.leaks import LeakCheck
 from node.config import Bundle, Endpoint
 from node.errors import BootstrapError, CircuitError
 from node.htx.events import CloseReason

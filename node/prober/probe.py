@@ -17,9 +17,9 @@ import structlog
 
 from node.accounting.assignments import Burst
 from node.accounting.auditor import BurstPlan
-from node.client.circuit import Circuit
-from node.client.directory import DirectoryStream
-from node.client.entries import Entries
+from node.client.network.directory import DirectoryStream
+from node.client.paths.circuit import Circuit
+from node.client.paths.entries import Entries
 from node.directory.exchange import DirRequest, Kind
 from node.directory.hops import hops_of
 from node.directory.path import Path

@@ -24,7 +24,7 @@ from node.accounting.auditor import (
     plan_probe,
     plan_slot,
 )
-from node.client.entries import Entries
+from node.client.paths.entries import Entries
 from node.prober.client import MemberClient
 from node.prober.probe import Prober
 from node.view import NetworkView

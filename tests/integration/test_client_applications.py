@@ -126,7 +126,7 @@ async def test_every_run_has_circuits_of_its_own(client):
 
 
 async def test_run_strict_reaches_the_network_and_nothing_else(client):
-    enter = "from node.client.enclosure import enter; enter(())"
+    enter = "from node.client.command.enclosure import enter; enter(())"
     probe = await asyncio.create_subprocess_exec(sys.executable, "-c", enter)
     if await probe.wait():
         pytest.skip("this kernel allows no namespaces")

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from ledger.service.chain_reader import ChainReader
-from node.client.bootstrap import Bootstrap
-from node.client.causes import Causes
-from node.client.chain import ChainAnchor
-from node.client.chain_stage import ChainStage
-from node.client.dialler import Dialler
-from node.client.entries import Entries
-from node.client.keeping import Keeping
-from node.client.sources import Sources
+from node.client.network.bootstrap import Bootstrap
+from node.client.network.causes import Causes
+from node.client.network.chain import ChainAnchor
+from node.client.network.chain_stage import ChainStage
+from node.client.network.keeping import Keeping
+from node.client.network.sources import Sources
+from node.client.paths.dialler import Dialler
+from node.client.paths.entries import Entries
 from node.errors import BootstrapError, Stage, StageError
 from node.view import NetworkView
 from qnet.address import checksum_address

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from node.client.session import Session
-from node.client.sockets import own_sockets
+from node.client.watch.sockets import own_sockets
 from node.errors import BootstrapError, Stage
 from node.htx.address import HtxAddress
 from tests.node.io.endpoint_rig import close_all, fresh_keys, start_server

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from node.client.bootstrap import fetch_document
-from node.client.directory import DirectoryStream
+from node.client.network.bootstrap import fetch_document
+from node.client.network.directory import DirectoryStream
 from node.directory.cache import REQUESTS_PER_INTERVAL
 from node.directory.exchange import DirRequest, Kind
 from node.directory.wishes import Wishes

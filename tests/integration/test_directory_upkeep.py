@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from node.client.directory import DirectoryStream
+from node.client.network.directory import DirectoryStream
 from node.directory.exchange import DirRequest, Kind
 from node.directory.path import Wishes
 from node.io.evidence import EvidenceStore

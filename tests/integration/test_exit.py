@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry, generate_latest
 
-from node.client.socks import Reply
+from node.client.doors.socks import Reply
 from node.errors import ConnectError
 from node.io.metrics import SnapshotCollector
 from node.status import node_metrics

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from node.circuit.upkeep import ANSWER_GRACE_S
-from node.client.circuits import BUILD_PATIENCE_S
-from node.client.liveness import ANSWER_S, QUIET_S
+from node.client.paths.circuits import BUILD_PATIENCE_S
+from node.client.paths.liveness import ANSWER_S, QUIET_S
 from node.directory.wishes import Position, Wishes
 from node.errors import StageError
 from node.io.control import call

@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 
 from node.circuit.origin import OriginLink
-from node.client import bootstrap as bootstrap_module
-from node.client.bootstrap import Bootstrap
-from node.client.dialler import Dialler
-from node.client.entries import Entries
-from node.client.entry import EntryLink
-from node.client.fetching import Pace
-from node.client.keeping import Keeping
-from node.client.sources import Sources
+from node.client.network import bootstrap as bootstrap_module
+from node.client.network.bootstrap import Bootstrap
+from node.client.network.fetching import Pace
+from node.client.network.keeping import Keeping
+from node.client.network.sources import Sources
+from node.client.paths.dialler import Dialler
+from node.client.paths.entries import Entries
+from node.client.paths.entry import EntryLink
 from node.directory.packing import compress
 from node.errors import BootstrapError, ClockError, Stage, TrustAgeError
 from node.io.evidence import EvidenceStore

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
-from node.client.care import STRANDED_S
-from node.client.liveness import ANSWER_S, LATE_S, QUIET_S
+from node.client.paths.liveness import ANSWER_S, LATE_S, QUIET_S
+from node.client.watch.care import STRANDED_S
 from tests.support.network import ProxyError, client, eventually, file_server, held, through
 from tools.bench.network import local_network
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from node.client.socks import Reply
+from node.client.doors.socks import Reply
 from node.config import Endpoint
 from tests.support.dns_server import dns_server
 from tests.support.network import client, eventually, file_server, held, inner_network

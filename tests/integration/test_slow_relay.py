@@ -6,7 +6,7 @@ import time
 import pytest
 import pytest_asyncio
 
-from node.client.isolation import isolation_key
+from node.client.doors.isolation import isolation_key
 from node.directory.wishes import Position, Wishes
 from tests.support.network import client, eventually, file_server, held, through
 from tools.bench.hostile import Behaviour, tell

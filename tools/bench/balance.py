@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from node.circuit.messages import Answer, EndReason
-from node.client.choice import Choice
-from node.client.circuit import Circuit
-from node.client.isolation import isolation_key
+from node.client.doors.isolation import isolation_key
+from node.client.paths.choice import Choice
+from node.client.paths.circuit import Circuit
 from node.client.session import Session
 from node.directory.guard import GuardState
 from node.directory.wishes import ROLES, Position

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from node.circuit.budget import CLIENT_PER_S
-from node.client.isolation import IsolationKey
+from node.client.doors.isolation import IsolationKey
 from node.client.session import Session
 from node.config import Endpoint
 from node.directory.wishes import Wishes

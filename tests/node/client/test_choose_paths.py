@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from node.client.cli import client
+from node.client.command.cli import client
 from node.config import ClientConfig
 from node.directory.atlas import Atlas
 

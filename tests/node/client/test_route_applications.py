@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 import pytest
 
-from node.client.cli import client
-from node.client.door import is_address
-from node.client.starting import DEFAULT_HTTP, DEFAULT_SOCKS
+from node.client.command.cli import client
+from node.client.command.starting import DEFAULT_HTTP, DEFAULT_SOCKS
+from node.client.doors.door import is_address
 from node.config import ClientConfig
 from qnet.config import load_toml
 

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from node.accounting import actions, cosign, sampler
-from node.client import bootstrap, fetching
+from node.client.network import bootstrap, fetching
 from node.directory import atlas, cache, census, clock, descriptors, exchange, guard, path, trust
 from node.directory import consensus as directory_consensus
 from node.io import evidence as evidence_store

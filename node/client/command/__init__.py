@@ -1,0 +1,1 @@
+"""The commands of a client: their words, screens and control socket."""

@@ -1,0 +1,1 @@
+"""How a client finds the network: consensus, committee, and whom to believe."""

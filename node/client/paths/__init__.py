@@ -1,0 +1,1 @@
+"""Guards, links, circuits: built, measured, watched and chosen."""

@@ -1,0 +1,1 @@
+"""What happens to the machine and its network, and whether anything leaks."""
