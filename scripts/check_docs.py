@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -44,7 +45,7 @@ def unknown_word(command: str, groups: dict[str, click.Command]) -> str | None:
     """Return the first word or flag of a command that the program does not know."""
     words = [word for word in shlex.split(re.split(r"[#|]", command)[0]) if word != "\\"][1:]
     current: click.Command | None = None
-    for word in words:
+    for word in takewhile(lambda word: word != "--", words):
         if word.startswith("-"):
             flag = word.split("=")[0]
             if current is not None and not _has_flag(current, flag):
