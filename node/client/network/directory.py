@@ -79,6 +79,7 @@ class DirectoryStream:
                         return
         except QnetError as error:
             self.done.set_exception(error)
+            self.done.exception()  # who asked may have given up by now
 
     def stream_ended(self, reason: EndReason) -> None:
         """The hop ended the stream before the answer was complete."""

@@ -106,6 +106,7 @@ async def fetch_document(
             answer = download.receive(Piece.decode(content))
         except QnetError as error:
             done.set_exception(error)
+            done.exception()  # who asked may have given up by now
             return
         if answer is not None:
             done.set_result(answer)

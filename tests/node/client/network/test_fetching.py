@@ -1,15 +1,18 @@
 """How slow an answer may be, and which sources stand ready."""
 
 import asyncio
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
 
-from node.client.network.fetching import Pace, answer_in_time
+from node.client.network.fetching import Pace, answer_in_time, fetch_document
 from node.client.network.sources import CIRCUITS_ASKED, Sources, over_http, source_name
 from node.directory.exchange import DirRequest, Kind
 from node.errors import BootstrapError, Stage
+from node.htx.record import RecordType
 from qnet.errors import DecodeError, RejectedError
 
 PACE = Pace(stall_s=0.2, grace_s=0.3, least_bytes_s=1_000, total_s=0.6)
@@ -118,3 +121,27 @@ async def test_the_committee_is_asked_for_its_newest_only():
         await ask(DirRequest(1, Kind.LATEST), b"")
     with pytest.raises(RejectedError, match="from the chain"):
         await ask(DirRequest(1, Kind.COMMITTEE), b"")
+
+
+async def test_a_refusal_after_the_asker_gave_up_troubles_nobody():
+    """A failure that nobody fetches would be reported by the event loop."""
+    told, readers = [], []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+
+    @contextmanager
+    def reading(reader):
+        readers.append(reader)
+        yield
+
+    link = SimpleNamespace(reading=reading, send_record=lambda _kind, _content: None, is_open=True)
+    request = DirRequest(7, Kind.LATEST, 0)
+    asking = asyncio.create_task(fetch_document(link, request, pace=PACE))
+    await asyncio.sleep(0)
+    readers[0](RecordType.DIR_DATA, b"not a piece")
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+    del asking
+    readers.clear()
+    gc.collect()
+    assert not told
