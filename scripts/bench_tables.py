@@ -49,7 +49,8 @@ def section(path: Path) -> str:
     if data.get("peer"):
         told.append(f"beside {data['peer']['name']} {data['peer']['version']}")
     lines = ["", f"## {path.stem}", "", f"`{result['schema']}`; {'; '.join(told)}.", ""]
-    lines += table(data["results"])
+    rows = data["results"]
+    lines += table(rows) if "name" in rows[0] else plain(rows)
     if "limit" in data:
         lines += ["", f"Limit: {data['limit']}."]
     return "\n".join(lines) + "\n"
@@ -67,6 +68,14 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             cells += [figure(row, "peer", "peer_spread"), "" if ratio is None else f"{ratio:g}"]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def plain(rows: list[dict[str, Any]]) -> list[str]:
+    """Rows of another shape, as they are."""
+    heads = list(rows[0])
+    lines = ["| " + " | ".join(head.replace("_", " ") for head in heads) + " |"]
+    lines.append("|" + "---|" * len(heads))
+    return lines + ["| " + " | ".join(str(row[head]) for head in heads) + " |" for row in rows]
 
 
 def figure(row: dict[str, Any], who: str, spread: str) -> str:
