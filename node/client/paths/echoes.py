@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from node.client.paths.circuit import Circuit
-from node.client.paths.measure import Measure
+from node.client.paths.measure import LEAST_ECHOES, Measure
 from qnet.sampling import uniform_below
 
 LOOK_S: Final = 1.0
 FIRST_ECHO_S: Final = (0.2, 1.5)
 """When a circuit is first asked for an echo, after it stands: between these."""
-ECHO_S: Final = (5.0, 15.0)
-"""Time between two echoes of a circuit, some six a minute."""
+BUSY_ECHO_S: Final = (5.0, 15.0)
+"""Time between two echoes of a circuit that carries streams or is not known yet."""
+IDLE_ECHO_S: Final = (120.0, 240.0)
+"""The same for any other: links of clients that do nothing are to be silent."""
 
 
 class Watched(Protocol):
@@ -49,11 +51,16 @@ class Echoes:
         for watched in circuits:
             watched.measure.looked(watched.circuit.bytes_received, now)
             due = self._due[watched.circuit]
+            busy = watched.circuit.streams or watched.measure.echoes < LEAST_ECHOES
             if due == 0.0:
                 self._due[watched.circuit] = now + _between(FIRST_ECHO_S)
+            elif busy and due > now + BUSY_ECHO_S[1]:
+                self._due[watched.circuit] = now + _between(BUSY_ECHO_S)
             elif due <= now and watched.circuit.is_open and watched.measure.asked_at is None:
-                self._due[watched.circuit] = now + _between(ECHO_S)
                 self._ask(watched.circuit, watched.measure)
+                asked_all = watched.measure.echoes + 1 >= LEAST_ECHOES
+                pause = IDLE_ECHO_S if asked_all and not watched.circuit.streams else BUSY_ECHO_S
+                self._due[watched.circuit] = now + _between(pause)
 
     def _ask(self, circuit: Circuit, measure: Measure) -> None:
         def answered(echo: asyncio.Future[float]) -> None:

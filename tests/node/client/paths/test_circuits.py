@@ -10,7 +10,7 @@ from node.circuit.messages import EndReason
 from node.client.doors.isolation import IsolationKey
 from node.client.paths import circuits as module
 from node.client.paths.circuits import Circuits
-from node.client.paths.measure import RETIRE_GAP_S
+from node.client.paths.measure import LEAST_ECHOES, RETIRE_GAP_S
 from node.client.paths.path_circuit import BUSY_STREAMS, KEY_CIRCUITS, RENEWED, SLOW
 from node.directory.atlas import Atlas
 from node.directory.guard import Outcome
@@ -229,17 +229,33 @@ async def test_the_slowest_is_retired_for_a_fresh_one(world):
     assert another.retired == SLOW
 
 
-async def test_echoes_are_asked_at_random_times_a_few_a_minute(world):
-    made = await world.spare()
-    for _ in range(600):
+async def look_for(world, made, seconds):
+    """Let time pass, with every echo answered; returns how many were asked for."""
+    before = len(made.circuit.echoes)
+    for _ in range(seconds):
         world.now += 1.0
         world.circuits.echoes.look(world.circuits.open)
         for echo in made.circuit.echoes:
             if not echo.done():
                 echo.set_result(0.07)
         await asyncio.sleep(0)
-    assert 30 <= len(made.circuit.echoes) <= 100
+    return len(made.circuit.echoes) - before
+
+
+async def test_echoes_of_a_circuit_in_use_are_asked_a_few_a_minute(world):
+    made = await world.spare()
+    made.circuit.streams[1] = None
+    assert 30 <= await look_for(world, made, 600) <= 100
     assert made.measure.round_trip_s == pytest.approx(0.07, rel=0.1)
+
+
+async def test_a_circuit_without_streams_is_left_in_peace_once_it_is_known(world):
+    made = await world.spare()
+    made.measure.echoes = 0
+    assert await look_for(world, made, 60) == LEAST_ECHOES
+    assert 3 <= await look_for(world, made, 1000) <= 9
+    made.circuit.streams[1] = None
+    assert await look_for(world, made, 60) >= 3
 
 
 async def test_an_echo_that_fails_is_forgotten(world):
