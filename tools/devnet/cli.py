@@ -114,7 +114,8 @@ def _what_next(state: states.State) -> str:
     lines = [f"{len(state.processes)} programs run; home {config.home}", ""]
     if state.stage == "client":
         lines.append(
-            f"curl --socks5-hostname 127.0.0.1:{config.socks_port} http://web.devnet:8000/"
+            f"curl --socks5-hostname 127.0.0.1:{config.socks_port} "
+            f"http://web.devnet:{config.web_port}/"
         )
     where = f" --home {config.home}"
     lines += [f"qnet devnet {verb}{where}" for verb in ("status", "logs client", "down")]
