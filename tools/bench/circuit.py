@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def run(plan: Plan) -> dict[str, Any]:
 async def _run(plan: Plan) -> dict[str, Any]:
     async with local_network(ROLES) as network:
         log = logging.setup(file=network.home / "bench.log")
-        with file_server() as server:
+        with file_server() as server, closing(log) if log is not None else nullcontext():
             figures = await _latencies(network, server, plan)
             async with client_process(network) as (process, socks):
                 pids = {"client": process.pid} | {
@@ -76,8 +76,6 @@ async def _run(plan: Plan) -> dict[str, Any]:
                     if node.process is not None
                 }
                 rates, load = await _throughput(socks, server, plan, pids)
-        if log is not None:
-            log.close()
     return {
         "machine": machine(),
         "results": [figure.row() for figure in rates + figures],

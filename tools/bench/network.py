@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from node.config import Bundle
+from node.io.control import call
 from node.setup import NodePlan, init_node
 from qnet.errors import NetworkError
 from tools.bench.committee import LocalCommittee
@@ -22,6 +23,7 @@ from tools.bench.place import HERE, Place
 
 START_S = 60.0
 STOP_S = 10.0
+LOOK_S = 0.1
 FAST_CALENDAR = {"consensus_interval_s": 10, "key_phase_s": 5, "descriptor_lead_s": 1}
 """A first consensus within ten seconds."""
 
@@ -73,6 +75,14 @@ class LocalNode:
             _, errors = await self.process.communicate()
             raise NetworkError(f"node {self.index} did not start", why=errors.decode()[-400:])
         self.ready = json.loads(line.removeprefix("READY "))
+
+    async def knows(self, nodes: int) -> None:
+        """Wait until it holds a consensus with so many nodes: before, it finds no next hop."""
+        while True:
+            held = (await call(self.home / "control.sock", "status"))["consensus"]
+            if held is not None and held["nodes"] >= nodes:
+                return
+            await asyncio.sleep(LOOK_S)
 
     async def stop(self, *, number: int = signal.SIGTERM) -> None:
         """End the process."""
@@ -156,6 +166,7 @@ async def local_network(
                 await asyncio.gather(*(node.start() for node in nodes))
                 async with asyncio.timeout(START_S):
                     await committee.wait_for(len(nodes))
+                    await asyncio.gather(*(node.knows(len(nodes)) for node in nodes))
                 yield network
             finally:
                 await asyncio.gather(*(node.stop() for node in nodes))

@@ -79,6 +79,7 @@ class Bootstrap:
     diffs: int = 0
     _giver: str = ""
     _only_listens: bool = False
+    _unsaved: SignedConsensus | None = None
 
     @property
     def problem(self) -> str:
@@ -146,7 +147,7 @@ class Bootstrap:
 
     async def _first_check(self) -> None:
         for _ in range(FIRST_CHECK_S):
-            if self.sources.standing():
+            if self.sources.standing() or self._is_overdue():
                 break
             await asyncio.sleep(1.0)
         await self._compare_notes()
@@ -169,6 +170,7 @@ class Bootstrap:
         standing = self.sources.standing()
         for name, ask in standing:
             if await self._fetch(name, Stage.CONSENSUS, ask):
+                await self._save()
                 return
         if not standing or self._is_overdue():
             await self._ask_stages(enough)
@@ -178,16 +180,19 @@ class Bootstrap:
         for name, ask in self.sources.standing():
             if name != self._giver:
                 await self._fetch(name, Stage.CONSENSUS, ask)
+                await self._save()
                 return
 
     async def _ask_stages(self, enough: Callable[[], bool]) -> None:
         """Seeds, then bridges, then the chain, until it is enough."""
         for stage, addresses in ((Stage.SEED, self.seeds), (Stage.BRIDGE, self.bridges)):
             await self._ask_nodes(stage, addresses, enough)
+            await self._save()
             if enough():
                 return
         if self.chain is not None:
             await self._ask_chain(self.chain, enough)
+            await self._save()
 
     async def _ask_nodes(
         self, stage: Stage, addresses: Sequence[HtxAddress], enough: Callable[[], bool]
@@ -267,8 +272,14 @@ class Bootstrap:
             return False
         self.causes.passed(name)
         self._giver = name
-        await asyncio.to_thread(self.keeping.store, self.view, signed)
+        self._unsaved = signed
         return True
+
+    async def _save(self) -> None:
+        """Write what was taken; apart from asking, which ends when another source was faster."""
+        signed, self._unsaved = self._unsaved, None
+        if signed is not None:
+            await asyncio.to_thread(self.keeping.store, self.view, signed)
 
     async def _latest(self, ask: Ask) -> SignedConsensus:
         """The newest consensus of a node; in full, if its difference leads nowhere."""
