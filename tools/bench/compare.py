@@ -32,13 +32,14 @@ from tools.bench.subject import (
     qnet_subject,
     resident_bytes,
 )
-from tools.bench.tor import tor_network, version
+from tools.bench.tor import TorNetwork, tor_network, version
 from tools.bench.transfer import FileServer, Sample, download, file_server
 from tools.bench.wire import star, wire
 
 GIB = 2**30
 KIB = 2**10
 SETTLE_S = 2.0
+TOR_TRIES = 3
 IDLE_CIRCUITS = 1000
 LONG_WIRES_MS = (50.0, 100.0)
 """Round trips of one link: those of 3 x 50 ms, and of 300 ms over three hops."""
@@ -255,11 +256,23 @@ def _measure(course: Course, *, beside_tor: bool) -> list[dict[str, Any]]:
             places = stack.enter_context(wire(lanes)).places
         peers: dict[str, Subject] = {}
         if beside_tor:
-            tor = stack.enter_context(tor_network(places))
+            tor = _start_tor(stack, places)
             peers[PEER] = TorSubject(tor)
             say(f"tor has a path after {tor.bootstrap_s:.0f} s; starting QNet")
         server = stack.enter_context(file_server(places.get("hub", HERE)))
         return asyncio.run(_run(course, places, server, peers))
+
+
+def _start_tor(stack: ExitStack, places: Mapping[str, Place]) -> TorNetwork:
+    """A tor network, begun anew when its authorities could not agree in time."""
+    for left in reversed(range(TOR_TRIES)):
+        try:
+            return stack.enter_context(tor_network(places))
+        except NetworkError as error:
+            if not left:
+                raise
+            say(f"{error.message}: {error.why}; once more")
+    raise AssertionError("unreachable")
 
 
 async def _run(
