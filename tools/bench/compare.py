@@ -265,14 +265,15 @@ def _measure(course: Course, *, beside_tor: bool) -> list[dict[str, Any]]:
 
 def _start_tor(stack: ExitStack, places: Mapping[str, Place]) -> TorNetwork:
     """A tor network, begun anew when its authorities could not agree in time."""
-    for left in reversed(range(TOR_TRIES)):
+    left = TOR_TRIES
+    while True:
+        left -= 1
         try:
             return stack.enter_context(tor_network(places))
         except NetworkError as error:
-            if not left:
+            if left == 0:
                 raise
             say(f"{error.message}: {error.why}; once more")
-    raise AssertionError("unreachable")
 
 
 async def _run(
