@@ -9,8 +9,8 @@ import {IParameters} from "./IParameters.sol";
 /// @title The committee
 /// @notice Bonded members who sign consensuses and reports; this contract checks their quorum for all others.
 /// @dev Places are numbered in order of admission and never used again, so a bit of a bitmap always names one member.
-/// Changes of the set take effect at the next issuance epoch (7 epochs). A signature counts while its member is
-/// active and bonded.
+/// The set of an issuance epoch (7 epochs) is frozen one epoch ahead: later changes wait for the one after it. A signature counts while its member is
+/// active, bonded and not suspended.
 interface ICommittee is IOwned {
     /// @notice A member as it is admitted.
     /// @param owner Pays and gets back the bond.
@@ -24,6 +24,7 @@ interface ICommittee is IOwned {
 
     /// @notice A member as it stands.
     /// @param bonded Whether its bond lies here.
+    /// @param suspended Whether its signatures count for nothing because it was caught.
     /// @param active Whether it belongs to the set of this moment.
     /// @param activeFrom First second of membership.
     /// @param activeUntil First second after it; 0 while it has no end.
@@ -32,6 +33,7 @@ interface ICommittee is IOwned {
         address signer;
         string url;
         bool bonded;
+        bool suspended;
         bool active;
         uint40 activeFrom;
         uint40 activeUntil;
@@ -43,6 +45,12 @@ interface ICommittee is IOwned {
     event MemberRemoved(uint256 indexed index, address indexed signer, uint256 activeUntil);
     /// @notice A member put down its bond.
     event BondDeposited(uint256 indexed index, address indexed owner, uint256 amount);
+    /// @notice A member was caught: until `released`, it neither signs nor gets its bond back.
+    event MemberSuspended(uint256 indexed index, address indexed signer);
+    /// @notice What a member was accused of was vetoed.
+    event MemberReleased(uint256 indexed index, address indexed signer);
+    /// @notice A member lost its whole bond and its place.
+    event BondSlashed(uint256 indexed index, address indexed owner, uint256 amount);
     /// @notice A former member took its bond back.
     event BondWithdrawn(uint256 indexed index, address indexed owner, uint256 amount);
     /// @notice A directory consensus was anchored.
@@ -64,7 +72,13 @@ interface ICommittee is IOwned {
     error NoSuchMember(uint256 index);
     /// @notice The last active member cannot be removed.
     error LastMember();
-    /// @notice The bond was put down before.
+    /// @notice Only the slasher suspends, releases and slashes.
+    error NotSlasher(address caller);
+    /// @notice The member is suspended, or not suspended, against what the call needs.
+    error WrongSuspension(uint256 index, bool suspended);
+    /// @notice The token moved another amount than it was told to.
+    error WrongTransfer(uint256 expected, uint256 got);
+    /// @notice The bond was put down before, or was slashed.
     error AlreadyBonded(uint256 index);
     /// @notice There is no bond to take back.
     error NotBonded(uint256 index);
@@ -78,6 +92,8 @@ interface ICommittee is IOwned {
     function token() external view returns (IERC20);
     function parameters() external view returns (IParameters);
     function epochs() external view returns (IEpochs);
+    /// @notice The contract that suspends and slashes.
+    function slasher() external view returns (address);
 
     /// @notice All members ever admitted, by number.
     function members() external view returns (MemberInfo[] memory);
@@ -92,8 +108,11 @@ interface ICommittee is IOwned {
     function memberOf(address account) external view returns (uint256 index);
     /// @notice Bond held for a member, in wei.
     function bondOf(uint256 index) external view returns (uint256);
-    /// @notice First second of the next issuance epoch.
-    function nextIssuanceEpochStart() external view returns (uint256);
+    /// @notice Key of a member, whatever has become of it since.
+    function signerOf(uint256 index) external view returns (address);
+    /// @notice Moment at which a change made now takes effect: the start of the first issuance epoch that begins more
+    /// than one epoch after the start of this one.
+    function nextChange() external view returns (uint256);
 
     /// @notice Revert unless a quorum of the active, bonded members signed the digest.
     /// @param bitmap Bit i stands for member i.
@@ -114,6 +133,17 @@ interface ICommittee is IOwned {
 
     /// @notice Take the bond back, 49 epochs after the end of membership.
     function withdrawBond() external;
+
+    /// @notice Make a member's signatures count for nothing and keep its bond. Only the slasher.
+    function suspend(uint256 index) external;
+
+    /// @notice End a suspension. Only the slasher.
+    function release(uint256 index) external;
+
+    /// @notice Take the whole bond of a suspended member, which leaves the set with this issuance epoch. Only the
+    /// slasher, to which the tokens go.
+    /// @return amount In wei; 0 if it had no bond.
+    function slashBond(uint256 index) external returns (uint256 amount);
 
     /// @notice Admit a member from the next issuance epoch on. Only the owner.
     function addMember(Member calldata member) external returns (uint256 index);

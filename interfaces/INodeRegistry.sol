@@ -35,7 +35,7 @@ interface INodeRegistry is IOwned {
     /// @param payout Gets the operator's rewards.
     /// @param identityKey Ed25519 public key.
     /// @param nodeId Identifier derived from the identity key.
-    /// @param slot Whether it holds one of the paid slots of its role.
+    /// @param slot Whether it holds one of the paid slots of its role, at the latest from the next epoch on.
     /// @param jailedUntil End of the jail term, in Unix seconds.
     struct Node {
         address owner;
@@ -99,6 +99,8 @@ interface INodeRegistry is IOwned {
     error NotSlasher(address caller);
     /// @notice Only the stake hub reports bonds.
     error NotHub(address caller);
+    /// @notice The rival holds no slot, has another role, or its stake is not low enough.
+    error CannotDisplace(uint32 index, uint32 rival, uint256 stake, uint256 needed);
     /// @notice All paid slots of the role are taken, or the node holds one already.
     error NoSlot(uint32 index, Role role);
 
@@ -141,6 +143,10 @@ interface INodeRegistry is IOwned {
     /// @notice Take a free paid slot for an active node that has none. Anyone.
     function takeSlot(uint32 index) external;
 
+    /// @notice Take the paid slot of a node of the same role whose stake is lower by slot_edge_ppm or more. Anyone;
+    /// from the next epoch on.
+    function takeSlotFrom(uint32 index, uint32 rival) external;
+
     /// @notice Jail a node until a moment, in Unix seconds. Only the slasher.
     function jail(uint32 index, uint64 until) external;
 
@@ -154,10 +160,17 @@ interface INodeRegistry is IOwned {
     function setSlasher(address newSlasher) external;
 
     /// @notice Take note of a changed bond. Only the stake hub.
-    function onBondChanged(uint32 index, uint256 bond) external;
+    function onBondChanged(uint32 index, uint256 newBond) external;
 
     /// @notice A node by number.
     function node(uint32 index) external view returns (Node memory);
+    /// @notice State of a node now; reverts for a number without a node.
+    function stateOf(uint32 index) external view returns (State);
+    /// @notice State of a node, and whether it held a paid slot, in an epoch: as of its first second. Changes count
+    /// from the next epoch on.
+    function statusAt(uint32 index, uint32 epoch) external view returns (State state, bool slot);
+    /// @notice Owner and role of a node; they never change.
+    function ownerAndRoleOf(uint32 index) external view returns (address owner, Role role);
     /// @notice Where a node's rewards go.
     function payoutOf(uint32 index) external view returns (address);
     /// @notice Number of a node by identifier; 0 if there is none.

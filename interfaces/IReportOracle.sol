@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ICommittee} from "./ICommittee.sol";
 import {IEpochs} from "./IEpochs.sol";
-import {IOwned} from "./IOwned.sol";
 import {IParameters} from "./IParameters.sol";
+import {IPausing} from "./IPausing.sol";
 
 /// @title Reports of epochs
 /// @notice Takes one quorum-signed report per epoch, lets a challenge window pass, and then makes it final for good.
-/// @dev Trust: a quorum of the committee. The contract checks order, time, budget, parameters and signatures; it cannot
-/// check the rewards themselves. The owner can disable a report while its window is open.
-interface IReportOracle is IOwned {
+/// @dev Trust: a quorum of the committee. The contract checks order, time, budget, parameters and signatures; the court
+/// checks the rewards of those leaves that somebody brings before it. The owner and the court can disable a report while
+/// its window is open. Source: docs/spec/disputes.md.
+interface IReportOracle is IPausing {
     /// @notice What the committee states about an epoch. Roots are of OpenZeppelin-standard Merkle trees.
+    /// @dev `attempt` counts how often the epoch was reported and disabled before: a second report of one attempt is
+    /// equivocation, a report of the next attempt is not.
     struct EpochReport {
         uint32 epoch;
+        uint32 attempt;
         bytes32 paramsHash;
         bytes32 nodesRoot;
         bytes32 evidenceRoot;
@@ -54,6 +59,35 @@ interface IReportOracle is IOwned {
     /// @notice A report was disabled, by itself or because it follows a disabled one.
     event ReportDisabled(uint32 indexed epoch, bytes32 hash);
 
+    /// @notice Somebody wants to see the leaf of a node; its answer is due at `deadline`.
+    event LeafDemanded(uint32 indexed epoch, uint32 indexed node, address indexed demander, uint256 bond, uint64 deadline);
+    /// @notice The leaf of a node was shown; the bond went to who showed it.
+    event LeafAnswered(uint32 indexed epoch, uint32 indexed node, address indexed answerer, IReportOracle.NodeLeaf leaf);
+    /// @notice The leaf of a node was not shown in time; the report was disabled and the bond returned.
+    event DemandUnanswered(uint32 indexed epoch, uint32 indexed node, address indexed demander);
+
+    /// @notice The report counts another number of attempts.
+    error WrongAttempt(uint32 expected, uint32 got);
+    /// @notice Only the owner and the court disable.
+    error NotCourt(address caller);
+    /// @notice The node has no leaf in the report.
+    error NoSuchLeaf(uint32 epoch, uint32 node);
+    /// @notice The leaf is not the one demanded, or not part of the report.
+    error InvalidProof(uint32 epoch, uint32 node);
+    /// @notice The leaf was demanded before.
+    error AlreadyDemanded(uint32 epoch, uint32 node);
+    /// @notice The leaf was not demanded, or the demand was settled.
+    error NotDemanded(uint32 epoch, uint32 node);
+    /// @notice An answer would come too late for the challenge window.
+    error TooLateToDemand(uint256 latest);
+    /// @notice The demand is due at `deadline`: earlier it cannot expire, later it cannot be answered.
+    error DemandPending(uint256 deadline);
+    /// @notice See DemandPending.
+    error DemandOver(uint256 deadline);
+    /// @notice Demands of the report wait for their answers.
+    error DemandsOpen(uint32 epoch, uint32 count);
+    /// @notice The token moved another amount than it was told to.
+    error WrongTransfer(uint256 expected, uint256 got);
     /// @notice The epoch was never started.
     error EpochNotStarted(uint32 epoch);
     /// @notice The epoch lasts until `end`.
@@ -88,6 +122,9 @@ interface IReportOracle is IOwned {
     function parameters() external view returns (IParameters);
     function epochs() external view returns (IEpochs);
     function committee() external view returns (ICommittee);
+    function token() external view returns (IERC20);
+    /// @notice The contract in which reports are challenged: while it is paused, challenge windows stand still.
+    function court() external view returns (IPausing);
 
     /// @notice Digest the committee signs: EIP-712, domain QNet, version 1, this contract. It is the report's hash.
     function reportDigest(EpochReport calldata r) external view returns (bytes32);
@@ -103,8 +140,20 @@ interface IReportOracle is IOwned {
     /// @notice Make a report final after its challenge window. Anyone, in order of epochs.
     function finalize(uint32 epoch) external;
 
-    /// @notice Disable a report that is not final and all that follow it; they can be reported anew. Only the owner.
+    /// @notice Disable a report that is not final and all that follow it; they can be reported anew. Only the owner and
+    /// the court.
     function disable(uint32 epoch) external;
+
+    /// @notice Demand to see the leaf of a node, with a bond of challenge_bond_wei. An answer is due within
+    /// demand_answer_s, which must fit into the challenge window.
+    function demandLeaf(uint32 epoch, uint32 node) external;
+
+    /// @notice Show a demanded leaf; the bond goes to the caller.
+    function answerLeaf(NodeLeaf calldata leaf, bytes32[] calldata proof) external;
+
+    /// @notice Disable a report whose leaf was not shown in time; the bond goes back. Anyone. If the report was disabled
+    /// for another reason, only the bond goes back.
+    function expireDemand(uint32 epoch, uint32 node) external;
 
     /// @notice Record that an epoch stays without a report. Only Epochs, after the deadline.
     function markSkipped(uint32 epoch) external;
@@ -115,6 +164,24 @@ interface IReportOracle is IOwned {
         external
         view
         returns (EpochReport memory r, bytes32 hash, uint64 submittedAt, Status status);
+
+    /// @notice Times the report of an epoch was disabled: the attempt of its next report.
+    function attemptOf(uint32 epoch) external view returns (uint32);
+
+    /// @notice Last epoch whose report is final, plus one; 0 if there is none.
+    function finalThrough() external view returns (uint32);
+
+    /// @notice Epoch of the report before that of an epoch, plus one; 0 if there is none.
+    function predecessorOf(uint32 epoch) external view returns (uint32);
+
+    /// @notice Moment from which a submitted report can be finalized.
+    function windowEnd(uint32 epoch) external view returns (uint256);
+
+    /// @notice A demand: who pays, how much, and until when an answer is due; all zero if there is none.
+    function demandOf(uint32 epoch, uint32 node)
+        external
+        view
+        returns (address demander, uint256 bond, uint64 deadline);
 
     /// @notice Whether the report of an epoch is final.
     function isFinal(uint32 epoch) external view returns (bool);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-/// @title Votes of bonded tokens
-/// @notice Bonded principal votes for the delegate of its owner, who is the owner itself until it chooses another.
-/// @dev Same names and clock as ERC-5805, without signed delegations.
+/// @title Votes of staked tokens
+/// @notice Staked principal, bonds and delegations, votes for the delegate of its owner, who is the owner itself until it chooses another.
+/// @dev Same clock and, but for `delegateVotes`, names as ERC-5805, without signed delegations.
 interface IStakedVotes {
     /// @notice An account chose another delegate.
     event DelegateChanged(address indexed delegator, address indexed fromDelegate, address indexed toDelegate);
@@ -24,10 +24,8 @@ interface IStakedVotes {
     function getVotes(address account) external view returns (uint256);
     /// @notice Votes of an account at a past moment.
     function getPastVotes(address account, uint256 timepoint) external view returns (uint256);
-    /// @notice All bonded tokens at a past moment.
-    function getPastTotalSupply(uint256 timepoint) external view returns (uint256);
     /// @notice Delegate of an account.
     function delegates(address account) external view returns (address);
-    /// @notice Choose the delegate of the caller's bonded tokens.
-    function delegate(address delegatee) external;
+    /// @notice Choose the delegate of the caller's staked tokens.
+    function delegateVotes(address delegatee) external;
 }

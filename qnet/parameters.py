@@ -118,10 +118,27 @@ class NetworkParameters:
     work_target_ppm: int = _p(
         750_000, 750_000, 1, 10**6, "share of expected traffic that gives W = 1"
     )
+    delegation_factor: int = _p(9, 9, 0, 1000, "delegation counts up to this x the own bond")
+    cost_max_wei: int = _p(5 * _QNET, 50 * _QNET, 0, 10**27, "most an operator may take first")
+    margin_min_ppm: int = _p(100_000, 100_000, 0, 10**6, "least margin of an operator")
+    terms_delay_s: int = _p(21 * _DAY, 60, 1, 90 * _DAY, "new terms of a node count this much later")
+    stream_s: int = _p(7 * _DAY, 30, 1, 90 * _DAY, "rewards of delegators stream this long")
+    slot_edge_ppm: int = _p(100_000, 100_000, 0, 10**7, "more stake that takes a paid slot")
     traffic_floor_cells: int = _p(1_000_000, 2000, 0, 10**15, "below this N, W = 1 for everybody")
     reputation_start_ppm: int = _p(250_000, 250_000, 0, 10**6, "reputation of a new node")
     reputation_rise: int = _p(30, 30, 1, 1000, "reputation rises by (q - rho) / this")
     reputation_fall: int = _p(6, 6, 1, 1000, "reputation falls by (rho - q) / this")
+    # disputes
+    evidence_s: int = _p(14 * _DAY, 60, 1, 90 * _DAY, "age at which evidence is too old")
+    escrow_s: int = _p(7 * _DAY, 10, 1, 90 * _DAY, "a slash waits this long for a veto")
+    challenge_bond_wei: int = _p(2400 * _QNET, 100 * _QNET, 1, 10**27, "a challenger's bond")
+    challenge_open_s: int = _p(_DAY, 20, 1, 7 * _DAY, "time to show a proof after committing to it")
+    demand_answer_s: int = _p(_DAY, 3, 1, 7 * _DAY, "time to show a leaf that somebody demands")
+    slash_receipts_ppm: int = _p(50_000, 50_000, 0, 10**6, "bond lost by two receipts for one tuple")
+    slash_cap_ppm: int = _p(100_000, 100_000, 0, 10**6, "most a node loses in a window")
+    slash_window_s: int = _p(30 * _DAY, 300, 1, 365 * _DAY, "window of that cap")
+    challenger_ppm: int = _p(50_000, 50_000, 0, 500_000, "a challenger's part of a slash")
+    jail_s: int = _p(7 * _DAY, 60, 1, 90 * _DAY, "term of a jailed node")
     # governance
     voting_delay_s: int = _p(2 * _DAY, 3, 0, 30 * _DAY, "between proposal and vote")
     voting_period_s: int = _p(7 * _DAY, 12, 2, 30 * _DAY, "length of a vote")

@@ -22,4 +22,21 @@ library ParameterKeys {
     bytes32 internal constant TIMELOCK_S = "timelock_s";
     bytes32 internal constant PROPOSAL_THRESHOLD_PPM = "proposal_threshold_ppm";
     bytes32 internal constant QUORUM_PPM = "quorum_ppm";
+    bytes32 internal constant DELEGATION_FACTOR = "delegation_factor";
+    bytes32 internal constant COST_MAX_WEI = "cost_max_wei";
+    bytes32 internal constant MARGIN_MIN_PPM = "margin_min_ppm";
+    bytes32 internal constant TERMS_DELAY_S = "terms_delay_s";
+    bytes32 internal constant STREAM_S = "stream_s";
+    bytes32 internal constant SLOT_EDGE_PPM = "slot_edge_ppm";
+    bytes32 internal constant REPUTATION_START_PPM = "reputation_start_ppm";
+    bytes32 internal constant EVIDENCE_S = "evidence_s";
+    bytes32 internal constant ESCROW_S = "escrow_s";
+    bytes32 internal constant CHALLENGE_BOND_WEI = "challenge_bond_wei";
+    bytes32 internal constant CHALLENGE_OPEN_S = "challenge_open_s";
+    bytes32 internal constant DEMAND_ANSWER_S = "demand_answer_s";
+    bytes32 internal constant SLASH_RECEIPTS_PPM = "slash_receipts_ppm";
+    bytes32 internal constant SLASH_CAP_PPM = "slash_cap_ppm";
+    bytes32 internal constant SLASH_WINDOW_S = "slash_window_s";
+    bytes32 internal constant CHALLENGER_PPM = "challenger_ppm";
+    bytes32 internal constant JAIL_S = "jail_s";
 }
