@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
+import {IVotes} from "@openzeppelin/contracts/governance/utils/IVotes.sol";
+import {Parameters} from "../../../contracts/governance/Parameters.sol";
+import {QNetGovernor} from "../../../contracts/governance/QNetGovernor.sol";
+import {QNetTimelock} from "../../../contracts/governance/QNetTimelock.sol";
+import {VersionRegistry} from "../../../contracts/governance/VersionRegistry.sol";
+import {Committee} from "../../../contracts/reporting/Committee.sol";
+import {DisputeCourt} from "../../../contracts/reporting/DisputeCourt.sol";
+import {Epochs} from "../../../contracts/reporting/Epochs.sol";
+import {ReportOracle} from "../../../contracts/reporting/ReportOracle.sol";
+import {RewardVault} from "../../../contracts/reporting/RewardVault.sol";
+import {Slasher} from "../../../contracts/reporting/Slasher.sol";
+import {NodeRegistry} from "../../../contracts/staking/NodeRegistry.sol";
+import {StakeHub} from "../../../contracts/staking/StakeHub.sol";
+import {QNetToken} from "../../../contracts/token/QNetToken.sol";
+import {ICommittee} from "../../../interfaces/ICommittee.sol";
+import {INodeRegistry} from "../../../interfaces/INodeRegistry.sol";
+import {MainParameters} from "./MainParameters.sol";
+import {Test} from "./Test.sol";
+
+/// @title A whole deployment, with people, on the values of the main network
+/// @dev Contracts stand in the order of docs/reference/contracts.md. `owner` is the timelock; tests act as it by prank.
+abstract contract World is Test {
+    uint256 internal constant QNET = 1e18;
+    uint256 internal constant DAY = 1 days;
+    uint256 internal constant SUPPLY = 1_000_000_000 * QNET;
+    uint256 internal constant VAULT = 400_000_000 * QNET;
+    uint256 internal constant GENESIS = 1_800_000_000;
+    uint256 internal constant BEACON_EPOCHS = 64;
+
+    QNetToken internal token;
+    Parameters internal parameters;
+    QNetTimelock internal timelock;
+    Epochs internal epochs;
+    Committee internal committee;
+    NodeRegistry internal registry;
+    StakeHub internal hub;
+    ReportOracle internal oracle;
+    RewardVault internal vault;
+    QNetGovernor internal governor;
+    VersionRegistry internal versions;
+    Slasher internal slasher;
+    DisputeCourt internal court;
+
+    address internal owner;
+    address internal holder;
+    address[] internal memberOwners;
+    uint256[] internal memberKeys;
+    /// @dev Receipt key of a node.
+    mapping(uint32 index => uint256) internal receiptKeys;
+    bytes32[] private _reveals;
+    uint256 private _named;
+
+    /// @dev Deploy with `members` founding members of the committee, at genesis; nobody has bonded yet.
+    function _deploy(uint256 members) internal {
+        vm.warp(GENESIS);
+        (holder,) = _account("holder");
+        ICommittee.Member[] memory founding = new ICommittee.Member[](members);
+        for (uint256 i = 0; i < members; ++i) {
+            (address memberOwner,) = _account(string.concat("member ", vm.toString(i)));
+            (address signer, uint256 key) = _account(string.concat("signer ", vm.toString(i)));
+            memberOwners.push(memberOwner);
+            memberKeys.push(key);
+            founding[i] = ICommittee.Member(memberOwner, signer, "http://127.0.0.1:18701");
+        }
+        address[17] memory at;
+        uint256 nonce = vm.getNonce(address(this));
+        for (uint256 i = 0; i < at.length; ++i) {
+            at[i] = vm.computeCreateAddress(address(this), nonce + i);
+        }
+        owner = at[2];
+        (bytes32[] memory keys, uint256[] memory values, uint256[] memory mins, uint256[] memory maxs) =
+            MainParameters.all();
+
+        token = new QNetToken(holder, SUPPLY);
+        parameters = new Parameters(owner, keys, values, mins, maxs);
+        timelock = new QNetTimelock(parameters, at[12]);
+        epochs = new Epochs(
+            owner,
+            parameters,
+            NodeRegistry(at[6]),
+            ReportOracle(at[10]),
+            RewardVault(at[11]),
+            uint64(GENESIS),
+            _makeBeacon(24)
+        );
+        committee = new Committee(owner, token, parameters, epochs, at[14], founding);
+        new NodeRegistry(owner, parameters, epochs, StakeHub(at[8]));
+        registry = NodeRegistry(address(new ERC1967Proxy(at[5], abi.encodeCall(NodeRegistry.initialize, (at[14])))));
+        new StakeHub(
+            owner,
+            token,
+            parameters,
+            epochs,
+            registry,
+            ReportOracle(at[10]),
+            RewardVault(at[11]),
+            at[14],
+            DisputeCourt(at[16])
+        );
+        hub = StakeHub(address(new ERC1967Proxy(at[7], abi.encodeCall(StakeHub.initialize, ()))));
+        new ReportOracle(owner, parameters, epochs, committee, token, DisputeCourt(at[16]));
+        oracle = ReportOracle(address(new ERC1967Proxy(at[9], abi.encodeCall(ReportOracle.initialize, ()))));
+        vault = new RewardVault(token, address(epochs), address(hub));
+        governor = new QNetGovernor(IVotes(address(token)), hub, vault, timelock, parameters);
+        versions = new VersionRegistry(owner, epochs);
+        slasher = new Slasher(owner, token, parameters, registry, hub, committee, at[16], address(vault));
+        new DisputeCourt(owner, token, parameters, epochs, registry, hub, oracle, committee, slasher);
+        court = DisputeCourt(address(new ERC1967Proxy(at[15], abi.encodeCall(DisputeCourt.initialize, ()))));
+        vm.assertEq(address(court), at[16]);
+
+        vm.prank(holder);
+        token.transfer(address(vault), VAULT);
+        vault.recordReserve();
+    }
+
+    // people
+
+    /// @dev An account with tokens that lets the hub, the court and the oracle take them.
+    function _person(string memory name, uint256 amount) internal returns (address account) {
+        (account,) = _account(name);
+        vm.prank(holder);
+        token.transfer(account, amount);
+        vm.startPrank(account);
+        token.approve(address(hub), type(uint256).max);
+        token.approve(address(court), type(uint256).max);
+        token.approve(address(oracle), type(uint256).max);
+        vm.stopPrank();
+    }
+
+    function _bondCommittee() internal {
+        uint256 amount = parameters.get("committee_bond_wei");
+        for (uint256 i = 0; i < memberOwners.length; ++i) {
+            vm.prank(holder);
+            token.transfer(memberOwners[i], amount);
+            vm.startPrank(memberOwners[i]);
+            token.approve(address(committee), amount);
+            committee.depositBond();
+            vm.stopPrank();
+        }
+    }
+
+    /// @dev Register a node with a fresh receipt key.
+    function _register(address nodeOwner, INodeRegistry.Role role) internal returns (uint32 index) {
+        string memory name = string.concat("node ", vm.toString(++_named));
+        (address key, uint256 secret) = _account(string.concat("receipts of ", name));
+        bytes32 nodeId = keccak256(bytes(name));
+        bytes32 digest = registry.keyProofDigest(nodeOwner, nodeId, key, type(uint256).max);
+        vm.prank(nodeOwner);
+        index = registry.register(
+            role, nodeId, keccak256("identity"), key, nodeOwner, type(uint256).max, _sign(secret, digest)
+        );
+        receiptKeys[index] = secret;
+    }
+
+    /// @dev Register a node of a funded owner and bond to it.
+    function _node(address nodeOwner, INodeRegistry.Role role, uint256 amount) internal returns (uint32 index) {
+        index = _register(nodeOwner, role);
+        vm.prank(nodeOwner);
+        hub.bond(index, amount);
+    }
+
+    // signatures
+
+    function _sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    /// @dev Signatures of the first `count` members over a digest.
+    function _quorum(bytes32 digest, uint256 count) internal view returns (uint256 bitmap, bytes memory signatures) {
+        for (uint256 i = 0; i < count; ++i) {
+            bitmap |= 1 << i;
+            signatures = bytes.concat(signatures, _sign(memberKeys[i], digest));
+        }
+    }
+
+    // time
+
+    function _epochSeconds() internal view returns (uint256) {
+        return uint256(epochs.slotSeconds()) * epochs.slotsPerEpoch();
+    }
+
+    /// @dev Start an epoch in its first second, or now if that is over, and go to its end.
+    function _passEpoch(uint32 epoch) internal {
+        if (block.timestamp < epochs.epochStart(epoch)) vm.warp(epochs.epochStart(epoch));
+        epochs.startEpoch(epoch, _reveals[epoch]);
+        if (block.timestamp < epochs.epochEnd(epoch)) vm.warp(epochs.epochEnd(epoch));
+    }
+
+    /// @dev A hash chain of `slots` values an epoch, for BEACON_EPOCHS epochs; its anchor.
+    function _makeBeacon(uint256 slots) private returns (bytes32 value) {
+        value = keccak256("beacon");
+        bytes32[] memory reveals = new bytes32[](BEACON_EPOCHS);
+        for (uint256 epoch = BEACON_EPOCHS; epoch > 0; --epoch) {
+            reveals[epoch - 1] = value;
+            for (uint256 i = 0; i < slots; ++i) {
+                value = keccak256(bytes.concat(value));
+            }
+        }
+        _reveals = reveals;
+    }
+}
