@@ -1,7 +1,7 @@
 """Compiled contracts, as committed under `qnet/chain/artifacts/`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ class Artifact:
         creation_code: what a transaction without receiver carries, before the arguments.
         runtime_code: what stands on the chain afterwards, constants of the constructor left zero.
         constants: (offset, length) of those constants in the runtime code.
+        error_words: signature of a custom error → what it means, from its documentation.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Artifact:
     creation_code: bytes
     runtime_code: bytes
     constants: tuple[tuple[int, int], ...]
+    error_words: Mapping[str, str]
 
     def deployment_code(self, arguments: Sequence[object]) -> bytes:
         """Return creation code followed by the encoded constructor arguments."""
@@ -63,6 +65,7 @@ def load_artifact(name: str) -> Artifact:
         creation_code=_code(found["bytecode"]),
         runtime_code=_code(found["deployedBytecode"]),
         constants=tuple((offset, length) for offset, length in found["immutableReferences"]),
+        error_words=found["errorWords"],
     )
 
 

@@ -27,6 +27,8 @@ CONTRACT_NAMES: Final = (
     "RewardVault",
     "QNetGovernor",
     "VersionRegistry",
+    "Slasher",
+    "DisputeCourt",
 )
 """Every manifest names these, upgradeable ones by their proxy."""
 

@@ -117,7 +117,7 @@ def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> lis
         return (*(at[name] for name in known), request.genesis_s, request.beacon_anchor)
 
     def committee(at: Addresses) -> Sequence[object]:
-        known = ("QNetTimelock", "QNetToken", "Parameters", "Epochs")
+        known = ("QNetTimelock", "QNetToken", "Parameters", "Epochs", "Slasher")
         seats = [(seat.owner, seat.signer, seat.url) for seat in request.members]
         return (*(at[name] for name in known), seats)
 
@@ -130,7 +130,7 @@ def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> lis
         *_proxied(
             "NodeRegistry",
             ("QNetTimelock", "Parameters", "Epochs", "StakeHub"),
-            lambda at: (at["QNetTimelock"],),
+            lambda at: (at["Slasher"],),
         ),
         *_proxied(
             "StakeHub",
@@ -142,9 +142,14 @@ def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> lis
                 "NodeRegistry",
                 "ReportOracle",
                 "RewardVault",
+                "Slasher",
+                "DisputeCourt",
             ),
         ),
-        *_proxied("ReportOracle", ("QNetTimelock", "Parameters", "Epochs", "Committee")),
+        *_proxied(
+            "ReportOracle",
+            ("QNetTimelock", "Parameters", "Epochs", "Committee", "QNetToken", "DisputeCourt"),
+        ),
         Creation("RewardVault", "RewardVault", _links("QNetToken", "Epochs", "StakeHub")),
         Creation(
             "QNetGovernor",
@@ -152,6 +157,34 @@ def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> lis
             _links("QNetToken", "StakeHub", "RewardVault", "QNetTimelock", "Parameters"),
         ),
         Creation("VersionRegistry", "VersionRegistry", _links("QNetTimelock", "Epochs")),
+        Creation(
+            "Slasher",
+            "Slasher",
+            _links(
+                "QNetTimelock",
+                "QNetToken",
+                "Parameters",
+                "NodeRegistry",
+                "StakeHub",
+                "Committee",
+                "DisputeCourt",
+                "RewardVault",
+            ),
+        ),
+        *_proxied(
+            "DisputeCourt",
+            (
+                "QNetTimelock",
+                "QNetToken",
+                "Parameters",
+                "Epochs",
+                "NodeRegistry",
+                "StakeHub",
+                "ReportOracle",
+                "Committee",
+                "Slasher",
+            ),
+        ),
     ]
 
 

@@ -1,22 +1,36 @@
 """The committee's result of an epoch and its leaves, byte for byte as the contracts see them.
 
-Source: docs/spec/messages.md, section Reports; ReportOracle.sol.
+Source: docs/spec/messages.md, section Reports; IReportOracle.sol, IDisputeCourt.sol.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from qnet.crypto.keys import keccak256
 from qnet.eip712 import digest
-from qnet.errors import DecodeError
 from qnet.merkle import standard_leaf
+from qnet.messages.json_fields import (
+    OCTETS,
+    U16,
+    U32,
+    U32_LIST,
+    U64,
+    U128,
+    U256,
+    Json,
+    from_json,
+    to_json,
+)
 
 REPORT_TYPE: Final = (
-    "EpochReport(uint32 epoch,bytes32 paramsHash,bytes32 nodesRoot,bytes32 evidenceRoot,"
-    "bytes32 auditRoot,uint128 totalReward,uint32 nodeCount,bytes32 dataHash,"
+    "EpochReport(uint32 epoch,uint32 attempt,bytes32 paramsHash,bytes32 nodesRoot,"
+    "bytes32 evidenceRoot,bytes32 auditRoot,uint128 totalReward,uint32 nodeCount,bytes32 dataHash,"
     "bytes32 prevReportHash)"
 )
 NODE_LEAF_KIND: Final = 1
+LINK_LEAF_KIND: Final = 2
+AUDIT_LEAF_KIND: Final = 3
 NO_REPORT: Final = bytes(32)
 """`previous_hash` of the first report, and root of an empty list."""
 SLOT_P_BITS: Final = 10
@@ -24,9 +38,6 @@ SLOT_P_MAX: Final = (1 << SLOT_P_BITS) - 1
 """Largest value of one slot; P is written in permille (docs/spec/rewards.md)."""
 SLOT_P_COUNT: Final = 24
 
-_U32: Final = 32
-_U128: Final = 128
-_U256: Final = 256
 _WORD: Final = 32
 
 
@@ -36,10 +47,11 @@ class EpochReport:
 
     Args:
         epoch: reward epoch.
+        attempt: how often a report of the epoch was disabled before.
         params_hash: hash of the parameters in force, 32 bytes.
         nodes_root: Merkle root over the node leaves.
-        evidence_root: Merkle root over evidence, NO_REPORT if none.
-        audit_root: Merkle root over the audit reveals.
+        evidence_root: Merkle root over the link leaves, NO_REPORT if there are none.
+        audit_root: Merkle root over the audit leaves, NO_REPORT if there are none.
         total_reward_wei: sum of all rewards.
         node_count: leaves.
         data_hash: Keccak-256 of the data everything is recomputed from.
@@ -47,6 +59,7 @@ class EpochReport:
     """
 
     epoch: int
+    attempt: int
     params_hash: bytes
     nodes_root: bytes
     evidence_root: bytes
@@ -60,6 +73,7 @@ class EpochReport:
         """Fields in the order of the contract's structure."""
         return (
             self.epoch,
+            self.attempt,
             self.params_hash,
             self.nodes_root,
             self.evidence_root,
@@ -74,9 +88,9 @@ class EpochReport:
         """EIP-712 digest (32 bytes) that members sign; `domain` is the ReportOracle's."""
         return digest(domain, REPORT_TYPE, self.values())
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Json]:
         """Decimal and 0x strings by field name."""
-        return _to_json(self, _REPORT_FIELDS)
+        return to_json(self, _REPORT_FIELDS)
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -85,7 +99,7 @@ class EpochReport:
         Raises:
             DecodeError: fields missing, unknown or out of bounds.
         """
-        return cls(**_from_json(value, _REPORT_FIELDS, "report"))  # type: ignore[arg-type]
+        return cls(**from_json(value, _REPORT_FIELDS, "report"))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +152,11 @@ class NodeLeaf:
             chain_id: EVM chain id.
             oracle: ReportOracle proxy, 20 bytes.
         """
-        head = (NODE_LEAF_KIND, chain_id, int.from_bytes(oracle, "big"))
-        words = b"".join(value.to_bytes(_WORD, "big") for value in (*head, *self.values()))
-        return standard_leaf(words)
+        return standard_leaf(_head(NODE_LEAF_KIND, chain_id, oracle) + _words(self.values()))
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Json]:
         """Decimal strings by field name."""
-        return _to_json(self, _LEAF_FIELDS)
+        return to_json(self, _LEAF_FIELDS)
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -153,7 +165,108 @@ class NodeLeaf:
         Raises:
             DecodeError: fields missing, unknown or out of bounds.
         """
-        return cls(**_from_json(value, _LEAF_FIELDS, "leaf"))  # type: ignore[arg-type]
+        return cls(**from_json(value, _LEAF_FIELDS, "leaf"))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLeaf:
+    """Traffic of one direction of a pair of nodes in one slot, as a report counts it.
+
+    Args:
+        epoch: reward epoch.
+        slot: slot within the epoch.
+        node_from: registry index of the sender.
+        node_to: registry index of the receiver.
+        sent: cells in the sender's receipt.
+        received: cells in the receiver's receipt.
+        matched: cells that count.
+        sent_proof: names the sender's receipt (see :func:`receipt_proof`), 32 bytes.
+        received_proof: names the receiver's, 32 bytes.
+    """
+
+    epoch: int
+    slot: int
+    node_from: int
+    node_to: int
+    sent: int
+    received: int
+    matched: int
+    sent_proof: bytes
+    received_proof: bytes
+
+    def values(self) -> tuple[int | bytes, ...]:
+        """Fields in the order of the contract's structure."""
+        return tuple(getattr(self, name) for name in _LINK_FIELDS)
+
+    def hash(self, chain_id: int, oracle: bytes) -> bytes:
+        """Leaf hash, 32 bytes (see :meth:`NodeLeaf.hash`)."""
+        return standard_leaf(_head(LINK_LEAF_KIND, chain_id, oracle) + _words(self.values()))
+
+    def to_json(self) -> dict[str, Json]:
+        """Decimal and 0x strings by field name."""
+        return to_json(self, _LINK_FIELDS)
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            DecodeError: fields missing, unknown or out of bounds.
+        """
+        return cls(**from_json(value, _LINK_FIELDS, "link leaf"))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLeaf:
+    """All results of one target in one slot that counted, as a report lists them.
+
+    Args:
+        epoch: reward epoch.
+        slot: slot within the epoch.
+        target: registry index of the node probed.
+        auditors: members, ascending.
+        sent: probes that counted, per auditor.
+        returned: those that came back, per auditor.
+    """
+
+    epoch: int
+    slot: int
+    target: int
+    auditors: tuple[int, ...]
+    sent: tuple[int, ...]
+    returned: tuple[int, ...]
+
+    def values(self) -> tuple[int | tuple[int, ...], ...]:
+        """Fields in the order of the contract's structure."""
+        return tuple(getattr(self, name) for name in _AUDIT_FIELDS)
+
+    def hash(self, chain_id: int, oracle: bytes) -> bytes:
+        """Leaf hash, 32 bytes (see :meth:`NodeLeaf.hash`)."""
+        place, tail, offsets = 6 * _WORD, b"", []
+        for items in (self.auditors, self.sent, self.returned):
+            offsets.append(place + len(tail))
+            tail += _words((len(items), *items))
+        start = _words((4 * _WORD,))  # where the structure begins: it has no fixed size
+        struct = _words((self.epoch, self.slot, self.target, *offsets)) + tail
+        return standard_leaf(_head(AUDIT_LEAF_KIND, chain_id, oracle) + start + struct)
+
+    def to_json(self) -> dict[str, Json]:
+        """Decimal strings, and lists of them, by field name."""
+        return to_json(self, _AUDIT_FIELDS)
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            DecodeError: fields missing, unknown or out of bounds.
+        """
+        return cls(**from_json(value, _AUDIT_FIELDS, "audit leaf"))  # type: ignore[arg-type]
+
+
+def receipt_proof(digest_: bytes, signature: bytes) -> bytes:
+    """Name a signed receipt in a link leaf: its EIP-712 digest and 65-byte signature hashed."""
+    return keccak256(digest_ + signature)
 
 
 def pack_slot_p(values: tuple[int, ...]) -> int:
@@ -172,56 +285,60 @@ def unpack_slot_p(word: int, slots: int) -> tuple[int, ...]:
     return tuple(word >> SLOT_P_BITS * slot & SLOT_P_MAX for slot in range(slots))
 
 
-# Field → bits of an unsigned integer, or 0 for 32 bytes.
 _REPORT_FIELDS: Final[Mapping[str, int]] = {
-    "epoch": _U32,
-    "params_hash": 0,
-    "nodes_root": 0,
-    "evidence_root": 0,
-    "audit_root": 0,
-    "total_reward_wei": _U128,
-    "node_count": _U32,
-    "data_hash": 0,
-    "previous_hash": 0,
+    "epoch": U32,
+    "attempt": U32,
+    "params_hash": OCTETS,
+    "nodes_root": OCTETS,
+    "evidence_root": OCTETS,
+    "audit_root": OCTETS,
+    "total_reward_wei": U128,
+    "node_count": U32,
+    "data_hash": OCTETS,
+    "previous_hash": OCTETS,
 }
 _LEAF_FIELDS: Final[Mapping[str, int]] = {
-    "epoch": _U32,
-    "node": _U32,
-    "bond_wei": _U256,
-    "stake_wei": _U256,
-    "slot_p": _U256,
-    "w_ppm": _U32,
-    "rho_ppm": _U32,
-    "reward_wei": _U256,
-    "cum_operator_wei": _U256,
-    "cum_pool_wei": _U256,
+    "epoch": U32,
+    "node": U32,
+    "bond_wei": U256,
+    "stake_wei": U256,
+    "slot_p": U256,
+    "w_ppm": U32,
+    "rho_ppm": U32,
+    "reward_wei": U256,
+    "cum_operator_wei": U256,
+    "cum_pool_wei": U256,
 }
 
 
-def _to_json(record: object, fields: Mapping[str, int]) -> dict[str, str]:
-    return {
-        name: str(getattr(record, name)) if bits else "0x" + getattr(record, name).hex()
-        for name, bits in fields.items()
-    }
+_LINK_FIELDS: Final[Mapping[str, int]] = {
+    "epoch": U32,
+    "slot": U16,
+    "node_from": U32,
+    "node_to": U32,
+    "sent": U64,
+    "received": U64,
+    "matched": U64,
+    "sent_proof": OCTETS,
+    "received_proof": OCTETS,
+}
+_AUDIT_FIELDS: Final[Mapping[str, int]] = {
+    "epoch": U32,
+    "slot": U16,
+    "target": U32,
+    "auditors": U32_LIST,
+    "sent": U32_LIST,
+    "returned": U32_LIST,
+}
 
 
-def _from_json(value: object, fields: Mapping[str, int], what: str) -> dict[str, int | bytes]:
-    if not isinstance(value, dict) or value.keys() != fields.keys():
-        raise DecodeError(f"{what}: not a map of the expected fields")
-    return {name: _parse_field(value[name], bits, what) for name, bits in fields.items()}
+def _head(kind: int, chain_id: int, oracle: bytes) -> bytes:
+    """What binds a leaf to its kind, chain and oracle."""
+    return _words((kind, chain_id, oracle.rjust(_WORD, b"\0")))
 
 
-def _parse_field(text: object, bits: int, what: str) -> int | bytes:
-    if not isinstance(text, str) or len(text) > 80 or not text.isascii():  # 2^256 has 78 digits
-        raise DecodeError(f"{what}: a value is not a short text")
-    if bits:
-        if not text.isdecimal() or int(text).bit_length() > bits or str(int(text)) != text:
-            raise DecodeError(f"{what}: a value is not an unsigned integer of {bits} bits")
-        return int(text)
-    try:
-        octets = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as error:
-        raise DecodeError(f"{what}: a value is not hexadecimal") from error
-    if len(octets) != _WORD or "0x" + octets.hex() != text:
-        raise DecodeError(f"{what}: a value is not 32 bytes in lower-case hexadecimal")
-    return octets
+def _words(values: Sequence[int | bytes]) -> bytes:
+    """ABI encoding of values of one word each."""
+    return b"".join(
+        value if isinstance(value, bytes) else value.to_bytes(_WORD, "big") for value in values
+    )

@@ -31,7 +31,14 @@ from qnet.messages.descriptor import (
 from qnet.messages.evidence import DoubleConsensus
 from qnet.messages.peer import SignedBody
 from qnet.messages.receipt import LinkReceipt, Side, bucket_index, bucket_round
-from qnet.messages.report import EpochReport, NodeLeaf, pack_slot_p
+from qnet.messages.report import (
+    AuditLeaf,
+    EpochReport,
+    LinkLeaf,
+    NodeLeaf,
+    pack_slot_p,
+    receipt_proof,
+)
 from qnet.messages.succession import CommitteeChange, SignedChange, sign_change
 from qnet.messages.trust import NO_SIGNER
 from qnet.parameters import NetworkParameters
@@ -246,10 +253,28 @@ def audit_vector() -> Vector:
 
 def report_vector() -> Vector:
     report = EpochReport(
-        4, b"\x01" * 32, b"\x02" * 32, bytes(32), b"\x03" * 32, 10**22, 8, b"\x04" * 32, bytes(32)
+        epoch=4,
+        attempt=1,
+        params_hash=b"\x01" * 32,
+        nodes_root=b"\x02" * 32,
+        evidence_root=bytes(32),
+        audit_root=b"\x03" * 32,
+        total_reward_wei=10**22,
+        node_count=8,
+        data_hash=b"\x04" * 32,
+        previous_hash=bytes(32),
     )
     slots = pack_slot_p((1000, 512, 0, 1023))
     leaf = NodeLeaf(4, 7, 10**21, 10**21, slots, 900_000, 260_000, 10**20, 10**21, 0)
+    domain = qnet_domain(CHAIN_ID, ORACLE)
+    sides = [
+        LinkReceipt(4, 5, 7, 9, side, bucket_round(count), bytes(32)).sign(RECEIPT, domain)
+        for side, count in ((Side.SENDER, 123_456), (Side.RECEIVER, 123_400))
+    ]
+    sent, received = (signed.receipt.packets for signed in sides)
+    proofs = [receipt_proof(signed.receipt.digest(domain), signed.signature) for signed in sides]
+    link = LinkLeaf(4, 5, 7, 9, sent, received, min(sent, received), *proofs)
+    audit = AuditLeaf(4, 5, 7, (0, 1, 3), (4, 4, 2), (4, 3, 2))
     return {
         "chain_id": CHAIN_ID,
         "oracle": text(ORACLE),
@@ -257,6 +282,10 @@ def report_vector() -> Vector:
         "digest": text(report.digest(qnet_domain(CHAIN_ID, ORACLE))),
         "leaf": leaf.to_json(),
         "leaf_hash": text(leaf.hash(CHAIN_ID, ORACLE)),
+        "link": link.to_json(),
+        "link_hash": text(link.hash(CHAIN_ID, ORACLE)),
+        "audit": audit.to_json(),
+        "audit_hash": text(audit.hash(CHAIN_ID, ORACLE)),
     }
 
 

@@ -1,0 +1,75 @@
+"""Records in JSON: integers as decimal text, 32 bytes as 0x text, lists as arrays of decimal text.
+
+A record's fields are given as a map from name to kind: the bits of an unsigned integer, or one of
+the two constants below.
+"""
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from qnet.errors import DecodeError
+
+Json: TypeAlias = str | list[str]
+
+OCTETS: Final = 0
+"""Kind of a field of 32 bytes."""
+U16: Final = 16
+U32: Final = 32
+U64: Final = 64
+U128: Final = 128
+U256: Final = 256
+U32_LIST: Final = -32
+"""Kind of a list of unsigned integers of 32 bits."""
+MAX_LIST: Final = 64
+"""Most items of a list; a committee has no more members."""
+_MAX_CHARS: Final = 80
+"""2^256 has 78 digits."""
+
+
+def to_json(record: object, fields: Mapping[str, int]) -> dict[str, Json]:
+    """Write the named fields of a record."""
+    return {name: _shown(getattr(record, name)) for name in fields}
+
+
+def from_json(value: object, fields: Mapping[str, int], what: str) -> dict[str, object]:
+    """Read what :func:`to_json` wrote.
+
+    Raises:
+        DecodeError: fields missing, unknown, out of bounds or not in their one spelling.
+    """
+    if not isinstance(value, dict) or value.keys() != fields.keys():
+        raise DecodeError(f"{what}: not a map of the expected fields")
+    return {
+        name: _parse_list(value[name], what)
+        if kind == U32_LIST
+        else _parse_field(value[name], kind, what)
+        for name, kind in fields.items()
+    }
+
+
+def _shown(value: int | bytes | tuple[int, ...]) -> Json:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return [str(item) for item in value] if isinstance(value, tuple) else str(value)
+
+
+def _parse_list(value: object, what: str) -> tuple[int | bytes, ...]:
+    if not isinstance(value, list) or len(value) > MAX_LIST:
+        raise DecodeError(f"{what}: a value is not a short list")
+    return tuple(_parse_field(item, U32, what) for item in value)
+
+
+def _parse_field(text: object, bits: int, what: str) -> int | bytes:
+    if not isinstance(text, str) or len(text) > _MAX_CHARS or not text.isascii():
+        raise DecodeError(f"{what}: a value is not a short text")
+    if bits:
+        if not text.isdecimal() or int(text).bit_length() > bits or str(int(text)) != text:
+            raise DecodeError(f"{what}: a value is not an unsigned integer of {bits} bits")
+        return int(text)
+    try:
+        octets = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise DecodeError(f"{what}: a value is not hexadecimal") from error
+    if len(octets) != 32 or "0x" + octets.hex() != text:
+        raise DecodeError(f"{what}: a value is not 32 bytes in lower-case hexadecimal")
+    return octets
