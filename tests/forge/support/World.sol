@@ -87,6 +87,14 @@ abstract contract World is Test {
         vault.recordReserve();
     }
 
+    // governance
+
+    /// @dev Change a parameter, as a vote would.
+    function _set(bytes32 key, uint256 value) internal {
+        vm.prank(owner);
+        parameters.set(key, value);
+    }
+
     // people
 
     /// @dev An account with tokens that lets the hub, the court and the oracle take them.
