@@ -17,12 +17,11 @@ from ledger.domain.stake import (
     Lien,
     Pool,
     Slash,
-    counted_stake,
     lien_loss,
     reachable,
     slash_parts,
 )
-from ledger.domain.state import M, NodeState
+from ledger.domain.state import M, NodeState, counted_stake
 from ledger.errors import StakeRefusedError
 from qnet.epochs import EpochClock
 from qnet.parameters import NetworkParameters

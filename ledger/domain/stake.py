@@ -177,11 +177,6 @@ class SlashParts:
         return self.bond + self.pool + tickets
 
 
-def counted_stake(bond_wei: int, pool_wei: int, delegation_factor: int) -> int:
-    """Stake that counts at a moment (QN-STK-004)."""
-    return bond_wei + min(pool_wei, delegation_factor * bond_wei)
-
-
 def reachable(buckets: Mapping[int, Bucket], epoch: int) -> dict[int, Bucket]:
     """Buckets whose tickets counted in an epoch or later, newest first."""
     return {last: buckets[last] for last in sorted(buckets, reverse=True) if last >= epoch}

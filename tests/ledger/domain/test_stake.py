@@ -13,12 +13,11 @@ from ledger.domain.stake import (
     Pool,
     Slash,
     Stream,
-    counted_stake,
     lien_loss,
     reachable,
     slash_parts,
 )
-from ledger.domain.state import M
+from ledger.domain.state import M, counted_stake
 
 wei = st.integers(0, 10**27)
 some_wei = st.integers(1, 10**27)
