@@ -9,8 +9,8 @@ import {IParameters} from "./IParameters.sol";
 /// @title The committee
 /// @notice Bonded members who sign consensuses and reports; this contract checks their quorum for all others.
 /// @dev Places are numbered in order of admission and never used again, so a bit of a bitmap always names one member.
-/// The set of an issuance epoch (7 epochs) is frozen one epoch ahead: later changes wait for the one after it. A signature counts while its member is
-/// active, bonded and not suspended.
+/// The set of an issuance epoch (7 epochs) is frozen one epoch ahead: later changes wait for the one
+/// after it. A signature counts while its member is active, bonded and not suspended. A slashed member stays suspended.
 interface ICommittee is IOwned {
     /// @notice A member as it is admitted.
     /// @param owner Pays and gets back the bond.
@@ -58,7 +58,7 @@ interface ICommittee is IOwned {
 
     /// @notice Too few members signed, or too few are active at all.
     error BadQuorum(uint256 got, uint256 need);
-    /// @notice The signature of member `index` is not its own, or it is not an active, bonded member.
+    /// @notice The signature of member `index` is not its own, or it is not an active, bonded member, or suspended.
     error BadSignature(uint256 index);
     /// @notice The bytes given are not 65 for each bit of the bitmap.
     error BadSignatureLength(uint256 got, uint256 expected);
@@ -78,7 +78,7 @@ interface ICommittee is IOwned {
     error WrongSuspension(uint256 index, bool suspended);
     /// @notice The token moved another amount than it was told to.
     error WrongTransfer(uint256 expected, uint256 got);
-    /// @notice The bond was put down before, or was slashed.
+    /// @notice The bond was put down before, or the member was slashed.
     error AlreadyBonded(uint256 index);
     /// @notice There is no bond to take back.
     error NotBonded(uint256 index);
@@ -102,7 +102,7 @@ interface ICommittee is IOwned {
     /// @notice Signatures needed: 2f + 1 of n = 3f + 1, in general the least number of which any two sets share an
     /// honest member, floor((n + f) / 2) + 1 with f = floor((n - 1) / 3).
     function quorum() external view returns (uint256);
-    /// @notice Whether the key belongs to an active, bonded member.
+    /// @notice Whether the key belongs to an active, bonded member that is not suspended.
     function isMember(address signer) external view returns (bool);
     /// @notice Number of the member an account owns.
     function memberOf(address account) external view returns (uint256 index);
@@ -114,7 +114,7 @@ interface ICommittee is IOwned {
     /// than one epoch after the start of this one.
     function nextChange() external view returns (uint256);
 
-    /// @notice Revert unless a quorum of the active, bonded members signed the digest.
+    /// @notice Revert unless a quorum of the active, bonded members, none of them suspended, signed the digest.
     /// @param bitmap Bit i stands for member i.
     /// @param signatures 65 bytes r, s, v each, low s, in the order of the members.
     function checkQuorum(bytes32 digest, uint256 bitmap, bytes calldata signatures) external view;

@@ -91,7 +91,7 @@ interface INodeRegistry is IOwned {
     error NotNodeOwner(uint32 index, address caller);
     /// @notice The node is not in a state the call needs.
     error WrongState(uint32 index, State state);
-    /// @notice The jail term lasts until `until`.
+    /// @notice The jail term lasts until `until`; the greatest value while a slash is in escrow.
     error StillJailed(uint32 index, uint64 until);
     /// @notice The jail term would end in the past.
     error InvalidTerm(uint64 until);
@@ -145,12 +145,15 @@ interface INodeRegistry is IOwned {
 
     /// @notice Take the paid slot of a node of the same role whose stake is lower by slot_edge_ppm or more. Anyone;
     /// from the next epoch on.
+    /// @dev After slots_<role> was lowered, a node that holds a slot can be named too: then the rival's slot is given
+    /// up, if its stake is lower, or equal and its number higher, until there are no more than allowed.
     function takeSlotFrom(uint32 index, uint32 rival) external;
 
-    /// @notice Jail a node until a moment, in Unix seconds. Only the slasher.
+    /// @notice Jail a node until a moment, in Unix seconds, or to the end of its present term if that is later. Only the
+    /// slasher.
     function jail(uint32 index, uint64 until) external;
 
-    /// @notice Leave jail after the term. Only the node's owner.
+    /// @notice Leave jail after the term, and not while a slash is in escrow. Only the node's owner.
     function unjail(uint32 index) external;
 
     /// @notice Exclude a node for good. Only the slasher.

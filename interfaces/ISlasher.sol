@@ -75,8 +75,6 @@ interface ISlasher is IPausing {
     error WrongState(uint256 id, State state);
     /// @notice The slash is in escrow until `until`.
     error InEscrow(uint256 id, uint256 until);
-    /// @notice The node lost what a node can lose within slash_window_s.
-    error SlashCapReached(uint32 index);
 
     function token() external view returns (IERC20);
     function parameters() external view returns (IParameters);
@@ -104,9 +102,10 @@ interface ISlasher is IPausing {
     function jail(uint32 index) external;
 
     /// @notice Carry out a slash after its escrow. Anyone.
+    /// @dev It always ends the freeze or the suspension it began, even if nothing can be taken any more.
     function execute(uint256 id) external;
 
-    /// @notice Stop a slash in escrow. Only the vetoer or the owner.
+    /// @notice Stop a slash that was not carried out yet. Only the vetoer or the owner.
     function veto(uint256 id) external;
 
     /// @notice Carry out a vetoed slash after all. Only the owner, which takes a vote of the strictest class.

@@ -96,3 +96,17 @@ class EpochClosedError(ChainPreconditionError):
     """The chain does not take the report of this epoch any more."""
 
     code = "Q1010"
+
+
+class StakeRefusedError(RejectedError):
+    """The stake hub would refuse this.
+
+    Args:
+        name: the contract's error, e.g. ``Oversubscribed``.
+    """
+
+    code = "Q1015"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the stake hub refuses this: {name}")
+        self.name = name

@@ -2,7 +2,6 @@
 pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
@@ -11,24 +10,28 @@ import {ICommittee} from "../../interfaces/ICommittee.sol";
 import {IEpochs} from "../../interfaces/IEpochs.sol";
 import {IParameters} from "../../interfaces/IParameters.sol";
 import {Owned} from "../governance/Owned.sol";
+import {ExactTransfers} from "../libraries/ExactTransfers.sol";
 import {ParameterKeys} from "../libraries/ParameterKeys.sol";
 
 /// @title Implementation of ICommittee
 /// @dev Documented in ICommittee.
 contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
-    using SafeERC20 for IERC20;
+    using ExactTransfers for IERC20;
 
     /// @dev One slot, the only one a quorum check reads per member.
     struct Vote {
         address signer;
         bool bonded;
+        bool suspended;
         uint40 from;
         uint40 until;
     }
 
+    /// @param slashed It was caught for good: it stays suspended and is never bonded again.
     struct Seat {
         Vote vote;
         address owner;
+        bool slashed;
         uint256 bond;
         string url;
     }
@@ -45,6 +48,8 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
     IParameters public immutable override parameters;
     /// @inheritdoc ICommittee
     IEpochs public immutable override epochs;
+    /// @inheritdoc ICommittee
+    address public immutable override slasher;
 
     /// @inheritdoc ICommittee
     mapping(uint64 validAfter => bytes32) public override anchorOf;
@@ -58,28 +63,36 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         IERC20 token_,
         IParameters parameters_,
         IEpochs epochs_,
+        address slasher_,
         Member[] memory members_
     ) Owned(owner_) EIP712("QNet", "1") {
-        if (address(epochs_) == address(0)) revert ZeroAddress();
+        if (address(epochs_) == address(0) || slasher_ == address(0)) revert ZeroAddress();
         token = token_;
         parameters = parameters_;
         epochs = epochs_;
+        slasher = slasher_;
         if (members_.length == 0) revert BadQuorum(0, 1);
         for (uint256 i = 0; i < members_.length; ++i) {
             _admit(members_[i], uint40(block.timestamp));
         }
     }
 
+    modifier onlySlasher() {
+        if (msg.sender != slasher) revert NotSlasher(msg.sender);
+        _;
+    }
+
     /// @inheritdoc ICommittee
     function depositBond() external override nonReentrant {
         uint256 index = memberOf(msg.sender);
         Seat storage seat = _seats[index];
-        if (seat.vote.bonded) revert AlreadyBonded(index);
+        if (seat.vote.bonded || seat.slashed) revert AlreadyBonded(index);
+        if (seat.vote.suspended) revert WrongSuspension(index, true);
         uint256 amount = parameters.get(ParameterKeys.COMMITTEE_BOND_WEI);
         seat.vote.bonded = true;
         seat.bond = amount;
         emit BondDeposited(index, msg.sender, amount);
-        token.safeTransferFrom(msg.sender, address(this), amount);
+        token.take(msg.sender, amount);
     }
 
     /// @inheritdoc ICommittee
@@ -87,6 +100,7 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         uint256 index = memberOf(msg.sender);
         Seat storage seat = _seats[index];
         if (!seat.vote.bonded) revert NotBonded(index);
+        if (seat.vote.suspended) revert WrongSuspension(index, true);
         if (seat.vote.until == 0) revert BondLocked(type(uint256).max);
         uint256 unlocksAt = seat.vote.until + _epochSeconds() * BOND_LOCK_EPOCHS;
         if (block.timestamp < unlocksAt) revert BondLocked(unlocksAt);
@@ -94,7 +108,37 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         seat.vote.bonded = false;
         seat.bond = 0;
         emit BondWithdrawn(index, msg.sender, amount);
-        token.safeTransfer(msg.sender, amount);
+        token.pay(msg.sender, amount);
+    }
+
+    /// @inheritdoc ICommittee
+    function suspend(uint256 index) external override onlySlasher {
+        Seat storage seat = _seat(index);
+        if (seat.vote.suspended) revert WrongSuspension(index, true);
+        seat.vote.suspended = true;
+        emit MemberSuspended(index, seat.vote.signer);
+    }
+
+    /// @inheritdoc ICommittee
+    function release(uint256 index) external override onlySlasher {
+        Seat storage seat = _seat(index);
+        if (!seat.vote.suspended || seat.slashed) revert WrongSuspension(index, seat.vote.suspended);
+        seat.vote.suspended = false;
+        emit MemberReleased(index, seat.vote.signer);
+    }
+
+    /// @inheritdoc ICommittee
+    function slashBond(uint256 index) external override onlySlasher nonReentrant returns (uint256 amount) {
+        Seat storage seat = _seat(index);
+        if (!seat.vote.suspended) revert WrongSuspension(index, false);
+        if (seat.slashed) return 0;
+        seat.slashed = true;
+        if (seat.vote.until == 0) _end(index);
+        amount = seat.bond;
+        seat.bond = 0;
+        seat.vote.bonded = false;
+        emit BondSlashed(index, seat.owner, amount);
+        if (amount != 0) token.pay(slasher, amount);
     }
 
     /// @inheritdoc ICommittee
@@ -108,20 +152,20 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc ICommittee
     function addMember(Member calldata member) external override onlyOwner returns (uint256 index) {
-        return _admit(member, SafeCast.toUint40(nextIssuanceEpochStart()));
+        return _admit(member, SafeCast.toUint40(nextChange()));
     }
 
     /// @inheritdoc ICommittee
     function removeMember(uint256 index) external override onlyOwner {
-        if (index >= _seats.length || _seats[index].vote.until != 0) revert NoSuchMember(index);
-        uint40 until = SafeCast.toUint40(nextIssuanceEpochStart());
+        if (_seat(index).vote.until != 0) revert NoSuchMember(index);
+        uint256 until = nextChange();
         uint256 remaining;
         for (uint256 i = 0; i < _seats.length; ++i) {
-            if (i != index && _isActiveAt(_seats[i].vote, until)) ++remaining;
+            Vote memory vote = _seats[i].vote;
+            if (i != index && !vote.suspended && _isActiveAt(vote, until)) ++remaining;
         }
         if (remaining == 0) revert LastMember();
-        _seats[index].vote.until = until;
-        emit MemberRemoved(index, _seats[index].vote.signer, until);
+        _end(index);
     }
 
     /// @inheritdoc ICommittee
@@ -141,9 +185,8 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
             }
             (address signer, ECDSA.RecoverError problem,) =
                 ECDSA.tryRecoverCalldata(digest, signatures[offset:offset + SIGNATURE_BYTES]);
-            if (problem != ECDSA.RecoverError.NoError || signer != vote.signer || !isActive || !vote.bonded) {
-                revert BadSignature(i);
-            }
+            bool counts = isActive && vote.bonded && !vote.suspended;
+            if (problem != ECDSA.RecoverError.NoError || signer != vote.signer || !counts) revert BadSignature(i);
         }
         if (seats < SEATS_MAX && bitmap >> seats != 0) revert BadSignature(seats);
         if (signatures.length != got * SIGNATURE_BYTES) {
@@ -160,7 +203,9 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
             Seat storage seat = _seats[i];
             Vote memory vote = seat.vote;
             bool active = _isActiveAt(vote, block.timestamp);
-            all[i] = MemberInfo(seat.owner, vote.signer, seat.url, vote.bonded, active, vote.from, vote.until);
+            all[i] = MemberInfo(
+                seat.owner, vote.signer, seat.url, vote.bonded, vote.suspended, active, vote.from, vote.until
+            );
         }
     }
 
@@ -181,7 +226,7 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         uint256 found = _bySigner[signer];
         if (found == 0) return false;
         Vote memory vote = _seats[found - 1].vote;
-        return vote.bonded && _isActiveAt(vote, block.timestamp);
+        return vote.bonded && !vote.suspended && _isActiveAt(vote, block.timestamp);
     }
 
     /// @inheritdoc ICommittee
@@ -193,13 +238,17 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
 
     /// @inheritdoc ICommittee
     function bondOf(uint256 index) external view override returns (uint256) {
-        if (index >= _seats.length) revert NoSuchMember(index);
-        return _seats[index].bond;
+        return _seat(index).bond;
     }
 
     /// @inheritdoc ICommittee
-    function nextIssuanceEpochStart() public view override returns (uint256) {
-        return epochs.epochStart((epochs.currentEpoch() / ISSUANCE_EPOCHS + 1) * ISSUANCE_EPOCHS);
+    function signerOf(uint256 index) external view override returns (address) {
+        return _seat(index).vote.signer;
+    }
+
+    /// @inheritdoc ICommittee
+    function nextChange() public view override returns (uint256) {
+        return epochs.epochStart(((epochs.currentEpoch() + 1) / ISSUANCE_EPOCHS + 1) * ISSUANCE_EPOCHS);
     }
 
     /// @inheritdoc ICommittee
@@ -216,8 +265,21 @@ contract Committee is ICommittee, Owned, EIP712, ReentrancyGuardTransient {
         if (index == SEATS_MAX) revert TooManyMembers(SEATS_MAX);
         _byOwner[member.owner] = index + 1;
         _bySigner[member.signer] = index + 1;
-        _seats.push(Seat(Vote(member.signer, false, from, 0), member.owner, 0, member.url));
+        _seats.push(Seat(Vote(member.signer, false, false, from, 0), member.owner, false, 0, member.url));
         emit MemberAdded(index, member.owner, member.signer, from);
+    }
+
+    /// @dev The member stays in the frozen sets, so the number of members a quorum is reckoned from stands still.
+    function _end(uint256 index) private {
+        uint40 until = SafeCast.toUint40(nextChange());
+        Vote storage vote = _seats[index].vote;
+        vote.until = until;
+        emit MemberRemoved(index, vote.signer, until);
+    }
+
+    function _seat(uint256 index) private view returns (Seat storage) {
+        if (index >= _seats.length) revert NoSuchMember(index);
+        return _seats[index];
     }
 
     function _epochSeconds() private view returns (uint256) {

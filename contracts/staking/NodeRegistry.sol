@@ -5,6 +5,7 @@ import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.s
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {IEpochs} from "../../interfaces/IEpochs.sol";
 import {INodeRegistry} from "../../interfaces/INodeRegistry.sol";
@@ -17,6 +18,7 @@ import {ParameterKeys} from "../libraries/ParameterKeys.sol";
 /// @dev Documented in INodeRegistry.
 contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, EIP712 {
     using Checkpoints for Checkpoints.Trace160;
+    using Checkpoints for Checkpoints.Trace224;
 
     /// @custom:storage-location erc7201:qnet.NodeRegistry
     struct Store {
@@ -27,8 +29,10 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         mapping(Role role => uint32) slotsTaken;
         uint32 count;
         address slasher;
+        mapping(uint32 index => Checkpoints.Trace224) statuses;
     }
 
+    uint256 private constant PPM = 1_000_000;
     bytes32 private constant KEY_PROOF_TYPEHASH =
         keccak256("KeyProof(address owner,bytes32 nodeId,address receiptKey,uint256 deadline)");
     // keccak256(abi.encode(uint256(keccak256("qnet.NodeRegistry")) - 1)) & ~bytes32(uint256(0xff))
@@ -97,6 +101,7 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         store.receiptKeys[index].push(epochs.currentEpoch(), uint160(receiptKey));
         emit NodeRegistered(index, nodeId, msg.sender, role, receiptKey);
         emit NodeStateChanged(index, State.None, State.Registered);
+        _record(index);
     }
 
     /// @inheritdoc INodeRegistry
@@ -109,7 +114,7 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         Node storage entry = _node(index);
         if (entry.state == State.Retired || entry.state == State.Tombstoned) revert WrongState(index, entry.state);
         _takeKey(entry.nodeId, newKey, deadline, proof);
-        uint32 fromEpoch = epochs.currentEpoch() + 1;
+        uint32 fromEpoch = _nextEpoch();
         emit KeyRotated(index, entry.receiptKey, newKey, fromEpoch);
         entry.receiptKey = newKey;
         store.receiptKeys[index].push(fromEpoch, uint160(newKey));
@@ -137,6 +142,26 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         if (entry.state != State.Active) revert WrongState(index, entry.state);
         if (entry.slot || !_hasFreeSlot(entry.role)) revert NoSlot(index, entry.role);
         _setSlot(index, true);
+        _record(index);
+    }
+
+    /// @inheritdoc INodeRegistry
+    function takeSlotFrom(uint32 index, uint32 rival) external override {
+        Node storage entry = _node(index);
+        Node storage other = _node(rival);
+        if (entry.state != State.Active) revert WrongState(index, entry.state);
+        bool holds = entry.slot;
+        if (holds && !_isCrowded(entry.role)) revert NoSlot(index, entry.role);
+        uint256 stake = hub.stakeOf(index);
+        uint256 needed = _neededAgainst(index, rival, holds);
+        if (index == rival || !other.slot || other.role != entry.role || stake < needed) {
+            revert CannotDisplace(index, rival, stake, needed);
+        }
+        _setSlot(rival, false);
+        _record(rival);
+        if (holds) return;
+        _setSlot(index, true);
+        _record(index);
     }
 
     /// @inheritdoc INodeRegistry
@@ -144,8 +169,8 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         Node storage entry = _node(index);
         if (entry.state == State.Retired || entry.state == State.Tombstoned) revert WrongState(index, entry.state);
         if (until <= block.timestamp) revert InvalidTerm(until);
-        entry.jailedUntil = until;
-        emit NodeJailed(index, until);
+        if (until > entry.jailedUntil) entry.jailedUntil = until;
+        emit NodeJailed(index, entry.jailedUntil);
         _enter(index, State.Jailed);
     }
 
@@ -153,7 +178,8 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
     function unjail(uint32 index) external override onlyNodeOwner(index) {
         Node storage entry = _node(index);
         if (entry.state != State.Jailed) revert WrongState(index, entry.state);
-        if (block.timestamp < entry.jailedUntil) revert StillJailed(index, entry.jailedUntil);
+        uint64 until = hub.freezesOf(index) == 0 ? entry.jailedUntil : type(uint64).max;
+        if (block.timestamp < until) revert StillJailed(index, until);
         entry.jailedUntil = 0;
         emit NodeUnjailed(index);
         _enter(index, _hasEnough(hub.bondOf(index)) ? State.Active : State.Registered);
@@ -183,6 +209,23 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
     /// @inheritdoc INodeRegistry
     function node(uint32 index) external view override returns (Node memory) {
         return _node(index);
+    }
+
+    /// @inheritdoc INodeRegistry
+    function stateOf(uint32 index) external view override returns (State) {
+        return _node(index).state;
+    }
+
+    /// @inheritdoc INodeRegistry
+    function statusAt(uint32 index, uint32 epoch) external view override returns (State state, bool slot) {
+        uint224 status = _store().statuses[index].upperLookupRecent(epoch);
+        return (State(uint8(status >> 1)), status & 1 != 0);
+    }
+
+    /// @inheritdoc INodeRegistry
+    function ownerAndRoleOf(uint32 index) external view override returns (address nodeOwner, Role role) {
+        Node storage entry = _node(index);
+        return (entry.owner, entry.role);
     }
 
     /// @inheritdoc INodeRegistry
@@ -244,7 +287,7 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         used[receiptKey] = true;
     }
 
-    /// @dev Only active nodes hold paid slots; one that stays active without a slot takes a free one.
+    /// @dev Only active nodes hold paid slots; one that becomes or stays active without a slot takes a free one.
     function _enter(uint32 index, State state) private {
         Node storage entry = _node(index);
         if (entry.state != state) {
@@ -256,6 +299,14 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         } else if (entry.slot) {
             _setSlot(index, false);
         }
+        _record(index);
+    }
+
+    /// @dev Keep state and slot as the status from the next epoch on.
+    function _record(uint32 index) private {
+        Store storage store = _store();
+        Node storage entry = store.nodes[index];
+        store.statuses[index].push(_nextEpoch(), (uint224(uint8(entry.state)) << 1) | (entry.slot ? 1 : 0));
     }
 
     function _setSlot(uint32 index, bool taken) private {
@@ -269,6 +320,7 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
     }
 
     function _setSlasher(address newSlasher) private {
+        if (newSlasher == address(0)) revert ZeroAddress();
         Store storage store = _store();
         emit SlasherSet(store.slasher, newSlasher);
         store.slasher = newSlasher;
@@ -279,12 +331,29 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         if (entry.state == State.None) revert UnknownNode(index);
     }
 
+    /// @dev First epoch whose first second is still to come.
+    function _nextEpoch() private view returns (uint32) {
+        return block.timestamp < epochs.genesis() ? 0 : epochs.currentEpoch() + 1;
+    }
+
+    /// @dev Stake a node needs to take the slot of a rival; for one that holds a slot itself, only to end the rival's
+    /// while there are too many: of equals the older node stays.
+    function _neededAgainst(uint32 index, uint32 rival, bool holds) private view returns (uint256) {
+        uint256 stake = hub.stakeOf(rival);
+        if (holds) return index < rival ? stake : stake + 1;
+        return Math.mulDiv(stake, PPM + parameters.get(ParameterKeys.SLOT_EDGE_PPM), PPM, Math.Rounding.Ceil);
+    }
+
     function _hasEnough(uint256 bond) private view returns (bool) {
         return bond >= parameters.get(ParameterKeys.MIN_BOND_WEI);
     }
 
     function _hasFreeSlot(Role role) private view returns (bool) {
         return _store().slotsTaken[role] < parameters.get(_slotsKey(role));
+    }
+
+    function _isCrowded(Role role) private view returns (bool) {
+        return _store().slotsTaken[role] > parameters.get(_slotsKey(role));
     }
 
     function _slotsKey(Role role) private pure returns (bytes32) {

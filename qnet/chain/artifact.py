@@ -1,13 +1,14 @@
 """Compiled contracts, as committed under `qnet/chain/artifacts/`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from qnet.chain.abi import Abi
+from qnet.crypto.keys import keccak256
 from qnet.errors import NotFoundError
 
 ARTIFACTS: Final = Path(__file__).parent / "artifacts"
@@ -23,6 +24,7 @@ class Artifact:
         creation_code: what a transaction without receiver carries, before the arguments.
         runtime_code: what stands on the chain afterwards, constants of the constructor left zero.
         constants: (offset, length) of those constants in the runtime code.
+        error_words: signature of a custom error → what it means, from its documentation.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Artifact:
     creation_code: bytes
     runtime_code: bytes
     constants: tuple[tuple[int, int], ...]
+    error_words: Mapping[str, str]
 
     def deployment_code(self, arguments: Sequence[object]) -> bytes:
         """Return creation code followed by the encoded constructor arguments."""
@@ -38,6 +41,10 @@ class Artifact:
     def is_code(self, code: bytes) -> bool:
         """Tell whether code on a chain was compiled from this contract."""
         return self._masked(code) == self._masked(self.runtime_code)
+
+    def masked_hash(self, code: bytes) -> bytes:
+        """keccak256 of code with the constructor's constants set to zero, 32 bytes."""
+        return keccak256(self._masked(code))
 
     def _masked(self, code: bytes) -> bytes:
         masked = bytearray(code)
@@ -63,6 +70,7 @@ def load_artifact(name: str) -> Artifact:
         creation_code=_code(found["bytecode"]),
         runtime_code=_code(found["deployedBytecode"]),
         constants=tuple((offset, length) for offset, length in found["immutableReferences"]),
+        error_words=found["errorWords"],
     )
 
 

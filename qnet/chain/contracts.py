@@ -6,9 +6,11 @@ from typing import Self
 from qnet.chain.client import ChainClient
 from qnet.chain.contract import Contract, Event
 from qnet.chain.deployment import Deployment
+from qnet.chain.disputes import DisputeCourt, Slasher
 from qnet.chain.governing import Parameters, QNetGovernor, QNetTimelock, VersionRegistry
+from qnet.chain.hub import StakeHub
 from qnet.chain.reporting import Committee, Epochs, ReportOracle, RewardVault
-from qnet.chain.staking import NodeRegistry, StakeHub
+from qnet.chain.staking import NodeRegistry
 from qnet.chain.token import QNetToken
 from qnet.chain.values import Log
 
@@ -30,6 +32,8 @@ class Contracts:
     oracle: ReportOracle
     vault: RewardVault
     versions: VersionRegistry
+    slasher: Slasher
+    court: DisputeCourt
 
     @classmethod
     async def open(cls, client: ChainClient, deployment: Deployment) -> Self:
@@ -60,6 +64,8 @@ class Contracts:
             oracle=ReportOracle(client, deployment.address("ReportOracle")),
             vault=RewardVault(client, deployment.address("RewardVault")),
             versions=VersionRegistry(client, deployment.address("VersionRegistry")),
+            slasher=Slasher(client, deployment.address("Slasher")),
+            court=DisputeCourt(client, deployment.address("DisputeCourt")),
         )
 
     def all(self) -> tuple[Contract, ...]:
@@ -76,6 +82,8 @@ class Contracts:
             self.oracle,
             self.vault,
             self.versions,
+            self.slasher,
+            self.court,
         )
 
     def decode(self, log: Log) -> Event | None:

@@ -1,6 +1,6 @@
 """Errors of the chain client, the deployer and the embedded chain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from qnet.chain.values import BlockMark
 from qnet.errors import (
@@ -51,6 +51,8 @@ class ContractError(ChainPreconditionError):
         confirmed: whether the finalized state refuses too; if not, a transaction that is not final
             yet stands in the way and waiting may help.
         to: the contract called, as text.
+        words: what the error means, in plain words.
+        try_: steps that may help.
     """
 
     code = "Q0917"
@@ -62,12 +64,15 @@ class ContractError(ChainPreconditionError):
         *,
         confirmed: bool = True,
         to: str = "",
+        words: str = "",
+        try_: Sequence[str] = (),
     ) -> None:
         listed = ", ".join(f"{key}={_shown(value)}" for key, value in arguments.items())
         said = f"{name}({listed})" if name else "no reason"
         super().__init__(
             f"the contract refused the call: {said}",
-            why=f"called {to}" if to else "",
+            why="; ".join(part for part in (words, f"called {to}" if to else "") if part),
+            try_=try_,
         )
         self.name = name
         self.arguments = dict(arguments)

@@ -1,13 +1,15 @@
 """Typed wrappers of Epochs, Committee, ReportOracle and RewardVault."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
 from qnet.chain.contract import Contract
+from qnet.chain.pausing import PausingContract
 from qnet.chain.values import BlockTag, Call
 from qnet.epochs import EpochClock
-from qnet.messages.report import EpochReport
+from qnet.messages.report import EpochReport, NodeLeaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class CommitteeMember:
     signer: bytes
     url: str
     bonded: bool
+    suspended: bool
     active: bool
     active_from_s: int
     active_until_s: int
@@ -53,6 +56,21 @@ class OracleReport:
     hash: bytes
     submitted_at_s: int
     status: ReportStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A demand to see a node's leaf; all zero if there is none.
+
+    Args:
+        demander: who put the bond down, 20 bytes.
+        bond_wei: what whoever shows the leaf gets.
+        deadline_s: unix time until which an answer is due.
+    """
+
+    demander: bytes
+    bond_wei: int
+    deadline_s: int
 
 
 class Epochs(Contract):
@@ -119,6 +137,18 @@ class Committee(Contract):
         """Signatures needed."""
         return int(await self._read("quorum", at=at))
 
+    async def bond_of(self, index: int, at: BlockTag = "latest") -> int:
+        """Bond held for a member, in wei."""
+        return int(await self._read("bondOf", index, at=at))
+
+    async def signer_of(self, index: int, at: BlockTag = "latest") -> bytes:
+        """Key of a member, whatever has become of it since (20 bytes)."""
+        return bytes(await self._read("signerOf", index, at=at))
+
+    async def next_change(self, at: BlockTag = "latest") -> int:
+        """Unix time at which a change of the members made now would take effect."""
+        return int(await self._read("nextChange", at=at))
+
     async def is_member(self, signer: bytes, at: BlockTag = "latest") -> bool:
         """Whether an address signs for a member."""
         return bool(await self._read("isMember", signer, at=at))
@@ -141,6 +171,10 @@ class Committee(Contract):
         """Pay the sender's bond (approved before)."""
         return self._write("depositBond")
 
+    def withdraw_bond(self) -> Call:
+        """Take the sender's bond back, long after its membership has ended."""
+        return self._write("withdrawBond")
+
     def anchor(
         self, valid_after_s: int, consensus_hash: bytes, bitmap: int, signatures: bytes
     ) -> Call:
@@ -156,7 +190,7 @@ class Committee(Contract):
         return self._write("removeMember", index)
 
 
-class ReportOracle(Contract):
+class ReportOracle(PausingContract):
     """One quorum-signed report per epoch."""
 
     NAME: ClassVar[str] = "ReportOracle"
@@ -190,6 +224,26 @@ class ReportOracle(Contract):
         """Last moment to submit an epoch's report, unix seconds."""
         return int(await self._read("reportDeadline", epoch))
 
+    async def attempt_of(self, epoch: int, at: BlockTag = "latest") -> int:
+        """How often an epoch's report was disabled: the attempt of its next report."""
+        return int(await self._read("attemptOf", epoch, at=at))
+
+    async def final_through(self, at: BlockTag = "latest") -> int:
+        """Last epoch whose report is final, plus one; 0 if there is none."""
+        return int(await self._read("finalThrough", at=at))
+
+    async def predecessor_of(self, epoch: int, at: BlockTag = "latest") -> int:
+        """Epoch of the report before that of an epoch, plus one; 0 if there is none."""
+        return int(await self._read("predecessorOf", epoch, at=at))
+
+    async def window_end(self, epoch: int, at: BlockTag = "latest") -> int:
+        """Unix time from which a submitted report can be finalized."""
+        return int(await self._read("windowEnd", epoch, at=at))
+
+    async def demand_of(self, epoch: int, node: int, at: BlockTag = "latest") -> Demand:
+        """Read a demand to see a node's leaf."""
+        return Demand(*await self._read("demandOf", epoch, node, at=at))
+
     def submit(self, report: EpochReport, bitmap: int, signatures: bytes) -> Call:
         """Submit a report with the signatures of a quorum."""
         return self._write("submit", report.values(), bitmap, signatures)
@@ -201,6 +255,18 @@ class ReportOracle(Contract):
     def disable(self, epoch: int) -> Call:
         """Take a report back (a proposal's action)."""
         return self._write("disable", epoch)
+
+    def demand_leaf(self, epoch: int, node: int) -> Call:
+        """Demand to see a node's leaf; takes a challenge bond (approved before)."""
+        return self._write("demandLeaf", epoch, node)
+
+    def answer_leaf(self, leaf: NodeLeaf, proof: Sequence[bytes]) -> Call:
+        """Show a demanded leaf; the sender gets the bond."""
+        return self._write("answerLeaf", leaf.values(), list(proof))
+
+    def expire_demand(self, epoch: int, node: int) -> Call:
+        """Disable a report whose leaf was not shown in time; the bond goes back."""
+        return self._write("expireDemand", epoch, node)
 
 
 class RewardVault(Contract):

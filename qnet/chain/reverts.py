@@ -1,19 +1,34 @@
 """Names and arguments of the reasons for which contracts refuse."""
 
+from dataclasses import dataclass
 from functools import cache
 
 from qnet.chain.abi import SELECTOR_BYTES, STANDARD_ERRORS, Entry
 from qnet.chain.artifact import all_artifacts
 from qnet.chain.errors import ContractError
+from qnet.chain.explanations import HINTS, LIBRARY_ERRORS
 from qnet.errors import RemoteProtocolError
 
 
+@dataclass(frozen=True, slots=True)
+class KnownError:
+    """A reason to refuse: its interface, and what it means in plain words."""
+
+    entry: Entry
+    words: str
+
+
 @cache
-def _known_errors() -> dict[bytes, Entry]:
+def known_errors() -> dict[bytes, KnownError]:
     """Selector → error, of every contract of the project."""
-    known = dict(STANDARD_ERRORS)
+    known = {
+        selector: KnownError(entry, LIBRARY_ERRORS[entry.name])
+        for selector, entry in STANDARD_ERRORS.items()
+    }
     for artifact in all_artifacts():
-        known.update(artifact.abi.errors)
+        for selector, entry in artifact.abi.errors.items():
+            own = artifact.error_words.get(entry.signature, "")
+            known[selector] = KnownError(entry, own or LIBRARY_ERRORS.get(entry.name, ""))
     return known
 
 
@@ -25,14 +40,26 @@ def decode_revert(data: bytes, *, fallback: str, target: str) -> ContractError:
         fallback: what the node said, used where the data tells nothing.
         target: what was called, for people.
     """
-    entry = _known_errors().get(data[:SELECTOR_BYTES])
-    if entry is not None:
+    found = known_errors().get(data[:SELECTOR_BYTES])
+    if found is not None:
+        name = found.entry.name
+        arguments: dict[str, object]
         try:
-            arguments = entry.decode_arguments(data[SELECTOR_BYTES:])
+            arguments = found.entry.decode_arguments(data[SELECTOR_BYTES:])
         except RemoteProtocolError:
-            return ContractError(entry.name, {"data": data[SELECTOR_BYTES:]}, to=target)
-        return ContractError(entry.name, arguments, to=target)
+            arguments = {"data": data[SELECTOR_BYTES:]}
+        words = _words_of(target, found)
+        return ContractError(name, arguments, to=target, words=words, try_=HINTS.get(name, ()))
     if data:
         return ContractError("unknown error", {"data": data}, to=target)
     said = fallback.removeprefix("execution reverted").strip(" :")
     return ContractError("", {}, to=f"{target}: {said}" if said else target)
+
+
+def _words_of(target: str, found: KnownError) -> str:
+    """Prefer the words of the contract that was called: some errors are declared by several."""
+    called = target.partition(".")[0]
+    for artifact in all_artifacts():
+        if artifact.name == called:
+            return artifact.error_words.get(found.entry.signature, found.words)
+    return found.words

@@ -1,6 +1,5 @@
-"""Typed wrappers of NodeRegistry and StakeHub."""
+"""Typed wrapper of NodeRegistry."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Final
@@ -8,7 +7,6 @@ from typing import ClassVar, Final
 from qnet.chain.contract import Contract
 from qnet.chain.values import BlockTag, Call
 from qnet.eip712 import digest, qnet_domain
-from qnet.messages.report import NodeLeaf
 
 KEY_PROOF_TYPE: Final = "KeyProof(address owner,bytes32 nodeId,address receiptKey,uint256 deadline)"
 
@@ -52,14 +50,11 @@ class RegisteredNode:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """Unbonded tokens on their way back."""
+class NodeStatus:
+    """What a node was in an epoch, as of its first second."""
 
-    ticket_id: int
-    owner: bytes
-    index: int
-    amount_wei: int
-    unlocks_at_s: int
+    state: NodeState
+    has_slot: bool
 
 
 class NodeRegistry(Contract):
@@ -105,6 +100,11 @@ class NodeRegistry(Contract):
         """Address that signs a node's receipts in an epoch."""
         return bytes(await self._read("receiptKeyAt", index, epoch, at=at))
 
+    async def status_at(self, index: int, epoch: int, at: BlockTag = "latest") -> NodeStatus:
+        """State of a node, and whether it held a paid slot, in an epoch."""
+        state, slot = await self._read("statusAt", index, epoch, at=at)
+        return NodeStatus(NodeState(state), bool(slot))
+
     async def is_active(self, index: int, at: BlockTag = "latest") -> bool:
         """Whether a node is bonded and neither retired nor jailed."""
         return bool(await self._read("isActive", index, at=at))
@@ -148,6 +148,10 @@ class NodeRegistry(Contract):
         """Take a paid slot that has become free."""
         return self._write("takeSlot", index)
 
+    def take_slot_from(self, index: int, rival: int) -> Call:
+        """Take the paid slot of a rival of the same role whose stake is clearly lower."""
+        return self._write("takeSlotFrom", index, rival)
+
     def retire(self, index: int) -> Call:
         """End a node's service for good."""
         return self._write("retire", index)
@@ -155,88 +159,3 @@ class NodeRegistry(Contract):
     def unjail(self, index: int) -> Call:
         """Return to service when the term is over."""
         return self._write("unjail", index)
-
-
-class StakeHub(Contract):
-    """Bonds, unbonding tickets, settlement of rewards and votes of staked tokens."""
-
-    NAME: ClassVar[str] = "StakeHub"
-
-    async def bond_of(self, index: int, at: BlockTag = "latest") -> int:
-        """Own bond of a node, in wei."""
-        return int(await self._read("bondOf", index, at=at))
-
-    async def bond_at(self, index: int, timestamp_s: int) -> int:
-        """Own bond of a node at a time in the past, in wei."""
-        return int(await self._read("bondAt", index, timestamp_s))
-
-    async def total_bonded(self, at: BlockTag = "latest") -> int:
-        """All bonds together, in wei."""
-        return int(await self._read("totalBonded", at=at))
-
-    async def ticket(self, ticket_id: int) -> Ticket:
-        """Read an unbonding ticket; one that was withdrawn or never existed has no amount."""
-        owner, index, amount, unlocks_at = await self._read("ticket", ticket_id)
-        return Ticket(ticket_id, owner, index, amount, unlocks_at)
-
-    async def tickets_of(self, account: bytes) -> list[Ticket]:
-        """Read an account's open tickets."""
-        return [await self.ticket(ticket) for ticket in await self._read("ticketsOf", account)]
-
-    async def owed(self, index: int, at: BlockTag = "latest") -> int:
-        """Settled and not yet claimed by the operator, in wei."""
-        return int(await self._read("owed", index, at=at))
-
-    async def settled_cumulative(self, index: int, at: BlockTag = "latest") -> tuple[int, int]:
-        """All that was ever settled: (operator, pool), in wei."""
-        operator, pool = await self._read("settledCum", index, at=at)
-        return operator, pool
-
-    async def settled_through(self, index: int, at: BlockTag = "latest") -> int:
-        """The contract's `settledThrough`: how far a node is settled."""
-        return int(await self._read("settledThrough", index, at=at))
-
-    async def votes(self, account: bytes, at: BlockTag = "latest") -> int:
-        """Votes of staked tokens that count for an account now, in wei."""
-        return int(await self._read("getVotes", account, at=at))
-
-    async def past_votes(self, account: bytes, timestamp_s: int) -> int:
-        """Votes of staked tokens that counted at a time in the past, in wei."""
-        return int(await self._read("getPastVotes", account, timestamp_s))
-
-    async def past_total_supply(self, timestamp_s: int) -> int:
-        """Staked tokens with a vote at a time in the past, in wei."""
-        return int(await self._read("getPastTotalSupply", timestamp_s))
-
-    async def delegate_of(self, account: bytes) -> bytes:
-        """Whom an account lets vote with its staked tokens."""
-        return bytes(await self._read("delegates", account))
-
-    def bond(self, index: int, amount_wei: int) -> Call:
-        """Bond the sender's tokens (approved before) to its node."""
-        return self._write("bond", index, amount_wei)
-
-    def bond_with_permit(self, index: int, amount_wei: int, deadline_s: int, permit: bytes) -> Call:
-        """Bond with a signed permit (65 bytes) instead of an approval."""
-        r, s, v = permit[:32], permit[32:64], permit[64]
-        return self._write("bondWithPermit", index, amount_wei, deadline_s, v, r, s)
-
-    def unbond(self, index: int, amount_wei: int) -> Call:
-        """Start to take tokens back; makes a ticket."""
-        return self._write("unbond", index, amount_wei)
-
-    def withdraw(self, ticket_id: int) -> Call:
-        """Take the tokens of a ticket whose time has come."""
-        return self._write("withdraw", ticket_id)
-
-    def delegate(self, delegatee: bytes) -> Call:
-        """Let `delegatee` vote with the sender's staked tokens."""
-        return self._write("delegate", delegatee)
-
-    def settle_node(self, leaf: NodeLeaf, proof: Sequence[bytes]) -> Call:
-        """Credit a node with what a final report says; anybody may send it."""
-        return self._write("settleNode", leaf.values(), list(proof))
-
-    def claim_operator(self, index: int) -> Call:
-        """Pay what is owed to the node's payout account."""
-        return self._write("claimOperator", index)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
-import {IVotes} from "@openzeppelin/contracts/governance/utils/IVotes.sol";
 import {Parameters} from "../../../contracts/governance/Parameters.sol";
 import {QNetGovernor} from "../../../contracts/governance/QNetGovernor.sol";
 import {QNetTimelock} from "../../../contracts/governance/QNetTimelock.sol";
@@ -18,11 +16,11 @@ import {StakeHub} from "../../../contracts/staking/StakeHub.sol";
 import {QNetToken} from "../../../contracts/token/QNetToken.sol";
 import {ICommittee} from "../../../interfaces/ICommittee.sol";
 import {INodeRegistry} from "../../../interfaces/INodeRegistry.sol";
-import {MainParameters} from "./MainParameters.sol";
+import {Deployment} from "./Deployment.sol";
 import {Test} from "./Test.sol";
 
 /// @title A whole deployment, with people, on the values of the main network
-/// @dev Contracts stand in the order of docs/reference/contracts.md. `owner` is the timelock; tests act as it by prank.
+/// @dev `owner` is the timelock; tests act as it by prank.
 abstract contract World is Test {
     uint256 internal constant QNET = 1e18;
     uint256 internal constant DAY = 1 days;
@@ -66,55 +64,35 @@ abstract contract World is Test {
             memberKeys.push(key);
             founding[i] = ICommittee.Member(memberOwner, signer, "http://127.0.0.1:18701");
         }
-        address[17] memory at;
-        uint256 nonce = vm.getNonce(address(this));
-        for (uint256 i = 0; i < at.length; ++i) {
-            at[i] = vm.computeCreateAddress(address(this), nonce + i);
-        }
-        owner = at[2];
-        (bytes32[] memory keys, uint256[] memory values, uint256[] memory mins, uint256[] memory maxs) =
-            MainParameters.all();
-
-        token = new QNetToken(holder, SUPPLY);
-        parameters = new Parameters(owner, keys, values, mins, maxs);
-        timelock = new QNetTimelock(parameters, at[12]);
-        epochs = new Epochs(
-            owner,
-            parameters,
-            NodeRegistry(at[6]),
-            ReportOracle(at[10]),
-            RewardVault(at[11]),
-            uint64(GENESIS),
-            _makeBeacon(24)
-        );
-        committee = new Committee(owner, token, parameters, epochs, at[14], founding);
-        new NodeRegistry(owner, parameters, epochs, StakeHub(at[8]));
-        registry = NodeRegistry(address(new ERC1967Proxy(at[5], abi.encodeCall(NodeRegistry.initialize, (at[14])))));
-        new StakeHub(
-            owner,
-            token,
-            parameters,
-            epochs,
-            registry,
-            ReportOracle(at[10]),
-            RewardVault(at[11]),
-            at[14],
-            DisputeCourt(at[16])
-        );
-        hub = StakeHub(address(new ERC1967Proxy(at[7], abi.encodeCall(StakeHub.initialize, ()))));
-        new ReportOracle(owner, parameters, epochs, committee, token, DisputeCourt(at[16]));
-        oracle = ReportOracle(address(new ERC1967Proxy(at[9], abi.encodeCall(ReportOracle.initialize, ()))));
-        vault = new RewardVault(token, address(epochs), address(hub));
-        governor = new QNetGovernor(IVotes(address(token)), hub, vault, timelock, parameters);
-        versions = new VersionRegistry(owner, epochs);
-        slasher = new Slasher(owner, token, parameters, registry, hub, committee, at[16], address(vault));
-        new DisputeCourt(owner, token, parameters, epochs, registry, hub, oracle, committee, slasher);
-        court = DisputeCourt(address(new ERC1967Proxy(at[15], abi.encodeCall(DisputeCourt.initialize, ()))));
-        vm.assertEq(address(court), at[16]);
+        // compiled once, not into every test
+        Deployment deployed = Deployment(vm.deployCode("Deployment.sol:Deployment"));
+        deployed.run(holder, SUPPLY, GENESIS, _makeBeacon(24), founding);
+        token = deployed.token();
+        parameters = deployed.parameters();
+        timelock = deployed.timelock();
+        epochs = deployed.epochs();
+        committee = deployed.committee();
+        registry = deployed.registry();
+        hub = deployed.hub();
+        oracle = deployed.oracle();
+        vault = deployed.vault();
+        governor = deployed.governor();
+        versions = deployed.versions();
+        slasher = deployed.slasher();
+        court = deployed.court();
+        owner = address(timelock);
 
         vm.prank(holder);
         token.transfer(address(vault), VAULT);
         vault.recordReserve();
+    }
+
+    // governance
+
+    /// @dev Change a parameter, as a vote would.
+    function _set(bytes32 key, uint256 value) internal {
+        vm.prank(owner);
+        parameters.set(key, value);
     }
 
     // people
