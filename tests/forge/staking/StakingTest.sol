@@ -132,11 +132,11 @@ abstract contract StakingTest is World {
 
     /// @dev Pass an epoch and submit a report with one leaf, which is its root.
     function _report(IReportOracle.NodeLeaf memory leaf, uint256 totalReward) internal {
-        _report(leaf.epoch, oracle.leafHash(leaf), totalReward);
+        _passEpoch(leaf.epoch);
+        _submit(leaf.epoch, oracle.leafHash(leaf), totalReward);
     }
 
-    function _report(uint32 epoch, bytes32 nodesRoot, uint256 totalReward) internal {
-        _passEpoch(epoch);
+    function _submit(uint32 epoch, bytes32 nodesRoot, uint256 totalReward) internal {
         IReportOracle.EpochReport memory r;
         r.epoch = epoch;
         r.attempt = oracle.attemptOf(epoch);
@@ -158,5 +158,23 @@ abstract contract StakingTest is World {
         _report(leaf, totalReward);
         _finalize(leaf.epoch);
         hub.settleNode(leaf, new bytes32[](0));
+    }
+
+    /// @dev The same with one leaf for each node.
+    function _settleBoth(
+        IReportOracle.NodeLeaf memory first,
+        IReportOracle.NodeLeaf memory second,
+        uint256 totalReward
+    ) internal {
+        _passEpoch(first.epoch);
+        (bytes32 a, bytes32 b) = (oracle.leafHash(first), oracle.leafHash(second));
+        bytes32 root = a < b ? keccak256(bytes.concat(a, b)) : keccak256(bytes.concat(b, a));
+        _submit(first.epoch, root, totalReward);
+        _finalize(first.epoch);
+        bytes32[] memory proof = new bytes32[](1);
+        proof[0] = b;
+        hub.settleNode(first, proof);
+        proof[0] = a;
+        hub.settleNode(second, proof);
     }
 }
