@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from ledger.domain.directory import DirectoryView
@@ -18,6 +18,7 @@ from qnet.messages.assembly import Network, RegistryEntry
 from qnet.messages.consensus import CommitteeTrust
 from qnet.messages.descriptor import Role
 from qnet.messages.succession import set_at
+from qnet.messages.trust import NO_SIGNER
 from qnet.parameters import NetworkParameters
 
 FIRST_VERSION: Final = "0.1.0"
@@ -90,6 +91,15 @@ class ChainReader:
             committee=self.contracts.committee.address,
         )
 
+    def live_set(self, seats: Sequence[CommitteeMember], time: int) -> CommitteeTrust:
+        """The same without those who were caught: the contract takes none of their signatures."""
+        trust = self.set_of(seats, time)
+        caught = {seat.index for seat in seats if seat.suspended}
+        signers = tuple(
+            NO_SIGNER if place in caught else signer for place, signer in enumerate(trust.signers)
+        )
+        return replace(trust, signers=signers)
+
     async def finalized(self) -> Block:
         """The newest finalized block."""
         return await self.contracts.client.block("finalized")
@@ -118,7 +128,7 @@ class ChainReader:
         keys = await self._all(
             [contracts.registry.receipt_key_at(node.index, epoch, at) for node in nodes]
         )
-        stakes = await self._all([contracts.hub.bond_of(node.index, at) for node in nodes])
+        stakes = await self._all([contracts.hub.stake_of(node.index, at) for node in nodes])
         view = DirectoryView(
             block_number=block.number,
             block_hash=block.hash,
@@ -131,9 +141,7 @@ class ChainReader:
         self._view = view
         return view
 
-    async def snapshot(
-        self, epoch: int, block: Block, *, clock: EpochClock, members: Sequence[bytes]
-    ) -> ChainSnapshot:
+    async def snapshot(self, epoch: int, block: Block, *, clock: EpochClock) -> ChainSnapshot:
         """Read everything a report rests on at a block (QN-REW-001).
 
         Raises:
@@ -142,38 +150,44 @@ class ChainReader:
         contracts, at = self.contracts, block.number
         start, end = clock.epoch_bounds(epoch)
         info = await contracts.epochs.info(epoch, at)
-        if info.started_at_s == 0 or block.timestamp < end:
+        if info.started_at_s == 0 or block.timestamp <= end:
             raise NotReadyError(f"epoch {epoch} is not started and over at block {at}")
-        nodes = await self._nodes(await contracts.epochs.node_count_of(epoch, at), at)
-        keys = await self._all(
-            [contracts.registry.receipt_key_at(node.index, epoch, at) for node in nodes]
-        )
-        first = await self._all([contracts.hub.bond_at(node.index, start) for node in nodes])
-        last = await self._all([contracts.hub.bond_at(node.index, end) for node in nodes])
+        count = await contracts.epochs.node_count_of(epoch, at)
+        nodes = [self._node_view(index, epoch, start, end, at) for index in range(1, count + 1)]
         return ChainSnapshot(
             chain_id=contracts.client.chain_id,
             oracle=contracts.oracle.address,
             block_number=block.number,
             block_hash=block.hash,
             epoch=epoch,
+            attempt=await contracts.oracle.attempt_of(epoch, at),
             params_hash=info.params_hash,
             reveal=info.reveal,
             budget_wei=info.budget_wei,
             prev_report_hash=await contracts.oracle.last_report_hash(at),
-            members=tuple(members),
-            nodes=tuple(
-                NodeView(
-                    index=node.index,
-                    owner=node.owner,
-                    role=Role(int(node.role)),
-                    state=NodeState(int(node.state)),
-                    slot=node.has_slot,
-                    receipt_key=key,
-                    bond_start_wei=before,
-                    bond_end_wei=after,
-                )
-                for node, key, before, after in zip(nodes, keys, first, last, strict=True)
-            ),
+            members=self.set_of(await self.seats(block), start).signers,
+            nodes=tuple(await self._all(nodes)),
+        )
+
+    async def _node_view(self, index: int, epoch: int, start: int, end: int, at: int) -> NodeView:
+        """One node in an epoch, from facts of the past that no later block changes."""
+        registry, hub = self.contracts.registry, self.contracts.hub
+        node = await registry.node(index, at)
+        status = await registry.status_at(index, epoch, at)
+        terms = await hub.terms_at(index, epoch, at)
+        return NodeView(
+            index=index,
+            owner=node.owner,
+            role=Role(int(node.role)),
+            state=NodeState(int(status.state)),
+            slot=status.has_slot,
+            receipt_key=await registry.receipt_key_at(index, epoch, at),
+            bond_start_wei=await hub.bond_at(index, start, at),
+            bond_end_wei=await hub.bond_at(index, end, at),
+            pool_start_wei=await hub.pool_at(index, start, at),
+            pool_end_wei=await hub.pool_at(index, end, at),
+            cost_wei=terms.cost_wei,
+            margin_ppm=terms.margin_ppm,
         )
 
     async def receipt_key(self, index: int, epoch: int) -> bytes | None:

@@ -1,6 +1,7 @@
 """Reports: gather the data of an epoch, propose, check and submit the report."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -49,15 +50,19 @@ class ReportService:
         self._beacon = beacon
         self._results: dict[bytes, EpochResult] = {}
 
-    async def build(self, period: int) -> tuple[bytes, bytes]:
+    async def build(self, topic: Topic) -> tuple[bytes, bytes]:
         """Propose the report of an epoch.
 
         Raises:
-            NotReadyError: the epoch is not started on chain at a final block, or not closed.
+            NotReadyError: the epoch is not started on chain at a final block, or not closed, or
+                the report before this attempt is not disabled there yet.
         """
+        period = topic.period
         if self._member.now() < self._member.closes_at(period):
             raise NotReadyError(f"epoch {period} is not closed")
         snapshot = await self._snapshot(period)
+        if snapshot.attempt != topic.attempt:
+            raise NotReadyError(f"attempt {topic.attempt} is not open at a final block")
         await self._pull(period)
         async with self._member.work() as rows:
             parameters = await rows.parameters.get(snapshot.params_hash)
@@ -78,14 +83,18 @@ class ReportService:
         self._keep(result)
         return result.digest, document
 
-    async def check(self, period: int, digest: bytes, document: bytes, *, certified: bool) -> None:
+    async def check(self, topic: Topic, digest: bytes, document: bytes, *, certified: bool) -> None:
         """Refuse a proposal that we would not have made from the same facts (QN-AGR-021).
 
         Raises:
             QnetError: with the reason.
         """
         result = await asyncio.to_thread(recompute, document)
-        if result.digest != digest or result.report.epoch != period:
+        report = result.report
+        if result.digest != digest or (report.epoch, report.attempt) != (
+            topic.period,
+            topic.attempt,
+        ):
             raise BadDataError("the data gives another report")
         if not certified:
             data = EpochData.decode(document)
@@ -94,24 +103,31 @@ class ReportService:
             await self._check_reveals(data)
         self._keep(result)
 
-    async def decided(self, period: int, decision: Decision) -> None:
+    async def decided(self, topic: Topic, decision: Decision) -> None:
         """Store the report and note the transaction that submits it."""
         result = self._results.get(decision.digest)
         if result is None:
             result = await asyncio.to_thread(recompute, decision.document)
         if result.digest != decision.digest:
             raise RemoteProtocolError("a decided report does not follow from its data")
+        period = topic.period
         oracle = self._member.reader.contracts.oracle
         call = oracle.submit(result.report, decision.bitmap, decision.signatures)
         row = ReportRow(
-            decision.digest, period, decision.document, decision.bitmap, decision.signatures
+            digest=decision.digest,
+            epoch=period,
+            attempt=topic.attempt,
+            data=decision.document,
+            bitmap=decision.bitmap,
+            signatures=decision.signatures,
         )
-        delay = self._member.delay(Topic(Kind.REPORT, period))
+        delay = self._member.delay(topic)
         async with self._member.work() as rows:
             new = await rows.reports.add(result, row)
             await rows.outbox.add(
                 "report",
                 period,
+                attempt=topic.attempt,
                 target=oracle.address,
                 call=call.data,
                 label=f"submit the report of epoch {period}",
@@ -124,6 +140,7 @@ class ReportService:
             _log.info(
                 "report",
                 epoch=period,
+                attempt=topic.attempt,
                 nodes=result.report.node_count,
                 total_wei=str(result.report.total_reward_wei),
             )
@@ -176,7 +193,7 @@ class ReportService:
         value = cbor.loads(answer, max_bytes=MAX_ANSWER_BYTES, max_depth=2)
         if not isinstance(value, dict):
             raise DecodeError("fetch: not a map")
-        now = self._member.now()
+        now, signers = self._member.now(), self._member.trust.signers
         receipts = [
             signed
             for wire in _octets(value.get("receipts"))
@@ -185,7 +202,7 @@ class ReportService:
         reveals = [
             reveal
             for wire in _octets(value.get("reveals"))
-            if self._is_genuine(reveal := AuditReveal.decode(wire), epoch)
+            if self._is_genuine(reveal := AuditReveal.decode(wire), epoch, signers)
         ]
         async with self._member.work() as rows:
             for signed in receipts:
@@ -197,18 +214,14 @@ class ReportService:
 
     async def _snapshot(self, epoch: int) -> ChainSnapshot:
         block = await self._member.reader.finalized()
-        return await self._member.reader.snapshot(
-            epoch, block, clock=self._member.clock, members=self._member.trust.signers
-        )
+        return await self._member.reader.snapshot(epoch, block, clock=self._member.clock)
 
     async def _check_chain(self, data: EpochData) -> None:
         claimed, reader = data.snapshot, self._member.reader
         if not await reader.check_block(claimed.block_number, claimed.block_hash):
             raise BadDataError("the snapshot's block is not on our chain")
         block = await reader.contracts.client.block(claimed.block_number)
-        ours = await reader.snapshot(
-            claimed.epoch, block, clock=self._member.clock, members=self._member.trust.signers
-        )
+        ours = await reader.snapshot(claimed.epoch, block, clock=self._member.clock)
         if claimed != ours:
             raise BadDataError("the snapshot is not what the chain says at its block")
         if data.before != await self._states.after(ours.prev_report_hash):
@@ -226,7 +239,7 @@ class ReportService:
             raise OmittedReceiptError(epoch, len(missing))
 
     async def _check_reveals(self, data: EpochData) -> None:
-        epoch = data.snapshot.epoch
+        epoch, signers = data.snapshot.epoch, data.snapshot.members
         theirs = {reveal.commitment: reveal for reveal in data.reveals}
         async with self._member.work() as rows:
             ours = await rows.audits.reveals(epoch)
@@ -235,7 +248,7 @@ class ReportService:
             raise OmittedReceiptError(epoch, len(missing))
         late = {commitment for commitment, _, accepted in ours if not accepted}
         for commitment, reveal in theirs.items():
-            if not self._is_genuine(reveal, epoch):
+            if not self._is_genuine(reveal, epoch, signers):
                 raise BadDataError("a reveal in the data is not signed by its member")
             if commitment in late:
                 _log.info("a reveal that was late here counts elsewhere", member=reveal.auditor)
@@ -250,8 +263,7 @@ class ReportService:
             return False
         return True
 
-    def _is_genuine(self, reveal: AuditReveal, epoch: int) -> bool:
-        signers = self._member.trust.signers
+    def _is_genuine(self, reveal: AuditReveal, epoch: int, signers: Sequence[bytes]) -> bool:
         if reveal.epoch != epoch or reveal.auditor >= len(signers):
             return False
         try:
