@@ -4,17 +4,16 @@ pragma solidity 0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
-import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 import {INodeRegistry} from "../../interfaces/INodeRegistry.sol";
 import {IStakeHub} from "../../interfaces/IStakeHub.sol";
 import {ExactTransfers} from "../libraries/ExactTransfers.sol";
+import {Histories} from "../libraries/Histories.sol";
 import {StakedVotes} from "./StakedVotes.sol";
 import {Tickets} from "./Tickets.sol";
 
 /// @title What owners put down for their own nodes
 abstract contract Bonds is StakedVotes, Tickets {
-    using Checkpoints for Checkpoints.Trace208;
+    using Histories for Histories.History;
     using ExactTransfers for IERC20;
 
     /// @inheritdoc IStakeHub
@@ -52,12 +51,12 @@ abstract contract Bonds is StakedVotes, Tickets {
 
     /// @inheritdoc IStakeHub
     function bondAt(uint32 index, uint48 timestamp) external view override returns (uint256) {
-        return _stake(index).bond.upperLookup(_past(timestamp));
+        return _stake(index).bond.at(_past(timestamp));
     }
 
     /// @dev Change a bond, and tell the registry, which is trusted.
     function _setBond(uint32 index, uint256 amount) internal {
-        _stake(index).bond.push(Time.timestamp(), SafeCast.toUint208(amount));
+        _stake(index).bond.set(amount);
         registry.onBondChanged(index, amount);
     }
 

@@ -3,7 +3,6 @@ pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 import {IEpochs} from "../../interfaces/IEpochs.sol";
 import {INodeRegistry} from "../../interfaces/INodeRegistry.sol";
@@ -14,10 +13,11 @@ import {IRewardVault} from "../../interfaces/IRewardVault.sol";
 import {IStakeHub} from "../../interfaces/IStakeHub.sol";
 import {Owned} from "../governance/Owned.sol";
 import {Pausing} from "../governance/Pausing.sol";
+import {Histories} from "../libraries/Histories.sol";
 
 /// @title What all parts of the stake hub share: its links, its storage, its constants
 /// @dev Sums in wei stay far below 2^112, as the whole supply does, and shares are at most a few thousand times as many;
-/// larger ones are refused by the casts.
+/// larger ones are refused by the casts. What changes together stands together, beside something that never is 0.
 abstract contract HubStore is IStakeHub, Pausing, ReentrancyGuardTransient {
     /// @dev Tickets of one kind (bond or pool) from one node with one last epoch.
     /// @param previous Last epoch, plus one, of the bucket of this kind before; 0 for the first.
@@ -50,12 +50,12 @@ abstract contract HubStore is IStakeHub, Pausing, ReentrancyGuardTransient {
         uint32 settledThrough;
         uint32 rho;
         uint112 settledOperator;
-        uint112 settledPool;
-        uint32 freezes;
         uint112 owed;
+        uint32 freezes;
+        uint112 settledPool;
         uint32 lastBondBucket;
-        Checkpoints.Trace208 bond;
-        Checkpoints.Trace208 pool;
+        Histories.History bond;
+        Histories.History pool;
         uint256[] terms;
         PastSlash[] slashes;
         mapping(bool fromBond => mapping(uint32 epoch => Bucket)) buckets;
@@ -94,7 +94,7 @@ abstract contract HubStore is IStakeHub, Pausing, ReentrancyGuardTransient {
         mapping(address account => mapping(uint256 number => Ticket)) tickets;
         mapping(address account => mapping(uint256 number => Lien)) liens;
         mapping(address account => address) delegatees;
-        mapping(address account => Checkpoints.Trace208) votes;
+        mapping(address account => Histories.History) votes;
         uint256 totalVotes;
     }
 

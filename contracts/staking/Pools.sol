@@ -3,10 +3,9 @@ pragma solidity 0.8.30;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
-import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 import {INodeRegistry} from "../../interfaces/INodeRegistry.sol";
 import {IStakeHub} from "../../interfaces/IStakeHub.sol";
+import {Histories} from "../libraries/Histories.sol";
 import {ParameterKeys} from "../libraries/ParameterKeys.sol";
 import {Bonds} from "./Bonds.sol";
 
@@ -14,7 +13,7 @@ import {Bonds} from "./Bonds.sol";
 /// @dev Virtual shares stand against one virtual wei, so the first to come cannot be robbed by rounding. Every division
 /// is in favour of those who stay.
 abstract contract Pools is Bonds {
-    using Checkpoints for Checkpoints.Trace208;
+    using Histories for Histories.History;
 
     /// @inheritdoc IStakeHub
     function poolOf(uint32 index) external view override returns (uint256) {
@@ -23,7 +22,7 @@ abstract contract Pools is Bonds {
 
     /// @inheritdoc IStakeHub
     function poolAt(uint32 index, uint48 timestamp) external view override returns (uint256) {
-        return _stake(index).pool.upperLookup(_past(timestamp));
+        return _stake(index).pool.at(_past(timestamp));
     }
 
     /// @inheritdoc IStakeHub
@@ -121,7 +120,7 @@ abstract contract Pools is Bonds {
     }
 
     function _checkpoint(Stake storage stake) internal {
-        stake.pool.push(Time.timestamp(), uint208(_available(stake)));
+        stake.pool.set(_available(stake));
     }
 
     /// @dev Assets without those that still stream.

@@ -2,16 +2,16 @@
 pragma solidity 0.8.30;
 
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 import {IStakedVotes} from "../../interfaces/IStakedVotes.sol";
 import {IStakeHub} from "../../interfaces/IStakeHub.sol";
+import {Histories} from "../libraries/Histories.sol";
 import {HubStore} from "./HubStore.sol";
 
 /// @title Implementation of IStakedVotes
 /// @dev Documented in IStakedVotes.
 abstract contract StakedVotes is HubStore {
-    using Checkpoints for Checkpoints.Trace208;
+    using Histories for Histories.History;
 
     /// @inheritdoc IStakedVotes
     function delegateVotes(address delegatee) external override {
@@ -39,7 +39,7 @@ abstract contract StakedVotes is HubStore {
 
     /// @inheritdoc IStakedVotes
     function getPastVotes(address account, uint256 timepoint) external view override returns (uint256) {
-        return _store().votes[account].upperLookup(_past(timepoint));
+        return _store().votes[account].at(_past(timepoint));
     }
 
     /// @inheritdoc IStakedVotes
@@ -70,10 +70,10 @@ abstract contract StakedVotes is HubStore {
 
     function _changeTrace(address delegatee, int256 delta) private {
         if (delta == 0) return;
-        Checkpoints.Trace208 storage trace = _store().votes[delegatee];
-        uint256 before = trace.latest();
+        Histories.History storage history = _store().votes[delegatee];
+        uint256 before = history.latest();
         uint256 afterwards = _shift(before, delta);
-        trace.push(Time.timestamp(), SafeCast.toUint208(afterwards));
+        history.set(afterwards);
         emit DelegateVotesChanged(delegatee, before, afterwards);
     }
 
