@@ -64,7 +64,7 @@ interface IStakeHub is IPausing, IStakedVotes {
     event RedelegationSlashed(uint32 indexed source, uint32 indexed target, address indexed account, uint256 amount);
     /// @notice A ticket was paid out.
     event Withdrawn(address indexed account, uint8 ticket, uint256 amount);
-    /// @notice A node's rewards were settled up to an epoch.
+    /// @notice A node's rewards were settled up to an epoch. The pool's part is the operator's if the pool has no shares.
     event NodeSettled(
         uint32 indexed index, uint32 indexed epoch, uint256 forOperator, uint256 forPool, uint32 oldRho, uint32 newRho
     );
@@ -227,7 +227,8 @@ interface IStakeHub is IPausing, IStakedVotes {
     function poolOf(uint32 index) external view returns (uint256);
     /// @notice Pool of a node as last checkpointed up to a past moment, in wei.
     function poolAt(uint32 index, uint48 timestamp) external view returns (uint256);
-    /// @notice Stake that counts now: bond and pool, the pool up to delegation_factor times the bond.
+    /// @notice Stake that counts now: bond and pool, the pool as last checkpointed and up to delegation_factor times the
+    /// bond.
     function stakeOf(uint32 index) external view returns (uint256);
     /// @notice What a slash for something in an epoch can reach: bond, pool and the tickets since, in wei.
     function slashableOf(uint32 index, uint32 epoch) external view returns (uint256);
@@ -243,7 +244,7 @@ interface IStakeHub is IPausing, IStakedVotes {
     function sharesOf(uint32 index) external view returns (uint256);
     /// @notice Rewards of a node's pool that still stream, in wei, and when they end.
     function streamOf(uint32 index) external view returns (uint256 unstreamed, uint64 endsAt);
-    /// @notice Terms of a node in an epoch.
+    /// @notice Terms of a node in an epoch as they were set, (0, 0) without; rewards clamp them to the epoch's parameters.
     function termsAt(uint32 index, uint32 epoch) external view returns (uint256 cost, uint32 marginPpm);
     /// @notice Latest terms of a node and the epoch from which they count.
     function termsOf(uint32 index) external view returns (uint256 cost, uint32 marginPpm, uint32 fromEpoch);
@@ -269,7 +270,7 @@ interface IStakeHub is IPausing, IStakedVotes {
     function settledCum(uint32 index) external view returns (uint256 cumOperator, uint256 cumPool);
     /// @notice Latest epoch a settled leaf came from, plus one; 0 if there was none.
     function settledThrough(uint32 index) external view returns (uint32);
-    /// @notice Reputation of a node in millionths as of the last settled leaf; capped while it is jailed, 0 once it is
-    /// retired or tombstoned.
+    /// @notice Reputation of a node in millionths as of the last settled leaf, 0 before the first; capped while it is
+    /// jailed, 0 once it is retired or tombstoned.
     function reputationOf(uint32 index) external view returns (uint32);
 }

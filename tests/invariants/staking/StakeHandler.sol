@@ -88,7 +88,7 @@ contract StakeHandler is StakingTest {
         ++done[this.unbond.selector];
     }
 
-    function delegate(uint256 seed, uint256 amount) external {
+    function delegate(uint256 seed, uint256 amount) external keepsPrices {
         (address account, uint32 index) = _pick(seed);
         amount = _bound(amount, 1, 1000 * QNET);
         if (!_takes(index, amount) || token.balanceOf(account) < amount) return;
@@ -124,8 +124,9 @@ contract StakeHandler is StakingTest {
     }
 
     /// @dev In and out again at once: the ticket is worth no more than what went in.
-    function roundTrip(uint256 seed, uint256 amount) external {
+    function roundTrip(uint256 seed, uint256 amount) external keepsPrices {
         (address account, uint32 index) = _pick(seed);
+        hub.poke(account, index);
         amount = _bound(amount, 1, 1000 * QNET);
         if (!_takes(index, amount) || token.balanceOf(account) < amount || hub.ticketsOf(account) == 65_535) return;
         uint256 shares = _delegateFairly(account, index, amount);
