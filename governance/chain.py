@@ -1,34 +1,37 @@
 """`qnet chain`: the contracts, seen and set up."""
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
+from governance.launch import (
+    load_allocations,
+    load_parameters,
+    load_seats,
+    parse_allocation,
+    parse_anchor,
+)
 from governance.registration import load_node_keys, registration
-from governance.session import Session, account_options, chain_options, send, stamp
+from governance.session import Session, account_options, chain_options, run, send, stamp
 from qnet.address import checksum_address, parse_address
 from qnet.chain.client import ChainClient
+from qnet.chain.deploy import Plan, plan, planned_genesis_s
 from qnet.chain.deploy import deploy as run_deployment
-from qnet.chain.deploy import planned_genesis_s
 from qnet.chain.deployment import Deployment, Profile
-from qnet.chain.layout import DeploymentRequest, MemberSeat
+from qnet.chain.layout import DeploymentRequest
 from qnet.chain.sender import KeySigner
 from qnet.chain.staking import Role
 from qnet.cli.output import confirm, emit, say
 from qnet.cli.settings import settings
 from qnet.crypto.keys import ReceiptKey
-from qnet.errors import ConfigError, UsageError
 from qnet.parameters import NetworkParameters
 from qnet.units import format_qnet, parse_qnet
 from qnet.wallet.keystore import load as load_keystore
 from qnet.wallet.passphrase import PassphraseSource
 
-MAX_COMMITTEE_FILE_BYTES = 1 << 20
 _PATH = click.Path(path_type=Path)
 
 
@@ -69,7 +72,7 @@ def status(session: Session) -> None:
             },
         }
 
-    data = _run(session, work)
+    data = run(session, work)
     flat = {key: value for key, value in data.items() if key != "contracts"} | data["contracts"]
     text = "\n".join(f"{key.replace('_', ' '):<22}{value}" for key, value in flat.items())
     emit("qnet.chain.status/1", data, text=text)
@@ -79,10 +82,13 @@ def status(session: Session) -> None:
 @click.option("--rpc", envvar="QNET_RPC", required=True, help="JSON-RPC of a chain node.")
 @click.option("--manifest", type=_PATH, required=True, help="Manifest to write (or go on with).")
 @click.option("--profile", type=click.Choice(["main", "devnet"]), default="main")
+@click.option("--parameters", type=_PATH, help="TOML: NAME = VALUE, instead of the profile's.")
+@click.option("--set", "overrides", multiple=True, help="NAME=VALUE; may be repeated.")
 @click.option("--committee", "members", type=_PATH, required=True, help="JSON: owner, signer, url.")
 @click.option("--beacon-anchor", required=True, help="Head of the beacon's hash chain, 0x + 64.")
 @click.option("--genesis", type=int, help="Unix time of epoch 0; in 60 s if left out.")
 @click.option("--vault", default="100000000", show_default=True, help="QNET for rewards.")
+@click.option("--allocations", type=_PATH, help='JSON: {"ADDRESS": "QNET"} of first holders.')
 @click.option("--holder", multiple=True, help="ADDRESS=AMOUNT of QNET; may be repeated.")
 @click.option("--account", type=_PATH, required=True, help="Keystore of the deployer.")
 @click.option("--passphrase-file", type=_PATH, help="File of mode 0600.")
@@ -90,38 +96,73 @@ def deploy(
     rpc: str,
     manifest: Path,
     profile: str,
+    parameters: Path | None,
+    overrides: tuple[str, ...],
     members: Path,
     beacon_anchor: str,
     genesis: int | None,
     vault: str,
+    allocations: Path | None,
     holder: tuple[str, ...],
     account: Path,
     passphrase_file: Path | None,
 ) -> None:
     """Deploy all contracts, or go on where an interrupted deployment stopped."""
-    source = PassphraseSource(file=passphrase_file, may_ask=not settings().no_input)
-    key = ReceiptKey(load_keystore(account).decrypt(source.read()))
-    allocations = [_allocation(word) for word in holder]
+    chosen = cast("Profile", profile)
     request = DeploymentRequest(
-        parameters=NetworkParameters.profile(cast("Profile", profile)),
-        profile=cast("Profile", profile),
+        parameters=load_parameters(chosen, parameters, overrides),
+        profile=chosen,
         genesis_s=genesis or planned_genesis_s(manifest) or int(time.time()) + 60,
-        beacon_anchor=_anchor(beacon_anchor),
+        beacon_anchor=parse_anchor(beacon_anchor),
         members=load_seats(members),
-        allocations=allocations,
+        allocations=[*load_allocations(allocations), *map(parse_allocation, holder)],
         vault_wei=parse_qnet(vault),
     )
-    preview = [
-        f"deploy QNet ({profile} profile) to {rpc} as {checksum_address(key.address)}",
-        f"supply {format_qnet(request.supply_wei)} QNET, {vault} of them for rewards",
-        f"{len(request.members)} committee members, epoch 0 starts {stamp(request.genesis_s)}",
-    ]
-    if not confirm(preview):
+    keystore = load_keystore(account)
+    source = PassphraseSource(file=passphrase_file, may_ask=not settings().no_input)
+    deployer = keystore.public or ReceiptKey(keystore.decrypt(source.read())).address
+    planned = asyncio.run(_plan(rpc, deployer, request, manifest))
+    if not confirm(_deployment_words(rpc, deployer, request, planned)):
         return
+    key = ReceiptKey(keystore.decrypt(source.read()))
     made = asyncio.run(_deploy(rpc, key, request, manifest))
     addresses = {n: checksum_address(c.address) for n, c in made.contracts.items()}
     rows = [{"contract": name, "address": address} for name, address in addresses.items()]
     emit("qnet.chain.deploy/1", {"manifest": str(manifest), "contracts": addresses}, rows=rows)
+
+
+def _deployment_words(
+    rpc: str, deployer: bytes, request: DeploymentRequest, planned: Plan
+) -> list[str]:
+    """What a deployment does, for the preview."""
+    usual = NetworkParameters.profile(request.profile).to_map()
+    changed = [
+        f"{name} = {value} instead of {usual[name]}"
+        for name, value in request.parameters.to_map().items()
+        if value != usual[name]
+    ]
+    steps, done = len(planned.steps), planned.done
+    went = f"go on after step {done} of {steps}" if done else f"{steps} transactions"
+    return [
+        f"deploy QNet ({request.profile} profile) to {rpc}: {went}",
+        f"as {checksum_address(deployer)}, which does nothing else meanwhile",
+        *changed,
+        f"supply {format_qnet(request.supply_wei)} QNET,"
+        f" {format_qnet(request.vault_wei)} of them for rewards",
+        *(f"{format_qnet(wei)} QNET to {checksum_address(who)}" for who, wei in request.allocations),
+        *(
+            f"member {place}: {checksum_address(seat.owner)} signs as"
+            f" {checksum_address(seat.signer)} at {seat.url}"
+            for place, seat in enumerate(request.members)
+        ),
+        f"epoch 0 starts {stamp(request.genesis_s)}",
+        *(f"{name:<28}{checksum_address(address)}" for name, address in planned.addresses.items()),
+    ]
+
+
+async def _plan(rpc: str, deployer: bytes, request: DeploymentRequest, manifest: Path) -> Plan:
+    async with ChainClient.connect(rpc, timeout_s=settings().timeout) as client:
+        return await plan(client, deployer, request, manifest)
 
 
 async def _deploy(
@@ -135,41 +176,6 @@ async def _deploy(
             manifest,
             on_progress=lambda done: say(f"{done.number}/{done.total} {done.name}"),
         )
-
-
-def load_seats(path: Path) -> list[MemberSeat]:
-    """Read a committee file: a JSON list of {"owner", "signer", "url"}.
-
-    Raises:
-        ConfigError: it cannot be read or has another form.
-    """
-    try:
-        if path.stat().st_size > MAX_COMMITTEE_FILE_BYTES:
-            raise ConfigError(f"{path} is longer than 1 MiB")
-        entries = json.loads(path.read_text("utf-8"))
-        return [
-            MemberSeat(parse_address(e["owner"]), parse_address(e["signer"]), str(e["url"]))
-            for e in entries
-        ]
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
-        raise ConfigError(f"{path} is not a committee file", why=str(error)) from error
-
-
-def _allocation(word: str) -> tuple[bytes, int]:
-    address, separator, amount = word.partition("=")
-    if not separator:
-        raise UsageError(f"{word!r} is not ADDRESS=AMOUNT")
-    return parse_address(address), parse_qnet(amount)
-
-
-def _anchor(text: str) -> bytes:
-    try:
-        value = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as error:
-        raise UsageError("the beacon anchor is not hexadecimal") from error
-    if len(value) != 32:
-        raise UsageError("the beacon anchor does not have 32 bytes")
-    return value
 
 
 @chain.command("register-node")
@@ -208,12 +214,5 @@ def register_node(
         if result is not None:
             say(f"registry index {await registry.index_of(keys.node_id)}")
 
-    _run(session, work)
+    run(session, work)
 
-
-def _run(session: Session, work: Callable[[], Awaitable[Any]]) -> Any:
-    async def inside() -> Any:
-        async with session.open():
-            return await work()
-
-    return asyncio.run(inside())

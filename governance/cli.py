@@ -8,6 +8,7 @@ import click
 
 from governance.ballot import parse_support
 from governance.client import GovernanceClient, ProposalView
+from governance.contracts import contracts as contract_commands
 from governance.errors import VersionUnknownError
 from governance.session import Session, account_options, chain_options, send, stamp
 from governance.tally import turnout_ppm
@@ -26,6 +27,9 @@ POLL_S = 0.5
 @click.group()
 def gov() -> None:
     """Vote on parameters, versions and upgrades."""
+
+
+gov.add_command(contract_commands)
 
 
 @gov.command()
@@ -234,11 +238,11 @@ def vote(session: Session, proposal: str, choice: str, reason: str) -> None:
 
 @gov.command()
 @click.argument("to")
-@click.option("--staked/--tokens", default=None, help="Only bonded principal, or only tokens.")
+@click.option("--staked/--tokens", default=None, help="Only staked principal, or only tokens.")
 @chain_options
 @account_options
 def delegate(session: Session, to: str, staked: bool | None) -> None:  # noqa: FBT001 - click's signature
-    """Let TO (an address, or `self`) vote with your tokens and your bonded principal."""
+    """Let TO (an address, or `self`) vote with your tokens and your staked principal."""
 
     async def work(client: GovernanceClient) -> None:
         delegatee = session.account if to == "self" else parse_address(to)
@@ -248,7 +252,7 @@ def delegate(session: Session, to: str, staked: bool | None) -> None:  # noqa: F
             what = f"{format_qnet(power.balance)} QNET of tokens"
             calls.append((what, session.contracts.token.delegate(delegatee)))
         if staked is not False and power.staked_delegate != delegatee and (staked or power.staked):
-            calls.append(("its bonded principal", session.contracts.hub.delegate(delegatee)))
+            calls.append(("its staked principal", session.contracts.hub.delegate_votes(delegatee)))
         if not calls:
             say(f"{checksum_address(delegatee)} votes for this account already")
         for what, call in calls:

@@ -64,10 +64,10 @@ class Power:
 
     Attributes:
         tokens: votes of tokens delegated to it.
-        staked: votes of bonded principal delegated to it.
+        staked: votes of staked principal delegated to it.
         balance: tokens it owns, whoever votes with them.
         delegate: who votes with its tokens; zero address when nobody does.
-        staked_delegate: who votes with its bonded principal.
+        staked_delegate: who votes with its staked principal.
     """
 
     tokens: int

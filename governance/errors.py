@@ -74,6 +74,37 @@ class TicketLockedError(RejectedError):
     code = "Q0944"
 
 
+class DelegationRefusedError(RejectedError):
+    """The node's pool takes no more, or the node takes no delegations now."""
+
+    code = "Q0945"
+
+
+class NoSlotError(RejectedError):
+    """No paid slot is free, and no holder of one can be displaced."""
+
+    code = "Q0946"
+
+
+class ChallengeStateError(RejectedError):
+    """The challenge, demand or slash is in a state that does not allow the step."""
+
+    code = "Q0947"
+
+
+class EvidenceFailsError(RejectedError):
+    """The evidence does not show what it says; it was not brought to the court."""
+
+    code = "Q0948"
+
+
+class ContractsDifferError(QnetError):
+    """The contracts on the chain are not what the manifest and this program say."""
+
+    code = "Q0141"
+    exit_code = 1
+
+
 class MismatchError(QnetError):
     """Two independent computations of the same fact disagree; nothing was sent."""
 

@@ -1,7 +1,8 @@
 """One command's connection: the chain, the contracts, the account that signs."""
 
+import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from governance.errors import StakeMissingError
 from qnet.address import checksum_address
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
@@ -20,6 +22,7 @@ from qnet.cli.output import confirm, emit, say
 from qnet.cli.settings import settings
 from qnet.crypto.keys import ReceiptKey
 from qnet.errors import UsageError
+from qnet.units import format_qnet
 from qnet.wallet.keystore import load as load_keystore
 from qnet.wallet.passphrase import PassphraseSource
 
@@ -37,6 +40,7 @@ class Session:
         keystore: path of the signing account's keystore.
         passphrase: where its passphrase comes from.
         wait: whether to wait until a transaction is mined.
+        checked: whether the contracts' code is compared with the manifest before anything else.
     """
 
     rpc: str
@@ -44,6 +48,7 @@ class Session:
     keystore: Path | None = None
     passphrase: PassphraseSource = field(default_factory=PassphraseSource)
     wait: bool = True
+    checked: bool = True
     _contracts: Contracts | None = None
     _account: bytes = b""
 
@@ -90,7 +95,11 @@ class Session:
         """Connect to the chain for the length of a block."""
         async with ChainClient.connect(self.rpc, timeout_s=settings().timeout) as client:
             deployment = Deployment.load(self.deployment)
-            self._contracts = await Contracts.open(client, deployment)
+            if self.checked:
+                await deployment.check(client)
+            else:
+                deployment.check_chain(client)
+            self._contracts = Contracts.bind(client, deployment)
             try:
                 yield
             finally:
@@ -163,6 +172,8 @@ async def send(
     call: Call,
     preview: Sequence[str],
     extra: Mapping[str, Any] | None = None,
+    *,
+    facts: Callable[[TxReceipt], Mapping[str, Any]] | None = None,
 ) -> TxReceipt | None:
     """Preview a call in words, ask, send it, print its transaction id at once, then its result.
 
@@ -172,6 +183,7 @@ async def send(
         call: what to send.
         preview: what it does, line by line.
         extra: more fields of the JSON result.
+        facts: fields of the JSON result that are known once the call is mined.
 
     Returns:
         The mined result; None after --dry-run or with --no-wait.
@@ -204,8 +216,58 @@ async def send(
         "gas_used": result.gas_used,
         "fee": {"amount": f"{result.fee_wei / COIN:.18f}", "unit": "coin"},
     }
+    data |= facts(result) if facts else {}
     emit(schema, data, text=f"done in block {result.block_number}, gas {result.gas_used}: {tx}")
     return result
+
+
+async def allow(session: Session, spender: bytes, amount_wei: int, who: str) -> bool:
+    """Let a contract take tokens, unless it may already; previewed like any other call.
+
+    Args:
+        session: open session.
+        spender: the contract, 20 bytes.
+        amount_wei: tokens.
+        who: who takes them, e.g. "the hub".
+
+    Returns:
+        Whether the next call can be sent: False after --dry-run.
+    """
+    token = session.contracts.token
+    if await token.allowance(session.account, spender) >= amount_wei:
+        return True
+    preview = [f"let {who} take {format_qnet(amount_wei)} QNET"]
+    await send(session, "qnet.stake.approve/1", token.approve(spender, amount_wei), preview)
+    return not settings().dry_run
+
+
+async def require_tokens(session: Session, amount_wei: int) -> None:
+    """Check that the account holds enough tokens.
+
+    Raises:
+        StakeMissingError: it does not.
+    """
+    held = await session.contracts.token.balance_of(session.account)
+    if held < amount_wei:
+        raise StakeMissingError(
+            f"{format_qnet(amount_wei)} QNET wanted, {format_qnet(held)} there",
+            try_=("qnet wallet balance",),
+        )
+
+
+def run(session: Session, work: Callable[[], Awaitable[Any]]) -> Any:
+    """Open the chain, run one coroutine, close it."""
+
+    async def inside() -> Any:
+        async with session.open():
+            return await work()
+
+    return asyncio.run(inside())
+
+
+def amount(wei: int) -> dict[str, str]:
+    """An amount in a JSON result."""
+    return {"amount": format_qnet(wei), "unit": "QNET"}
 
 
 def stamp(unix_s: int) -> str:

@@ -20,7 +20,7 @@ ARTIFACTS = ROOT / "qnet" / "chain" / "artifacts"
 QNET = 10**18
 BEACON_SLOTS = 10_000
 PINNED = ("slot_s", "slots_per_epoch")
-PROXIES = {"NodeRegistry": 6, "StakeHub": 8, "ReportOracle": 10}
+PROXIES = {"NodeRegistry": 6, "StakeHub": 8, "ReportOracle": 10, "DisputeCourt": 16}
 OFFSETS = {
     "QNetToken": 0,
     "Parameters": 1,
@@ -30,6 +30,7 @@ OFFSETS = {
     "RewardVault": 11,
     "QNetGovernor": 12,
     "VersionRegistry": 13,
+    "Slasher": 14,
 } | PROXIES
 # The parameters live in the product, which has an environment of its own.
 PARAMETERS_PROGRAM = (
@@ -111,46 +112,75 @@ def creations(plan, at):
     values, lows, highs = (list(column) for column in zip(*plan.parameters.values(), strict=True))
     keys = [parameter_key(name) for name in names]
     owner = at("QNetTimelock")
+    links = {
+        name: [at(link) for link in found]
+        for name, found in (
+            ("QNetTimelock", ("Parameters", "QNetGovernor")),
+            ("Epochs", ("Parameters", "NodeRegistry", "ReportOracle", "RewardVault")),
+            ("Committee", ("QNetToken", "Parameters", "Epochs", "Slasher")),
+            ("NodeRegistry", ("Parameters", "Epochs", "StakeHub")),
+            (
+                "StakeHub",
+                (
+                    "QNetToken",
+                    "Parameters",
+                    "Epochs",
+                    "NodeRegistry",
+                    "ReportOracle",
+                    "RewardVault",
+                    "Slasher",
+                    "DisputeCourt",
+                ),
+            ),
+            ("ReportOracle", ("Parameters", "Epochs", "Committee", "QNetToken", "DisputeCourt")),
+            ("RewardVault", ("QNetToken", "Epochs", "StakeHub")),
+            ("QNetGovernor", ("QNetToken", "StakeHub", "RewardVault", "QNetTimelock", "Parameters")),
+            ("VersionRegistry", ("Epochs",)),
+            (
+                "Slasher",
+                (
+                    "QNetToken",
+                    "Parameters",
+                    "NodeRegistry",
+                    "StakeHub",
+                    "Committee",
+                    "DisputeCourt",
+                    "RewardVault",
+                ),
+            ),
+            (
+                "DisputeCourt",
+                (
+                    "QNetToken",
+                    "Parameters",
+                    "Epochs",
+                    "NodeRegistry",
+                    "StakeHub",
+                    "ReportOracle",
+                    "Committee",
+                    "Slasher",
+                ),
+            ),
+        )
+    }
     return [
         ("QNetToken", (plan.holder, plan.supply)),
         ("Parameters", (owner, keys, values, lows, highs)),
-        ("QNetTimelock", (at("Parameters"), at("QNetGovernor"))),
-        (
-            "Epochs",
-            (
-                owner,
-                at("Parameters"),
-                at("NodeRegistry"),
-                at("ReportOracle"),
-                at("RewardVault"),
-                plan.genesis,
-                plan.anchor,
-            ),
-        ),
-        ("Committee", (owner, at("QNetToken"), at("Parameters"), at("Epochs"), plan.members)),
-        ("NodeRegistry", (owner, at("Parameters"), at("Epochs"), at("StakeHub"))),
-        ("ERC1967Proxy", (at(5), initialiser("NodeRegistry", owner))),
-        (
-            "StakeHub",
-            (
-                owner,
-                at("QNetToken"),
-                at("Parameters"),
-                at("Epochs"),
-                at("NodeRegistry"),
-                at("ReportOracle"),
-                at("RewardVault"),
-            ),
-        ),
+        ("QNetTimelock", links["QNetTimelock"]),
+        ("Epochs", (owner, *links["Epochs"], plan.genesis, plan.anchor)),
+        ("Committee", (owner, *links["Committee"], plan.members)),
+        ("NodeRegistry", (owner, *links["NodeRegistry"])),
+        ("ERC1967Proxy", (at(5), initialiser("NodeRegistry", at("Slasher")))),
+        ("StakeHub", (owner, *links["StakeHub"])),
         ("ERC1967Proxy", (at(7), initialiser("StakeHub"))),
-        ("ReportOracle", (owner, at("Parameters"), at("Epochs"), at("Committee"))),
+        ("ReportOracle", (owner, *links["ReportOracle"])),
         ("ERC1967Proxy", (at(9), initialiser("ReportOracle"))),
-        ("RewardVault", (at("QNetToken"), at("Epochs"), at("StakeHub"))),
-        (
-            "QNetGovernor",
-            (at("QNetToken"), at("StakeHub"), at("RewardVault"), owner, at("Parameters")),
-        ),
-        ("VersionRegistry", (owner, at("Epochs"))),
+        ("RewardVault", links["RewardVault"]),
+        ("QNetGovernor", links["QNetGovernor"]),
+        ("VersionRegistry", (owner, *links["VersionRegistry"])),
+        ("Slasher", (owner, *links["Slasher"])),
+        ("DisputeCourt", (owner, *links["DisputeCourt"])),
+        ("ERC1967Proxy", (at(15), initialiser("DisputeCourt"))),
     ]
 
 

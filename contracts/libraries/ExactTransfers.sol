@@ -15,20 +15,27 @@ library ExactTransfers {
 
     /// @dev Take tokens from an account that approved them.
     function take(IERC20 token, address from, uint256 amount) internal {
-        uint256 before = token.balanceOf(address(this));
+        uint256 before = held(token, address(this));
         token.safeTransferFrom(from, address(this), amount);
-        uint256 got = token.balanceOf(address(this)) - before;
-        if (got != amount) revert WrongTransfer(amount, got);
+        expect(amount, before, held(token, address(this)));
     }
 
     /// @dev Pay tokens to another account.
     function pay(IERC20 token, address to, uint256 amount) internal {
-        uint256 before = token.balanceOf(address(this));
-        uint256 beforeTo = token.balanceOf(to);
+        uint256 before = held(token, address(this));
+        uint256 beforeTo = held(token, to);
         token.safeTransfer(to, amount);
-        uint256 sent = before - token.balanceOf(address(this));
-        if (sent != amount) revert WrongTransfer(amount, sent);
-        uint256 got = token.balanceOf(to) - beforeTo;
+        expect(amount, held(token, address(this)), before);
+        expect(amount, beforeTo, held(token, to));
+    }
+
+    /// @dev Refuse a balance that did not grow from `low` to `high` by the amount; one that fell counts as unmoved.
+    function expect(uint256 amount, uint256 low, uint256 high) internal pure {
+        uint256 got = high < low ? 0 : high - low;
         if (got != amount) revert WrongTransfer(amount, got);
+    }
+
+    function held(IERC20 token, address account) internal view returns (uint256) {
+        return token.balanceOf(account);
     }
 }

@@ -5,12 +5,14 @@ Source: docs/spec/rewards.md, QN-REW-012 and 040 to 045.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from ledger.domain.state import P_CARRY, P_ONE, M
 from qnet.codec import Writer
 from qnet.crypto.kdf import Label, derive_key
 from qnet.messages.audit import LOST, AuditResult, CapacityResult, probe_root
+from qnet.messages.report import AuditLeaf
 
 RESULTS_MIN: Final = 3
 """Fewer results do not make a median."""
@@ -111,6 +113,7 @@ def counted_results(
     results: Iterable[AuditResult],
     *,
     epoch: int,
+    targets: int,
     beacons: Sequence[bytes],
     signers: Sequence[bytes],
     count: int,
@@ -120,13 +123,15 @@ def counted_results(
     Args:
         results: with signatures and commitments checked, in any order.
         epoch: the epoch.
+        targets: highest registry index.
         beacons: of its slots in order.
         signers: members' addresses in member order.
         count: `audits_per_slot`.
     """
     found: dict[tuple[int, int, int], set[AuditResult]] = {}
     for result in results:
-        if result.epoch == epoch and result.slot < len(beacons) and result.sent > 0:
+        fits = result.epoch == epoch and result.slot < len(beacons)
+        if fits and 0 < result.target <= targets and result.sent > 0:
             key = (result.slot, result.target, result.auditor)
             found.setdefault(key, set()).add(result)
     drawn: dict[tuple[int, int], tuple[int, ...]] = {}
@@ -137,6 +142,17 @@ def counted_results(
         if len(bodies) == 1 and auditor in drawn[slot, target]:
             kept.extend(bodies)
     return kept
+
+
+def audit_leaves(results: Iterable[AuditResult]) -> tuple[AuditLeaf, ...]:
+    """Leaves of the results that count, given ascending (QN-REW-071)."""
+    groups = groupby(results, key=lambda result: (result.epoch, result.slot, result.target))
+    leaves = []
+    for (epoch, slot, target), group in groups:
+        rows = [(result.auditor, result.sent, result.returned) for result in group]
+        auditors, sent, returned = zip(*rows, strict=True)
+        leaves.append(AuditLeaf(epoch, slot, target, auditors, sent, returned))
+    return tuple(leaves)
 
 
 def lower_median(values: Sequence[int]) -> int:
@@ -153,7 +169,7 @@ def slot_performance(
         target: registry index.
         results: those that count, of all targets.
         slots: slots in the epoch.
-        last: P of the last slot before the epoch.
+        last: what stands before the first slot.
     """
     values: list[list[int]] = [[] for _ in range(slots)]
     for result in results:

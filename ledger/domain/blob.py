@@ -26,16 +26,18 @@ from qnet.messages.fields import U32_MAX, U64_MAX, Fields
 from qnet.messages.receipt import RECEIPT_BYTES, SignedReceipt
 from qnet.parameters import BOUNDS, NetworkParameters
 
-BLOB_VERSION: Final = 1
+BLOB_VERSION: Final = 2
 MAX_BLOB_BYTES: Final = 15 << 20
 MAX_NODES: Final = 20_000
 MAX_MEMBERS: Final = 64
 MAX_SLOTS: Final = 24
 _HASH: Final = 32
 _KEYS: Final = frozenset(
-    {"v", "chain", "oracle", "block", "block_hash", "epoch", "params_hash", "params", "reveal"}
-    | {"budget", "prev", "members", "beacons", "nodes", "receipts", "audits", "state"}
+    {"v", "chain", "oracle", "block", "block_hash", "epoch", "attempt", "params_hash"}
+    | {"params", "reveal", "budget", "prev", "members", "beacons", "nodes", "receipts", "audits"}
+    | {"state"}
 )
+_NODE_VALUES: Final = 12
 _STATE_KEYS: Final = frozenset({"epoch", "hash", "n_hat", "records"})
 
 
@@ -70,6 +72,7 @@ class EpochData:
                 "block": snapshot.block_number,
                 "block_hash": snapshot.block_hash,
                 "epoch": snapshot.epoch,
+                "attempt": snapshot.attempt,
                 "params_hash": snapshot.params_hash,
                 "params": {name: _word(value) for name, value in self.parameters.to_map().items()},
                 "reveal": snapshot.reveal,
@@ -104,6 +107,7 @@ class EpochData:
             block_number=fields.uint("block", U64_MAX),
             block_hash=fields.octets("block_hash", _HASH),
             epoch=fields.uint("epoch", U32_MAX),
+            attempt=fields.uint("attempt", U32_MAX),
             params_hash=fields.octets("params_hash", _HASH),
             reveal=fields.octets("reveal", _HASH),
             budget_wei=_int(values["budget"]),
@@ -192,12 +196,16 @@ def _node_row(node: NodeView) -> list[object]:
         node.receipt_key,
         _word(node.bond_start_wei),
         _word(node.bond_end_wei),
+        _word(node.pool_start_wei),
+        _word(node.pool_end_wei),
+        _word(node.cost_wei),
+        node.margin_ppm,
     ]
 
 
 def _parse_node(row: object) -> NodeView:
-    if not isinstance(row, list) or len(row) != 8 or not isinstance(row[4], bool):
-        raise DecodeError("data blob: a node does not have 8 values")
+    if not isinstance(row, list) or len(row) != _NODE_VALUES or not isinstance(row[4], bool):
+        raise DecodeError(f"data blob: a node does not have {_NODE_VALUES} values")
     return NodeView(
         index=_bounded(row[0], U32_MAX),
         owner=_octets(row[1], ADDRESS_BYTES),
@@ -207,6 +215,10 @@ def _parse_node(row: object) -> NodeView:
         receipt_key=_octets(row[5], ADDRESS_BYTES),
         bond_start_wei=_int(row[6]),
         bond_end_wei=_int(row[7]),
+        pool_start_wei=_int(row[8]),
+        pool_end_wei=_int(row[9]),
+        cost_wei=_int(row[10]),
+        margin_ppm=_bounded(row[11], U32_MAX),
     )
 
 

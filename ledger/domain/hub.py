@@ -15,13 +15,13 @@ from ledger.domain.stake import (
     TICKETS_MAX,
     Bucket,
     Lien,
+    Pool,
     Slash,
-    counted_stake,
     lien_loss,
     reachable,
     slash_parts,
 )
-from ledger.domain.state import M, NodeState
+from ledger.domain.state import M, NodeState, counted_stake
 from ledger.errors import StakeRefusedError
 from qnet.epochs import EpochClock
 from qnet.parameters import NetworkParameters
@@ -145,11 +145,9 @@ class Hub:
         return first
 
     def terms_at(self, index: int, epoch: int) -> tuple[int, int]:
-        """Cost and margin of a node in an epoch."""
+        """Cost and margin of a node in an epoch as they were set; (0, 0) before any."""
         known = [terms for terms in self.nodes[index].terms if terms.from_epoch <= epoch]
-        if not known:
-            return 0, self.parameters.margin_min_ppm
-        return known[-1].cost_wei, known[-1].margin_ppm
+        return (known[-1].cost_wei, known[-1].margin_ppm) if known else (0, 0)
 
     def settle(self, index: int, epoch: int, cum_operator_wei: int, cum_pool_wei: int) -> None:
         """Settle a node from the sums of its leaf (QN-STK-010, 011)."""
@@ -188,6 +186,8 @@ class Hub:
             ppm=ppm,
             max_wei=max_wei,
         )
+        if not parts.ppm:
+            return 0
         self._set_bond(node, node.bond_wei - parts.bond)
         node.pool = node.pool.slashed(parts.pool)
         for buckets, taken in (
@@ -279,11 +279,21 @@ class Hub:
         return shares
 
     def _leave(self, account: Account, index: int, shares: int) -> None:
-        """Take free shares out of a pool."""
-        node = self.nodes[index]
-        node.pool, _ = node.pool.withdrawn(shares, self.now)
-        self._reduce(account, index, shares)
+        """Take free shares out of a pool, and the same share of the principal."""
+        held = self.positions[account, index]
+        principal = held.principal_wei - held.principal_wei * shares // held.shares
+        self.positions[account, index] = Position(held.shares - shares, principal)
+        self._take_out(index, shares)
         self._checkpoint(index)
+
+    def _take_out(self, index: int, shares: int) -> int:
+        """Burn shares of a pool; what nobody holds shares of any more is the operator's."""
+        node = self.nodes[index]
+        node.pool, amount = node.pool.withdrawn(shares, self.now)
+        if not node.pool.shares:
+            node.owed_wei += node.pool.assets_wei
+            node.pool = Pool()
+        return amount
 
     def _refresh(self, account: Account, index: int) -> None:
         """Apply slashes of the sources of liens, and lift the liens that are over."""
@@ -308,18 +318,11 @@ class Hub:
                 left -= lien_loss(left, slash)
         lost = lien.shares - left
         if lost:
-            node = self.nodes[lien.target]
-            node.pool, burned = node.pool.withdrawn(lost, self.now)
-            self.balance_wei -= burned
-            self._reduce(account, lien.target, lost)
+            held = self.positions[account, lien.target]
+            self.positions[account, lien.target] = replace(held, shares=held.shares - lost)
+            self.balance_wei -= self._take_out(lien.target, lost)
+            self._cap_principal(account, lien.target)
         return replace(lien, slashes_seen=len(slashes), shares=left)
-
-    def _reduce(self, account: Account, index: int, shares: int) -> None:
-        """Take shares, and the same share of the principal, out of a position."""
-        held = self.positions[account, index]
-        principal = held.principal_wei - held.principal_wei * shares // held.shares
-        left = held.shares - shares
-        self.positions[account, index] = Position(left, principal if left else 0)
 
     def _cap_principal(self, account: Account, index: int) -> None:
         held = self.positions.get((account, index))

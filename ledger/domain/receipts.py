@@ -10,7 +10,8 @@ from ledger.domain.rewards import Pair
 from qnet.crypto.keys import recover
 from qnet.epochs import EpochClock
 from qnet.errors import CryptoError
-from qnet.messages.receipt import LinkReceipt, Side, SignedReceipt, buckets_apart
+from qnet.messages.receipt import LinkReceipt, ReceiptId, Side, SignedReceipt, buckets_apart
+from qnet.messages.report import LinkLeaf, receipt_proof
 
 
 class ReceiptStatus(IntEnum):
@@ -65,8 +66,8 @@ def match_receipts(
     slots: int,
     keys: Mapping[int, bytes],
     domain: bytes,
-) -> dict[Pair, int]:
-    """Matched cells per pair of nodes over an epoch (QN-REW-020 to 023).
+) -> tuple[LinkLeaf, ...]:
+    """Traffic that both ends signed, by (slot, from, to) (QN-REW-020 to 022).
 
     Args:
         receipts: in any order; those that do not count are ignored.
@@ -75,29 +76,47 @@ def match_receipts(
         keys: receipt key by registry index.
         domain: separator of the ReportOracle.
     """
-    counts: dict[tuple[int, int, int], dict[Side, int]] = {}
-    bodies: dict[tuple[int, int, int, int, Side], bytes] = {}
-    doubled: set[tuple[int, int, int, int, Side]] = set()
-    for signed in receipts:
+    bodies: dict[ReceiptId, dict[bytes, SignedReceipt]] = {}
+    for signed in sorted(set(receipts), key=SignedReceipt.encode):
         body = signed.receipt
-        if body.epoch != epoch or body.slot >= slots or not is_signed(signed, keys, domain):
-            continue
-        if bodies.setdefault(body.key, signed.body_hash) != signed.body_hash:
-            doubled.add(body.key)
-        direction = (body.slot, body.node_from, body.node_to)
-        counts.setdefault(direction, {})[body.side] = body.packets
-    for _, slot, node_from, node_to, side in doubled:
-        del counts[slot, node_from, node_to][Side(side)]
-    matched: dict[Pair, int] = {}
-    for (_, node_from, node_to), sides in counts.items():
-        pair = (min(node_from, node_to), max(node_from, node_to))
-        matched[pair] = matched.get(pair, 0) + _credit(sides)
-    return matched
+        if body.epoch == epoch and body.slot < slots and is_signed(signed, keys, domain):
+            bodies.setdefault(body.key, {}).setdefault(signed.body_hash, signed)
+    leaves = []
+    for key, found in sorted(bodies.items()):
+        other = bodies.get(key._replace(side=Side.RECEIVER), {})
+        if key.side is Side.SENDER and len(found) == len(other) == 1:
+            (sender,), (receiver,) = found.values(), other.values()
+            leaf = _link(sender, receiver, domain)
+            if leaf.matched:
+                leaves.append(leaf)
+    return tuple(leaves)
 
 
-def _credit(sides: Mapping[Side, int]) -> int:
-    """The lower side if both are there and at most one bucket apart, else 0 (QN-REW-022)."""
-    if len(sides) < len(Side):
-        return 0
-    sent, received = sides[Side.SENDER], sides[Side.RECEIVER]
-    return min(sent, received) if buckets_apart(sent, received) <= 1 else 0
+def pair_totals(leaves: Iterable[LinkLeaf]) -> dict[Pair, int]:
+    """Matched cells per pair over slots and both directions (QN-REW-023)."""
+    totals: dict[Pair, int] = {}
+    for leaf in leaves:
+        totals[pair_of(leaf)] = totals.get(pair_of(leaf), 0) + leaf.matched
+    return totals
+
+
+def pair_of(leaf: LinkLeaf) -> Pair:
+    """The two nodes of a link, the lower first."""
+    return min(leaf.node_from, leaf.node_to), max(leaf.node_from, leaf.node_to)
+
+
+def _link(sender: SignedReceipt, receiver: SignedReceipt, domain: bytes) -> LinkLeaf:
+    """What two receipts are worth: the lower if at most one bucket apart, else 0."""
+    body = sender.receipt
+    sent, received = body.packets, receiver.receipt.packets
+    return LinkLeaf(
+        epoch=body.epoch,
+        slot=body.slot,
+        node_from=body.node_from,
+        node_to=body.node_to,
+        sent=sent,
+        received=received,
+        matched=min(sent, received) if buckets_apart(sent, received) <= 1 else 0,
+        sent_proof=receipt_proof(body.digest(domain), sender.signature),
+        received_proof=receipt_proof(receiver.receipt.digest(domain), receiver.signature),
+    )

@@ -4,31 +4,50 @@ Source: docs/spec/rewards.md.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
 
 from ledger.domain.audits import (
+    audit_leaves,
     counted_results,
     epoch_performance,
     measured_kbps,
     slot_performance,
 )
 from ledger.domain.blob import EpochData
-from ledger.domain.receipts import match_receipts
+from ledger.domain.receipts import match_receipts, pair_of, pair_totals
 from ledger.domain.reputation import next_reputation
-from ledger.domain.rewards import Pair, measure_work, reward, role_budget, role_slots
-from ledger.domain.state import P_HISTORY, NetworkState, NodeRecord, NodeState, NodeView
+from ledger.domain.rewards import (
+    Pair,
+    measure_work,
+    reward,
+    role_budget,
+    role_slots,
+    split,
+)
+from ledger.domain.state import (
+    P_CARRY,
+    P_HISTORY,
+    NetworkState,
+    NodeRecord,
+    NodeState,
+    NodeView,
+)
 from ledger.errors import BadDataError
 from qnet.crypto.keys import keccak256
 from qnet.eip712 import qnet_domain
 from qnet.errors import CryptoError
-from qnet.merkle import StandardTree, standard_leaf
+from qnet.merkle import StandardTree
 from qnet.messages.audit import AuditResult, CapacityResult
-from qnet.messages.report import NO_REPORT, EpochReport, NodeLeaf, pack_slot_p
-
-PAIR_LEAF_KIND: Final = 2
-AUDIT_LEAF_KIND: Final = 3
+from qnet.messages.report import (
+    NO_REPORT,
+    AuditLeaf,
+    EpochReport,
+    LinkLeaf,
+    NodeLeaf,
+    pack_slot_p,
+)
+from qnet.parameters import NetworkParameters
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,8 @@ class EpochResult:
         chain_id: EVM chain id.
         oracle: ReportOracle, 20 bytes.
         leaves: one per registry index, in order.
+        links: traffic that counts, ascending by (slot, from, to).
+        probes: results that count, ascending by (slot, target).
         report: what a quorum signs.
         after: state after the epoch.
         matched: cells per pair that counts, ascending.
@@ -48,6 +69,8 @@ class EpochResult:
     chain_id: int
     oracle: bytes
     leaves: tuple[NodeLeaf, ...]
+    links: tuple[LinkLeaf, ...]
+    probes: tuple[AuditLeaf, ...]
     report: EpochReport
     after: NetworkState
     matched: Mapping[Pair, int]
@@ -60,12 +83,24 @@ class EpochResult:
 
     @cached_property
     def tree(self) -> StandardTree:
-        """Tree over the leaves, in order of index."""
-        return StandardTree([leaf.hash(self.chain_id, self.oracle) for leaf in self.leaves])
+        """Tree over the node leaves, in order of index."""
+        return StandardTree(self.hashes(self.leaves))
 
     def proof(self, index: int) -> list[bytes]:
         """Merkle proof of the leaf of a registry index."""
         return self.tree.proof(index - 1)
+
+    def link_proof(self, place: int) -> list[bytes]:
+        """Merkle proof of a leaf of `links`."""
+        return StandardTree(self.hashes(self.links)).proof(place)
+
+    def probe_proof(self, place: int) -> list[bytes]:
+        """Merkle proof of a leaf of `probes`."""
+        return StandardTree(self.hashes(self.probes)).proof(place)
+
+    def hashes(self, leaves: Sequence[NodeLeaf | LinkLeaf | AuditLeaf]) -> list[bytes]:
+        """Hashes of leaves of this report, in order."""
+        return [leaf.hash(self.chain_id, self.oracle) for leaf in leaves]
 
 
 def recompute(blob: bytes) -> EpochResult:
@@ -86,22 +121,22 @@ def recompute(blob: bytes) -> EpochResult:
         keys={node.index: node.receipt_key for node in snapshot.nodes},
         domain=domain,
     )
-    work = measure_work(snapshot.nodes, matched, data.before, parameters)
+    work = measure_work(snapshot.nodes, pair_totals(matched), data.before, parameters)
+    links = tuple(leaf for leaf in matched if pair_of(leaf) in work.matched)
     audits, bursts = _signed_results(data, domain)
+    probes = audit_leaves(audits)
     outcomes = [
         _Outcome.of(node, data, work.work_ppm.get(node.index, 0), audits, bursts)
         for node in snapshot.nodes
     ]
     leaves = tuple(outcome.leaf(snapshot.epoch) for outcome in outcomes)
-    head = (snapshot.chain_id, int.from_bytes(snapshot.oracle, "big"))
     report = EpochReport(
         epoch=snapshot.epoch,
+        attempt=snapshot.attempt,
         params_hash=snapshot.params_hash,
-        nodes_root=_root([leaf.hash(snapshot.chain_id, snapshot.oracle) for leaf in leaves]),
-        evidence_root=_root(
-            [_pair_leaf(head, snapshot.epoch, *pair, cells) for pair, cells in work.matched.items()]
-        ),
-        audit_root=_root([_audit_leaf(head, result) for result in audits]),
+        nodes_root=_root(data, leaves),
+        evidence_root=_root(data, links),
+        audit_root=_root(data, probes),
         total_reward_wei=sum(leaf.reward_wei for leaf in leaves),
         node_count=len(leaves),
         data_hash=keccak256(blob),
@@ -114,7 +149,15 @@ def recompute(blob: bytes) -> EpochResult:
         records={outcome.node.index: outcome.record for outcome in outcomes},
     )
     return EpochResult(
-        snapshot.chain_id, snapshot.oracle, leaves, report, after, work.matched, tuple(audits)
+        chain_id=snapshot.chain_id,
+        oracle=snapshot.oracle,
+        leaves=leaves,
+        links=links,
+        probes=probes,
+        report=report,
+        after=after,
+        matched=work.matched,
+        audits=tuple(audits),
     )
 
 
@@ -123,6 +166,7 @@ class _Outcome:
     """One node after the epoch."""
 
     node: NodeView
+    stake_wei: int
     record: NodeRecord
     slots: tuple[int, ...]
     w_ppm: int
@@ -139,9 +183,10 @@ class _Outcome:
     ) -> "_Outcome":
         """Apply the epoch to one node."""
         parameters = data.parameters
+        stake = node.stake_wei(parameters.delegation_factor)
         before = data.before.record(node.index, parameters.reputation_start_ppm)
         if not node.takes_part:
-            return cls._absent(node, before, data)
+            return cls(node, stake, _absent(node, before, parameters), (), 0, 0)
         slots = slot_performance(node.index, audits, parameters.slots_per_epoch, before.last_p)
         p_ppm = epoch_performance(slots)
         earned = 0
@@ -149,37 +194,23 @@ class _Outcome:
             earned = reward(
                 role_budget(data.snapshot.budget_wei, node.role, parameters),
                 role_slots(node.role, parameters),
-                node.bond_wei,
+                stake,
                 node.bond_wei,
                 p_ppm,
                 w_ppm,
                 parameters,
             )
+        terms = node.cost_wei, node.margin_ppm
+        operator, pool = split(earned, p_ppm, *terms, node.bond_wei, stake, parameters)
         record = NodeRecord(
             rho_ppm=next_reputation(before.rho_ppm, p_ppm, w_ppm, node.state, parameters),
             last_p=slots[-1],
             history_ppm=(*before.history_ppm, p_ppm)[-P_HISTORY:],
             kbps=measured_kbps(node.index, bursts, parameters.capacity_burst_bytes, before.kbps),
-            cum_operator_wei=before.cum_operator_wei + earned,
-            cum_pool_wei=before.cum_pool_wei,
+            cum_operator_wei=before.cum_operator_wei + operator,
+            cum_pool_wei=before.cum_pool_wei + pool,
         )
-        return cls(node, record, slots, w_ppm, earned)
-
-    @classmethod
-    def _absent(cls, node: NodeView, before: NodeRecord, data: EpochData) -> "_Outcome":
-        """A node that does not take part earns nothing; only its state moves its reputation."""
-        rho = before.rho_ppm
-        if node.state is not NodeState.ACTIVE:
-            rho = next_reputation(rho, 0, 0, node.state, data.parameters)
-        record = NodeRecord(
-            rho_ppm=rho,
-            last_p=before.last_p,
-            history_ppm=before.history_ppm,
-            kbps=before.kbps,
-            cum_operator_wei=before.cum_operator_wei,
-            cum_pool_wei=before.cum_pool_wei,
-        )
-        return cls(node, record, (), 0, 0)
+        return cls(node, stake, record, slots, w_ppm, earned)
 
     def leaf(self, epoch: int) -> NodeLeaf:
         """The node's line of the report."""
@@ -187,7 +218,7 @@ class _Outcome:
             epoch=epoch,
             node=self.node.index,
             bond_wei=self.node.bond_wei,
-            stake_wei=self.node.bond_wei,
+            stake_wei=self.stake_wei,
             slot_p=pack_slot_p(self.slots),
             w_ppm=self.w_ppm,
             rho_ppm=self.record.rho_ppm,
@@ -195,6 +226,14 @@ class _Outcome:
             cum_operator_wei=self.record.cum_operator_wei,
             cum_pool_wei=self.record.cum_pool_wei,
         )
+
+
+def _absent(node: NodeView, before: NodeRecord, parameters: NetworkParameters) -> NodeRecord:
+    """Record of a node that takes no part: only its state moves its reputation."""
+    rho = before.rho_ppm
+    if node.state is not NodeState.ACTIVE:
+        rho = next_reputation(rho, 0, 0, node.state, parameters)
+    return replace(before, rho_ppm=rho, last_p=P_CARRY)
 
 
 def _check(data: EpochData) -> None:
@@ -236,6 +275,7 @@ def _signed_results(
     counted = counted_results(
         audits,
         epoch=data.snapshot.epoch,
+        targets=len(data.snapshot.nodes),
         beacons=data.beacons,
         signers=members,
         count=data.parameters.audits_per_slot,
@@ -243,26 +283,7 @@ def _signed_results(
     return counted, bursts
 
 
-def _root(leaves: Sequence[bytes]) -> bytes:
-    return StandardTree(leaves).root if leaves else NO_REPORT
-
-
-def _words(*values: int) -> bytes:
-    return b"".join(value.to_bytes(32, "big") for value in values)
-
-
-def _pair_leaf(head: tuple[int, int], epoch: int, low: int, high: int, cells: int) -> bytes:
-    return standard_leaf(_words(PAIR_LEAF_KIND, *head, epoch, low, high, cells))
-
-
-def _audit_leaf(head: tuple[int, int], result: AuditResult) -> bytes:
-    numbers = (
-        result.epoch,
-        result.slot,
-        result.auditor,
-        result.target,
-        result.sent,
-        result.returned,
-        result.p50_ms,
-    )
-    return standard_leaf(_words(AUDIT_LEAF_KIND, *head, *numbers) + result.probe_root)
+def _root(data: EpochData, leaves: Sequence[NodeLeaf | LinkLeaf | AuditLeaf]) -> bytes:
+    chain_id, oracle = data.snapshot.chain_id, data.snapshot.oracle
+    hashes = [leaf.hash(chain_id, oracle) for leaf in leaves]
+    return StandardTree(hashes).root if hashes else NO_REPORT

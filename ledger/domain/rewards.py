@@ -1,6 +1,6 @@
-"""Rewards in integers: clip, N̂, expected, W and R.
+"""Rewards in integers: clip, N̂, expected, W, R and its parts.
 
-Multiply first, divide once, round down. Source: docs/spec/rewards.md, QN-REW-020 to 053.
+Multiply first, divide once, round down. Source: docs/spec/rewards.md, QN-REW-024 to 053.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,13 +81,47 @@ def reward(
     return numerator // (slots * M * (M * M + alpha * M) * M * M * M)
 
 
+def split(
+    reward_wei: int,
+    p_ppm: int,
+    cost_wei: int,
+    margin_ppm: int,
+    bond_wei: int,
+    stake_wei: int,
+    parameters: NetworkParameters,
+) -> tuple[int, int]:
+    """Share a reward between operator and pool, in wei (QN-REW-052).
+
+    Args:
+        reward_wei: R.
+        p_ppm: epoch P.
+        cost_wei: of the node's terms.
+        margin_ppm: of the node's terms.
+        bond_wei: own bond that counts.
+        stake_wei: stake that counts, above 0 if there is a reward.
+        parameters: bounds of the terms.
+    """
+    if reward_wei == 0:
+        return 0, 0
+    margin = min(max(margin_ppm, parameters.margin_min_ppm), M)
+    first = min(reward_wei, min(cost_wei, parameters.cost_max_wei) * p_ppm // M)
+    own = (reward_wei - first) * margin // M
+    rest = reward_wei - first - own
+    from_bond = rest * bond_wei // stake_wei
+    return first + own + from_bond, rest - from_bond
+
+
 def expected_weights(
     nodes: Sequence[NodeView], state: NetworkState, parameters: NetworkParameters
 ) -> dict[int, int]:
     """Expected weight of every node that takes part (QN-REW-014)."""
     start = parameters.reputation_start_ppm
     return {
-        node.index: expected_weight(state.record(node.index, start), node.bond_wei, parameters)
+        node.index: expected_weight(
+            state.record(node.index, start),
+            node.stake_wei(parameters.delegation_factor),
+            parameters,
+        )
         for node in nodes
         if node.takes_part
     }

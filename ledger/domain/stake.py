@@ -106,7 +106,7 @@ class Bucket:
     def deposited(self, amount_wei: int) -> tuple[Self, int]:
         """The bucket with an amount more, and the shares minted for it."""
         minted = amount_wei
-        if self.assets_wei:
+        if self.assets_wei and self.shares:
             minted = amount_wei * self.shares // self.assets_wei
         return replace(
             self, assets_wei=self.assets_wei + amount_wei, shares=self.shares + minted
@@ -177,14 +177,9 @@ class SlashParts:
         return self.bond + self.pool + tickets
 
 
-def counted_stake(bond_wei: int, pool_wei: int, delegation_factor: int) -> int:
-    """Stake that counts at a moment (QN-STK-004)."""
-    return bond_wei + min(pool_wei, delegation_factor * bond_wei)
-
-
 def reachable(buckets: Mapping[int, Bucket], epoch: int) -> dict[int, Bucket]:
-    """Buckets whose tickets counted in an epoch or later, ascending."""
-    return {last: bucket for last, bucket in sorted(buckets.items()) if last >= epoch}
+    """Buckets whose tickets counted in an epoch or later, newest first."""
+    return {last: buckets[last] for last in sorted(buckets, reverse=True) if last >= epoch}
 
 
 def slash_parts(
@@ -196,29 +191,36 @@ def slash_parts(
     ppm: int,
     max_wei: int,
 ) -> SlashParts:
-    """What a slash takes (QN-STK-040).
+    """What a slash takes (QN-STK-040): bond, its tickets, pool, its tickets, newest first.
 
     Args:
         bond_wei: own bond.
         available_wei: of the pool.
-        bond_buckets: those that the slash reaches.
-        pool_buckets: those that the slash reaches.
+        bond_buckets: those that the slash reaches, newest first.
+        pool_buckets: those that the slash reaches, newest first.
         ppm: rate on the bond; a tenth of it on the pool.
         max_wei: most it may take in all.
     """
 
-    def at(rate: int) -> SlashParts:
-        tenth = POOL_SLASH_DIVISOR * M
-        return SlashParts(
-            ppm=rate,
-            bond=bond_wei * rate // M,
-            pool=available_wei * rate // tenth,
-            bond_buckets={e: b.assets_wei * rate // M for e, b in bond_buckets.items()},
-            pool_buckets={e: b.assets_wei * rate // tenth for e, b in pool_buckets.items()},
-        )
+    def at(rate: int, most: int) -> SlashParts:
+        left = most
 
-    parts = at(ppm)
-    return parts if parts.total <= max_wei else at(ppm * max_wei // parts.total)
+        def take(base_wei: int, one: int) -> int:
+            nonlocal left
+            part = min(base_wei * rate // one, left)
+            left -= part
+            return part
+
+        tenth = POOL_SLASH_DIVISOR * M
+        bond = take(bond_wei, M)
+        of_bond = {last: take(bucket.assets_wei, M) for last, bucket in bond_buckets.items()}
+        pool = take(available_wei, tenth)
+        of_pool = {last: take(bucket.assets_wei, tenth) for last, bucket in pool_buckets.items()}
+        return SlashParts(rate, bond, pool, of_bond, of_pool)
+
+    tickets = sum(b.assets_wei for b in (*bond_buckets.values(), *pool_buckets.values()))
+    whole = at(ppm, bond_wei + available_wei + tickets)
+    return whole if whole.total <= max_wei else at(ppm * max_wei // whole.total, max_wei)
 
 
 def lien_loss(shares: int, slash: Slash) -> int:

@@ -31,6 +31,11 @@ class NodeState(IntEnum):
     TOMBSTONED = 5
 
 
+def counted_stake(bond_wei: int, pool_wei: int, delegation_factor: int) -> int:
+    """Stake that counts at a moment (QN-STK-004)."""
+    return bond_wei + min(pool_wei, delegation_factor * bond_wei)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeView:
     """One node at the snapshot.
@@ -39,11 +44,15 @@ class NodeView:
         index: registry index, from 1.
         owner: operator's address, 20 bytes.
         role: what the node does.
-        state: in the registry.
-        slot: holds a paid slot.
+        state: its status in the epoch.
+        slot: whether it held a paid slot in the epoch.
         receipt_key: address that signs its receipts in the epoch, 20 bytes.
         bond_start_wei: own bond at the start of the epoch.
         bond_end_wei: own bond at its end.
+        pool_start_wei: delegations at the start of the epoch.
+        pool_end_wei: delegations at its end.
+        cost_wei: of its terms in the epoch.
+        margin_ppm: of its terms in the epoch.
     """
 
     index: int
@@ -54,15 +63,29 @@ class NodeView:
     receipt_key: bytes
     bond_start_wei: int
     bond_end_wei: int
+    pool_start_wei: int = 0
+    pool_end_wei: int = 0
+    cost_wei: int = 0
+    margin_ppm: int = 0
 
     @property
     def bond_wei(self) -> int:
         """Bond that counts: the lower of start and end."""
         return min(self.bond_start_wei, self.bond_end_wei)
 
+    def stake_wei(self, delegation_factor: int) -> int:
+        """Stake that counts: the lower of start and end (QN-REW-002)."""
+        return min(
+            counted_stake(self.bond_start_wei, self.pool_start_wei, delegation_factor),
+            counted_stake(self.bond_end_wei, self.pool_end_wei, delegation_factor),
+        )
+
     @property
     def takes_part(self) -> bool:
-        """Whether the node is Active with stake that counts (QN-REW-005)."""
+        """Whether the node was Active with stake that counts (QN-REW-005).
+
+        Without a bond no delegation counts, so the bond tells whether there is stake.
+        """
         return self.state is NodeState.ACTIVE and self.bond_wei > 0
 
     @property
@@ -81,6 +104,7 @@ class ChainSnapshot:
         block_number: of the block read.
         block_hash: 32 bytes.
         epoch: the epoch reported.
+        attempt: `attemptOf(epoch)`, how often its report was disabled.
         params_hash: `epochInfo(epoch).paramsHash`, 32 bytes.
         reveal: `epochInfo(epoch).reveal`, the last slot's beacon, 32 bytes.
         budget_wei: `epochInfo(epoch).budget`.
@@ -94,6 +118,7 @@ class ChainSnapshot:
     block_number: int
     block_hash: bytes
     epoch: int
+    attempt: int
     params_hash: bytes
     reveal: bytes
     budget_wei: int
@@ -108,7 +133,7 @@ class NodeRecord:
 
     Args:
         rho_ppm: reputation.
-        last_p: P of the last slot, permille.
+        last_p: P of the last slot, permille; `P_CARRY` if it took no part (QN-REW-044).
         history_ppm: epoch P of up to `P_HISTORY` epochs, oldest first.
         kbps: measured rate, 0 if never measured.
         cum_operator_wei: earned so far by the operator.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from qnet.chain.abi import Abi
+from qnet.crypto.keys import keccak256
 from qnet.errors import NotFoundError
 
 ARTIFACTS: Final = Path(__file__).parent / "artifacts"
@@ -40,6 +41,10 @@ class Artifact:
     def is_code(self, code: bytes) -> bool:
         """Tell whether code on a chain was compiled from this contract."""
         return self._masked(code) == self._masked(self.runtime_code)
+
+    def masked_hash(self, code: bytes) -> bytes:
+        """keccak256 of code with the constructor's constants set to zero, 32 bytes."""
+        return keccak256(self._masked(code))
 
     def _masked(self, code: bytes) -> bytes:
         masked = bytearray(code)

@@ -81,6 +81,10 @@ class Contract:
             raise RemoteProtocolError(f"the transaction made {len(found)} events {name}, not 1")
         return found[0]
 
+    async def address_from(self, getter: str) -> bytes:
+        """Address (20 bytes) that a getter of the contract returns."""
+        return bytes(await self._read(getter))
+
     async def _read(self, function: str, *arguments: object, at: BlockTag = "latest") -> Any:
         """Call a view; a single result comes bare, several as a tuple."""
         entry = self.abi.function(function)

@@ -6,7 +6,7 @@ once. The manifest is therefore both the result and the journal.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -82,10 +82,20 @@ class _Journal:
         Raises:
             ConfigError: the file belongs to another deployment or another chain.
         """
+        journal = cls.read(path, opening)
         if not path.exists():
-            journal = cls(path, opening | {"steps": [], "pending": None})
             journal.write()
-            return journal
+        return journal
+
+    @classmethod
+    def read(cls, path: Path, opening: dict[str, Any]) -> "_Journal":
+        """Read the journal that is there, or the one a deployment would begin with.
+
+        Raises:
+            ConfigError: the file belongs to another deployment or another chain.
+        """
+        if not path.exists():
+            return cls(path, opening | {"steps": [], "pending": None})
         document = load_document(path)
         if document.get("schema") != SCHEMA or not opening.keys() <= document.keys():
             raise ConfigError(f"{path} is no deployment manifest", try_=("choose another path",))
@@ -188,6 +198,37 @@ async def deploy(
     await _check(client, request, deployment)
     journal.finish(deployment)
     return deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a deployment would do, or what an interrupted one has left to do.
+
+    Args:
+        addresses: contract → where it will stand (20 bytes), in order of creation.
+        steps: name of every transaction.
+        done: how many of them are mined.
+    """
+
+    addresses: Mapping[str, bytes]
+    steps: Sequence[str]
+    done: int
+
+
+async def plan(
+    client: ChainClient, deployer: bytes, request: DeploymentRequest, path: Path
+) -> Plan:
+    """Say what `deploy` would do; nothing is written or sent.
+
+    Raises:
+        ConfigError: as `deploy` would.
+        ChainRestartedError: as `deploy` would.
+    """
+    request.parameters.check_chain(client.chain_id)
+    journal = _Journal.read(path, await _opening(client, deployer, request))
+    addresses = _addresses(request, deployer, client.chain_id, journal.base_nonce)
+    steps = _steps(client, request, deployer, addresses)
+    return Plan(addresses, [step.name for step in steps], journal.steps_done)
 
 
 def planned_genesis_s(path: Path) -> int | None:

@@ -142,6 +142,21 @@ class Deployment:
             ChainRestartedError: same id, but the chain began anew.
             DeploymentMismatchError: a contract is missing or has other code.
         """
+        self.check_chain(client)
+        for name, contract in self.contracts.items():
+            if keccak256(await client.code(contract.address)) != contract.code_hash:
+                raise DeploymentMismatchError(
+                    f"{name} at {checksum_address(contract.address)} is not what was deployed",
+                    why="the code on the chain differs from the manifest",
+                )
+
+    def check_chain(self, client: ChainClient) -> None:
+        """Check that `client` serves the chain of this deployment, whatever stands there.
+
+        Raises:
+            WrongChainError: another chain id.
+            ChainRestartedError: same id, but the chain began anew.
+        """
         if client.chain_id != self.chain_id:
             raise WrongChainError(
                 f"the contracts are on chain {self.chain_id}, the node serves {client.chain_id}"
@@ -152,12 +167,6 @@ class Deployment:
                 why="its first block is another one than the manifest says",
                 try_=("deploy again and use the new manifest",),
             )
-        for name, contract in self.contracts.items():
-            if keccak256(await client.code(contract.address)) != contract.code_hash:
-                raise DeploymentMismatchError(
-                    f"{name} at {checksum_address(contract.address)} is not what was deployed",
-                    why="the code on the chain differs from the manifest",
-                )
 
 
 def load_document(path: Path) -> dict[str, Any]:

@@ -19,6 +19,86 @@ from qnet.parameters import BOUNDS, NetworkParameters, parameter_key
 PINNED_PARAMETERS: Final = ("slot_s", "slots_per_epoch")
 """The calendar is fixed at birth: the bounds of these are their values."""
 PROXY: Final = "ERC1967Proxy"
+PROXIED: Final = frozenset({"NodeRegistry", "StakeHub", "ReportOracle", "DisputeCourt"})
+"""Contracts behind proxies."""
+OWNED: Final = frozenset(
+    {
+        "Parameters",
+        "Epochs",
+        "Committee",
+        "NodeRegistry",
+        "StakeHub",
+        "ReportOracle",
+        "VersionRegistry",
+        "Slasher",
+        "DisputeCourt",
+    }
+)
+"""Contracts whose owner is the timelock, for good."""
+LINKS: Final[Mapping[str, Mapping[str, str]]] = {
+    "QNetTimelock": {"parameters": "Parameters"},
+    "Epochs": {
+        "parameters": "Parameters",
+        "registry": "NodeRegistry",
+        "oracle": "ReportOracle",
+        "vault": "RewardVault",
+    },
+    "Committee": {
+        "token": "QNetToken",
+        "parameters": "Parameters",
+        "epochs": "Epochs",
+        "slasher": "Slasher",
+    },
+    "NodeRegistry": {"parameters": "Parameters", "epochs": "Epochs", "hub": "StakeHub"},
+    "StakeHub": {
+        "token": "QNetToken",
+        "parameters": "Parameters",
+        "epochs": "Epochs",
+        "registry": "NodeRegistry",
+        "oracle": "ReportOracle",
+        "vault": "RewardVault",
+        "slasher": "Slasher",
+        "court": "DisputeCourt",
+    },
+    "ReportOracle": {
+        "parameters": "Parameters",
+        "epochs": "Epochs",
+        "committee": "Committee",
+        "token": "QNetToken",
+        "court": "DisputeCourt",
+    },
+    "RewardVault": {"token": "QNetToken", "epochs": "Epochs", "hub": "StakeHub"},
+    "QNetGovernor": {
+        "token": "QNetToken",
+        "hub": "StakeHub",
+        "vault": "RewardVault",
+        "timelock": "QNetTimelock",
+        "parameters": "Parameters",
+    },
+    "VersionRegistry": {"epochs": "Epochs"},
+    "Slasher": {
+        "token": "QNetToken",
+        "parameters": "Parameters",
+        "registry": "NodeRegistry",
+        "hub": "StakeHub",
+        "committee": "Committee",
+        "court": "DisputeCourt",
+        "vault": "RewardVault",
+    },
+    "DisputeCourt": {
+        "token": "QNetToken",
+        "parameters": "Parameters",
+        "epochs": "Epochs",
+        "registry": "NodeRegistry",
+        "hub": "StakeHub",
+        "oracle": "ReportOracle",
+        "committee": "Committee",
+        "slasher": "Slasher",
+    },
+}
+"""Getter of a contract → the contract it names for good, in the order of the constructor."""
+APPOINTED: Final[Mapping[str, Mapping[str, str]]] = {"NodeRegistry": {"slasher": "Slasher"}}
+"""Getter of a contract → the contract its proxy was set up with; holders can change it."""
 IMPLEMENTATION: Final = "Implementation"
 """Suffix under which the code behind a proxy is listed."""
 
@@ -113,97 +193,47 @@ def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> lis
         )
 
     def epochs(at: Addresses) -> Sequence[object]:
-        known = ("QNetTimelock", "Parameters", "NodeRegistry", "ReportOracle", "RewardVault")
-        return (*(at[name] for name in known), request.genesis_s, request.beacon_anchor)
+        return (*_known("Epochs")(at), request.genesis_s, request.beacon_anchor)
 
     def committee(at: Addresses) -> Sequence[object]:
-        known = ("QNetTimelock", "QNetToken", "Parameters", "Epochs", "Slasher")
         seats = [(seat.owner, seat.signer, seat.url) for seat in request.members]
-        return (*(at[name] for name in known), seats)
+        return (*_known("Committee")(at), seats)
 
     return [
         Creation("QNetToken", "QNetToken", lambda _: (deployer, request.supply_wei)),
         Creation("Parameters", "Parameters", parameters),
-        Creation("QNetTimelock", "QNetTimelock", _links("Parameters", "QNetGovernor")),
+        Creation(
+            "QNetTimelock", "QNetTimelock", lambda at: (*_known("QNetTimelock")(at), at["QNetGovernor"])
+        ),
         Creation("Epochs", "Epochs", epochs),
         Creation("Committee", "Committee", committee),
-        *_proxied(
-            "NodeRegistry",
-            ("QNetTimelock", "Parameters", "Epochs", "StakeHub"),
-            lambda at: (at["Slasher"],),
+        *_proxied("NodeRegistry"),
+        *_proxied("StakeHub"),
+        *_proxied("ReportOracle"),
+        *(
+            Creation(name, name, _known(name))
+            for name in ("RewardVault", "QNetGovernor", "VersionRegistry", "Slasher")
         ),
-        *_proxied(
-            "StakeHub",
-            (
-                "QNetTimelock",
-                "QNetToken",
-                "Parameters",
-                "Epochs",
-                "NodeRegistry",
-                "ReportOracle",
-                "RewardVault",
-                "Slasher",
-                "DisputeCourt",
-            ),
-        ),
-        *_proxied(
-            "ReportOracle",
-            ("QNetTimelock", "Parameters", "Epochs", "Committee", "QNetToken", "DisputeCourt"),
-        ),
-        Creation("RewardVault", "RewardVault", _links("QNetToken", "Epochs", "StakeHub")),
-        Creation(
-            "QNetGovernor",
-            "QNetGovernor",
-            _links("QNetToken", "StakeHub", "RewardVault", "QNetTimelock", "Parameters"),
-        ),
-        Creation("VersionRegistry", "VersionRegistry", _links("QNetTimelock", "Epochs")),
-        Creation(
-            "Slasher",
-            "Slasher",
-            _links(
-                "QNetTimelock",
-                "QNetToken",
-                "Parameters",
-                "NodeRegistry",
-                "StakeHub",
-                "Committee",
-                "DisputeCourt",
-                "RewardVault",
-            ),
-        ),
-        *_proxied(
-            "DisputeCourt",
-            (
-                "QNetTimelock",
-                "QNetToken",
-                "Parameters",
-                "Epochs",
-                "NodeRegistry",
-                "StakeHub",
-                "ReportOracle",
-                "Committee",
-                "Slasher",
-            ),
-        ),
+        *_proxied("DisputeCourt"),
     ]
 
 
-def _links(*names: str) -> Callable[[Addresses], Sequence[object]]:
-    return lambda at: tuple(at[name] for name in names)
+def _known(name: str) -> Callable[[Addresses], Sequence[object]]:
+    """The contracts that a constructor is told: the owner, if it has one, then its links."""
+    links = (["QNetTimelock"] if name in OWNED else []) + list(LINKS[name].values())
+    return lambda at: tuple(at[link] for link in links)
 
 
-def _proxied(
-    name: str,
-    links: Sequence[str],
-    initialize: Callable[[Addresses], Sequence[object]] = lambda _: (),
-) -> list[Creation]:
+def _proxied(name: str) -> list[Creation]:
     """List an upgradeable contract: its code, then the proxy that holds its state."""
     entry = load_artifact(name).abi.function("initialize")
+    appointed = APPOINTED.get(name, {}).values()
 
     def proxy(at: Addresses) -> Sequence[object]:
-        return (at[name + IMPLEMENTATION], entry.encode_call(initialize(at)))
+        first = [at[link] for link in appointed]
+        return (at[name + IMPLEMENTATION], entry.encode_call(first))
 
-    return [Creation(name + IMPLEMENTATION, name, _links(*links)), Creation(name, PROXY, proxy)]
+    return [Creation(name + IMPLEMENTATION, name, _known(name)), Creation(name, PROXY, proxy)]
 
 
 def create_address(deployer: bytes, nonce: int) -> bytes:

@@ -96,27 +96,25 @@ function prune() {
 
 const wantsCode = (selection) => Object.values(selection).flat().some((output) => /^(evm|ir|\*)/.test(output));
 
+/** Outputs wanted of each file, without wildcards for files. */
+function selectionsOf(input) {
+  const { "*": everywhere = {}, ...selections } = input.settings.outputSelection ?? {};
+  return Object.fromEntries(Object.keys(input.sources).map((name) => [name, { ...everywhere, ...selections[name] }]));
+}
+
 /** The job as several that can run beside each other: each makes the code of some of the files. */
 function split(input, cores) {
-  const selections = input.settings.outputSelection ?? {};
-  const wanted = Object.keys(input.sources).filter((name) => name in selections && wantsCode(selections[name]));
-  if ("*" in selections || !input.settings.viaIR || wanted.length < 2 * cores || cores === 1) {
+  const selections = selectionsOf(input);
+  const names = Object.keys(selections);
+  const wanted = names.filter((name) => wantsCode(selections[name]));
+  if (!input.settings.viaIR || wanted.length < 2 * cores || cores === 1) {
     return [input];
   }
+  const parts = Array.from({ length: PARTS_PER_CORE * cores }, () => ({}));
+  names.filter((name) => !wanted.includes(name)).forEach((name) => (parts[0][name] = selections[name]));
   wanted.sort((a, b) => input.sources[b].content.length - input.sources[a].content.length);
-  const parts = Array.from({ length: PARTS_PER_CORE * cores }, () => new Set());
-  wanted.forEach((name, place) => parts[place % parts.length].add(name));
-  return parts
-    .filter((part) => part.size > 0)
-    .map((part, place) => ({
-      ...input,
-      settings: {
-        ...input.settings,
-        outputSelection: Object.fromEntries(
-          Object.entries(selections).filter(([name]) => part.has(name) || (place === 0 && !wanted.includes(name))),
-        ),
-      },
-    }));
+  wanted.forEach((name, place) => (parts[place % parts.length][name] = selections[name]));
+  return parts.map((outputSelection) => ({ ...input, settings: { ...input.settings, outputSelection } }));
 }
 
 /** Outputs of the parts of a job as the output of the whole. */

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from coincurve import PrivateKey
+from coincurve._libsecp256k1 import ffi
 from hypothesis import strategies as st
 
 from ledger.domain.blob import EpochData
@@ -57,6 +59,13 @@ def signed(epoch: int, slot: int, left: int, right: int, side: Side, cells: int)
     return body.sign(node_key(body.signer), DOMAIN)
 
 
+def another_signature(key: ReceiptKey, digest: bytes) -> bytes:
+    """A second signature of the same digest: ECDSA has one for every nonce."""
+    nonce = (ffi.NULL, ffi.new("unsigned char [32]", b"\x05" * 32))
+    found = PrivateKey(key.secret).sign_recoverable(digest, hasher=None, custom_nonce=nonce)
+    return bytes(found[:64]) + bytes([found[64] + 27])
+
+
 def both_sides(epoch: int, slot: int, left: int, right: int, cells: int) -> list[SignedReceipt]:
     return [signed(epoch, slot, left, right, side, cells) for side in Side]
 
@@ -87,6 +96,7 @@ def epoch_data(
     reveals: list[AuditReveal],
     *,
     epoch: int = 3,
+    attempt: int = 0,
     before: NetworkState | None = None,
     nodes: tuple[NodeView, ...] | None = None,
     parameters: NetworkParameters = DEVNET,
@@ -99,6 +109,7 @@ def epoch_data(
         block_number=77,
         block_hash=b"\x0b" * 32,
         epoch=epoch,
+        attempt=attempt,
         params_hash=parameters.hash(),
         reveal=chain[-1],
         budget_wei=parameters.emission_wei,
@@ -117,7 +128,8 @@ records = st.builds(
     history_ppm=st.lists(ppm, max_size=7).map(tuple),
     kbps=st.integers(0, 10**7),
 )
-stakes = st.integers(0, 12_000 * QNET)
+stakes = st.one_of(st.just(0), st.integers(0, 12_000 * QNET))
+pools = st.one_of(st.just(0), st.integers(0, 120_000 * QNET))
 
 
 @st.composite
@@ -132,6 +144,10 @@ def networks(draw: st.DrawFn) -> tuple[tuple[NodeView, ...], NetworkState]:
             state=draw(st.sampled_from([NodeState.ACTIVE] * 4 + [NodeState.JAILED])),
             bond_start_wei=draw(stakes),
             bond_end_wei=draw(stakes),
+            pool_start_wei=draw(pools),
+            pool_end_wei=draw(pools),
+            cost_wei=draw(st.integers(0, 2 * DEVNET.cost_max_wei)),
+            margin_ppm=draw(st.integers(0, 2 * 10**6)),
         )
         for index, role in enumerate(roles, start=1)
     )

@@ -8,8 +8,18 @@ def ratio(value: int, one: int) -> Fraction:
     return min(Fraction(floor(Fraction(value * 10**6, one)), 10**6), Fraction(1))
 
 
+def stake(node, parameters) -> int:
+    return min(
+        bond + min(pool, parameters.delegation_factor * bond)
+        for bond, pool in (
+            (node.bond_start_wei, node.pool_start_wei),
+            (node.bond_end_wei, node.pool_end_wei),
+        )
+    )
+
+
 def expected_weight(node, record, parameters) -> int:
-    sigma = ratio(min(node.bond_start_wei, node.bond_end_wei), parameters.stake_reference_wei)
+    sigma = ratio(stake(node, parameters), parameters.stake_reference_wei)
     history = record.history_ppm if record else ()
     mean = Fraction(sum(history) // len(history) if history else 900_000, 10**6)
     rho = Fraction(record.rho_ppm if record else parameters.reputation_start_ppm, 10**6)
@@ -18,11 +28,7 @@ def expected_weight(node, record, parameters) -> int:
 
 def work(nodes, traffic, state, parameters):
     """(credited, W, N̂) by plain definition."""
-    part = {
-        node.index: node
-        for node in nodes
-        if node.state == 2 and min(node.bond_start_wei, node.bond_end_wei) > 0
-    }
+    part = {node.index: node for node in nodes if node.state == 2 and stake(node, parameters) > 0}
     weight = {i: expected_weight(n, state.records.get(i), parameters) for i, n in part.items()}
     share = {}
     for i, node in part.items():
@@ -60,3 +66,13 @@ def reward(budget, slots, stake, bond, p_ppm, w_ppm, parameters) -> int:
     alpha = Fraction(parameters.alpha_ppm, 10**6)
     p, w = Fraction(p_ppm, 10**6), Fraction(w_ppm, 10**6)
     return floor(Fraction(budget, slots) * sigma * (1 + alpha * own) / (1 + alpha) * p**2 * w)
+
+
+def split(whole, p_ppm, cost, margin, bond, total, parameters):
+    """Operator's and pool's part, each step with exact fractions."""
+    first = min(whole, floor(min(cost, parameters.cost_max_wei) * Fraction(p_ppm, 10**6)))
+    share = Fraction(min(max(margin, parameters.margin_min_ppm), 10**6), 10**6)
+    own = floor((whole - first) * share)
+    rest = whole - first - own
+    of_bond = floor(rest * Fraction(bond, total))
+    return first + own + of_bond, rest - of_bond

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ledger.domain.audits import (
     Probe,
     assignments_of,
+    audit_leaves,
     auditors_of,
     counted_results,
     epoch_performance,
@@ -16,6 +17,7 @@ from ledger.domain.audits import (
     summarise,
 )
 from qnet.messages.audit import AuditResult, CapacityResult
+from qnet.messages.report import AuditLeaf
 from tests.ledger.domain.material import SIGNERS, beacons
 
 BEACONS = beacons(6)
@@ -90,8 +92,29 @@ def test_only_drawn_members_count_and_only_with_one_word():
         result(drawn[2], 7, 4, 4, slot=6),
         result(drawn[2], 7, 4, 4, epoch=4),
     ]
-    kept = counted_results(results, epoch=3, beacons=BEACONS, signers=SIGNERS, count=3)
-    assert kept == [good]
+    assert counted(results, targets=7) == [good]
+    assert counted(results, targets=6) == []
+
+
+def counted(results, *, targets):
+    return counted_results(
+        results, epoch=3, targets=targets, beacons=BEACONS, signers=SIGNERS, count=3
+    )
+
+
+def test_leaves_list_results_by_slot_and_target():
+    rows = [
+        result(1, 7, 4, 3, slot=0),
+        result(2, 7, 4, 4, slot=0),
+        result(0, 8, 2, 1, slot=0),
+        result(0, 7, 4, 0, slot=1),
+    ]
+    assert audit_leaves(rows) == (
+        AuditLeaf(3, 0, 7, (1, 2), (4, 4), (3, 4)),
+        AuditLeaf(3, 0, 8, (0,), (2,), (1,)),
+        AuditLeaf(3, 1, 7, (0,), (4,), (0,)),
+    )
+    assert audit_leaves([]) == ()
 
 
 def test_slot_performance_carries_with_fewer_than_three_results():

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from ledger.domain.accounts import NodeStake, Trace
 from ledger.domain.hub import Hub
-from ledger.domain.stake import TICKETS_MAX, VIRTUAL_SHARES
+from ledger.domain.stake import TICKETS_MAX, VIRTUAL_SHARES, Pool
 from ledger.domain.state import M, NodeState
 from ledger.errors import StakeRefusedError
 from qnet.epochs import EpochClock
@@ -135,9 +135,26 @@ def test_rewards_stream_to_delegators_and_wait_for_the_operator():
     assert hub.positions[ALICE, 1].shares == shares
 
 
+def test_what_the_last_delegator_leaves_behind_is_the_operators():
+    hub = make_hub()
+    shares = hub.delegate(ALICE, 1, 100 * QNET)
+    hub.settle(1, 0, 0, 30 * QNET)
+    _, amount = hub.undelegate(ALICE, 1, shares)
+    assert hub.nodes[1].pool == Pool()
+    assert hub.nodes[1].owed_wei == 130 * QNET - amount
+    hub.now += 1
+    assert hub.nodes[1].pool.worth(hub.delegate(BOB, 1, QNET), hub.now) <= QNET
+
+
+def test_a_slash_of_nothing_is_none():
+    hub = make_hub()
+    assert hub.slash(1, 0, 100_000, 0) == 0
+    assert hub.nodes[1].slashes == []
+
+
 def test_terms_wait_while_somebody_delegates():
     hub = make_hub()
-    assert hub.terms_at(1, 0) == (0, DEVNET.margin_min_ppm)
+    assert hub.terms_at(1, 0) == (0, 0)
     assert hub.set_terms(1, 5, 200_000) == 1
     shares = hub.delegate(ALICE, 1, QNET)
     hub.now += EPOCH_S
@@ -392,7 +409,7 @@ class HubMachine(RuleBasedStateMachine):
     def the_price_of_a_share_falls_only_by_a_slash(self) -> None:
         for index, node in self.hub.nodes.items():
             now = Fraction(node.pool.available(self.hub.now) + 1, node.pool.shares + VIRTUAL_SHARES)
-            if index != self.slashed:
+            if index != self.slashed and node.pool.shares:
                 assert now >= self.prices[index]
             self.prices[index] = now
         self.slashed = 0

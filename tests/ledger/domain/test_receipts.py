@@ -9,18 +9,24 @@ from ledger.domain.receipts import (
     check_time,
     is_signed,
     match_receipts,
+    pair_totals,
     receipts_close,
 )
+from qnet.crypto.keys import keccak256
 from qnet.epochs import EpochClock
 from qnet.messages.receipt import Side
-from tests.ledger.domain.material import DOMAIN, both_sides, node_key, signed
+from tests.ledger.domain.material import DOMAIN, another_signature, both_sides, node_key, signed
 
 CLOCK = EpochClock(1000, 5, 6)
 KEYS = {index: node_key(index).address for index in range(1, 4)}
 
 
-def match(receipts):
+def links(receipts):
     return match_receipts(receipts, epoch=3, slots=6, keys=KEYS, domain=DOMAIN)
+
+
+def match(receipts):
+    return pair_totals(links(receipts))
 
 
 @pytest.mark.parametrize(
@@ -73,13 +79,45 @@ def test_both_directions_and_all_slots_add_up():
 def test_the_lower_side_counts_if_at_most_a_bucket_apart(sent, received, credited):
     told = {Side.SENDER: sent, Side.RECEIVER: received}
     receipts = [signed(3, 0, 1, 2, side, cells) for side, cells in told.items()]
-    assert match(receipts) == {(1, 2): credited}
+    assert match(receipts) == ({(1, 2): credited} if credited else {})
 
 
 def test_one_side_alone_is_worth_nothing():
-    assert match([signed(3, 0, 1, 2, Side.SENDER, 100)]) == {(1, 2): 0}
+    for side in Side:
+        assert match([signed(3, 0, 1, 2, side, 100)]) == {}
+
+
+def test_links_are_ascending_and_name_their_receipts():
+    sides = both_sides(3, 5, 2, 1, 100), both_sides(3, 0, 2, 3, 50), both_sides(3, 5, 1, 2, 7)
+    receipts = [item for pair in sides for item in pair]
+    found = links(receipts)
+    assert [(leaf.slot, leaf.node_from, leaf.node_to) for leaf in found] == [
+        (0, 2, 3),
+        (5, 1, 2),
+        (5, 2, 1),
+    ]
+    assert [leaf.matched for leaf in found] == [50, 7, 100]
+    sender, receiver = sides[0]
+    assert found[2].sent_proof == keccak256(sender.receipt.digest(DOMAIN) + sender.signature)
+    assert found[2].received_proof == keccak256(
+        receiver.receipt.digest(DOMAIN) + receiver.signature
+    )
+    assert found == links(list(reversed(receipts)) + receipts)
+
+
+def test_of_two_signatures_over_one_body_the_lowest_counts():
+    sender, receiver = both_sides(3, 0, 1, 2, 100)
+    message = sender.receipt.digest(DOMAIN)
+    # r, s, v with another nonce: anyone who holds the key can make it
+    other = replace(sender, signature=another_signature(node_key(1), message))
+    assert is_signed(other, KEYS, DOMAIN)
+    assert other != sender
+    first = min(sender.signature, other.signature)
+    for receipts in ([sender, other, receiver], [receiver, other, sender]):
+        (leaf,) = links(receipts)
+        assert leaf.sent_proof == keccak256(message + first)
 
 
 def test_two_bodies_of_one_tuple_spoil_it_for_good():
     doubled = signed(3, 0, 1, 2, Side.SENDER, 104)
-    assert match([*both_sides(3, 0, 1, 2, 100), doubled, doubled]) == {(1, 2): 0}
+    assert match([*both_sides(3, 0, 1, 2, 100), doubled, doubled]) == {}

@@ -19,7 +19,9 @@ from qnet.messages.report import NO_REPORT, unpack_slot_p
 from tests.ledger.domain.material import (
     CHAIN_ID,
     DEVNET,
+    DOMAIN,
     ORACLE,
+    QNET,
     both_sides,
     epoch_data,
     reveal,
@@ -97,6 +99,92 @@ def test_one_sided_differing_and_doubled_receipts_earn_nothing():
         *both_sides(epoch, 3, 1, 2, 320),
     ]
     assert recompute(epoch_data(receipts, []).encode()).matched == {(1, 2): 320}
+
+
+def delegated_network():
+    """Everybody has delegation; node 1 takes a cost and a margin of a half."""
+    nodes = [
+        replace(node, pool_start_wei=20_000 * QNET, pool_end_wei=3000 * QNET)
+        for node in small_network()
+    ]
+    nodes[0] = replace(nodes[0], cost_wei=QNET, margin_ppm=500_000)
+    return tuple(nodes)
+
+
+def test_delegation_counts_and_shares_the_reward():
+    nodes = delegated_network()
+    result = recompute(epoch_data(some_receipts(3), full_reveals(3), nodes=nodes).encode())
+    first, second = result.leaves[:2]
+    assert (first.bond_wei, first.stake_wei) == (1000 * QNET, 4000 * QNET)
+    plain = recompute(epoch_data(some_receipts(3), full_reveals(3)).encode()).leaves[0]
+    assert first.reward_wei // 4 == plain.reward_wei
+    after_cost = first.reward_wei - QNET
+    rest = after_cost - after_cost // 2
+    assert first.cum_operator_wei == QNET + after_cost // 2 + rest // 4
+    assert first.cum_operator_wei + first.cum_pool_wei == first.reward_wei
+    least = second.reward_wei * DEVNET.margin_min_ppm // 10**6
+    assert second.cum_operator_wei == least + (second.reward_wei - least) // 4
+
+
+def test_links_and_probes_have_leaves_and_proofs():
+    result = recompute(epoch_data(some_receipts(3), full_reveals(3)).encode())
+    assert [(leaf.node_from, leaf.node_to) for leaf in result.links] == [
+        (1, 2), (2, 1), (2, 3), (3, 2), (4, 5), (5, 6),
+    ]  # fmt: skip
+    for place, link in enumerate(result.links):
+        proof = result.link_proof(place)
+        assert verify(result.report.evidence_root, link.hash(CHAIN_ID, ORACLE), proof)
+    assert len(result.probes) == DEVNET.slots_per_epoch * 6
+    for place, probe in enumerate(result.probes):
+        proof = result.probe_proof(place)
+        assert verify(result.report.audit_root, probe.hash(CHAIN_ID, ORACLE), proof)
+
+
+def test_links_that_cannot_earn_have_no_leaf():
+    receipts = both_sides(3, 0, 1, 3, 500) + both_sides(3, 0, 1, 2, 500)
+    nodes = (replace(small_network()[0], state=NodeState.JAILED), *small_network()[1:])
+    assert len(recompute(epoch_data(receipts, []).encode()).links) == 1
+    assert recompute(epoch_data(receipts, [], nodes=nodes).encode()).links == ()
+
+
+def test_another_attempt_is_another_report():
+    one, two = (
+        recompute(epoch_data(some_receipts(3), [], attempt=n).encode()).report for n in (0, 1)
+    )
+    assert (one.attempt, two.attempt) == (0, 1)
+    assert one.nodes_root == two.nodes_root
+    assert one.digest(DOMAIN) != two.digest(DOMAIN)
+
+
+def test_slot_0_is_carried_only_from_a_node_that_took_part():
+    lost = [
+        reveal(3, DEVNET.slots_per_epoch - 1, auditor, dict.fromkeys(range(1, 7), (4, 2)))
+        for auditor in range(4)
+    ]
+    out = (replace(small_network()[0], state=NodeState.JAILED), *small_network()[1:])
+    for nodes, carried in ((None, 500), (out, 900)):
+        before = recompute(epoch_data([], lost, nodes=nodes).encode()).after
+        after = recompute(epoch_data([], [], epoch=4, before=before).encode())
+        assert unpack_slot_p(after.leaves[0].slot_p, 6) == (carried,) * 6
+        assert unpack_slot_p(after.leaves[1].slot_p, 6) == (500,) * 6
+
+
+def test_a_node_that_registered_during_the_epoch_waits():
+    nodes = list(small_network())
+    nodes[5] = replace(
+        nodes[5], state=NodeState.NONE, receipt_key=bytes(20), bond_start_wei=0, slot=False
+    )
+    result = recompute(epoch_data(some_receipts(3), full_reveals(3), nodes=tuple(nodes)).encode())
+    leaf = result.leaves[5]
+    assert (leaf.slot_p, leaf.w_ppm, leaf.reward_wei) == (0, 0, 0)
+    assert leaf.rho_ppm == DEVNET.reputation_start_ppm
+    assert result.matched.get((5, 6)) is None
+
+
+def test_results_about_nobody_have_no_leaf():
+    odd = [reveal(3, 0, auditor, {1: (4, 4), 7: (4, 4)}) for auditor in range(4)]
+    result = recompute(epoch_data([], odd).encode())
+    assert {leaf.target for leaf in result.probes} == {1}
 
 
 def test_without_audits_p_is_carried_at_ninety_percent():
@@ -179,6 +267,10 @@ def mutate(change) -> bytes:
         lambda v: v["state"]["records"].extend([[1, 0, 0, [], 0, bytes(32), bytes(32)]] * 2),
         lambda v: v["state"]["records"].append([1, 0, 0, [0] * 8, 0, bytes(32), bytes(32)]),
         lambda v: v["state"]["records"].append([1, 10**6 + 1, 0, [], 0, bytes(32), bytes(32)]),
+        lambda v: v["nodes"][0].__setitem__(11, 1 << 32),
+        lambda v: v["nodes"][0].__setitem__(8, 7),
+        lambda v: v.__setitem__("v", 1),
+        lambda v: v.__setitem__("attempt", -1),
         lambda v: v.__setitem__("budget", 7),
     ],
 )

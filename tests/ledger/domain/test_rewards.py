@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.domain.rewards import Pair, measure_work, reward, role_budget, role_slots
+from ledger.domain.rewards import (
+    Pair,
+    measure_work,
+    reward,
+    role_budget,
+    role_slots,
+    split,
+)
 from ledger.domain.state import M, NetworkState, NodeRecord
 from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
@@ -59,6 +66,40 @@ def test_splitting_a_stake_below_z_never_profits(parameters, data):
         return reward(10**24, 100, stake, stake, p, w, parameters)
 
     assert pay(part) + pay(whole - part) <= pay(whole)
+
+
+terms = st.tuples(st.integers(0, 100 * QNET), st.integers(0, 2 * M))
+
+
+@given(st.integers(0, 10**22), ppm, terms, stakes, st.integers(1, 10**24), profiles)
+def test_split_equals_exact_fractions_and_loses_nothing(whole, p, own, bond, more, parameters):
+    got = split(whole, p, *own, bond, bond + more, parameters)
+    assert got == reference.split(whole, p, *own, bond, bond + more, parameters)
+    assert sum(got) == whole
+    assert min(got) >= 0
+    assert got[0] >= whole * parameters.margin_min_ppm // M
+
+
+def test_without_delegation_the_operator_gets_all():
+    assert split(10**20, M, 0, 0, 10**21, 10**21, DEVNET) == (10**20, 0)
+    assert split(0, M, 5, M, 0, 0, DEVNET) == (0, 0)
+
+
+@given(profiles, st.data())
+def test_splitting_a_node_with_delegation_never_profits_its_operator(parameters, data):
+    """SplitNoProfit: two nodes of one operator, each with its part of bond and pool, below Z."""
+    z = parameters.stake_reference_wei
+    bond = data.draw(st.integers(2, z // 10))
+    pool = data.draw(st.integers(0, z - bond))
+    part = data.draw(st.integers(1, bond - 1))
+    delegated = data.draw(st.integers(0, pool))
+    p, w = data.draw(ppm), data.draw(ppm)
+
+    def pay(bond_wei: int, pool_wei: int) -> int:
+        return reward(10**24, 100, bond_wei + pool_wei, bond_wei, p, w, parameters)
+
+    whole = pay(bond, pool)
+    assert pay(part, delegated) + pay(bond - part, pool - delegated) <= whole
 
 
 @settings(max_examples=200)

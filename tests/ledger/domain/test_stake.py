@@ -13,12 +13,11 @@ from ledger.domain.stake import (
     Pool,
     Slash,
     Stream,
-    counted_stake,
     lien_loss,
     reachable,
     slash_parts,
 )
-from ledger.domain.state import M
+from ledger.domain.state import M, counted_stake
 
 wei = st.integers(0, 10**27)
 some_wei = st.integers(1, 10**27)
@@ -98,6 +97,7 @@ def test_a_ticket_that_comes_after_a_slash_loses_nothing_to_it(first, second, ra
     bucket, minted = bucket.deposited(second)
     assert second - 1 <= bucket.worth(minted) <= second
     assert Bucket().worth(7) == 0
+    assert Bucket(2, 0).deposited(5)[1] == Bucket(0, 2).deposited(5)[1] == 5
 
 
 @given(wei, wei, buckets, buckets, ppm, wei)
@@ -106,17 +106,29 @@ def test_a_slash_takes_its_rate_and_no_more_than_it_may(bond, pool, own, others,
     assert parts.total <= most
     assert parts.ppm <= rate
     tenth = M * POOL_SLASH_DIVISOR
-    assert parts.bond == bond * parts.ppm // M
-    assert parts.pool == pool * parts.ppm // tenth
-    assert parts.bond_buckets == {e: b.assets_wei * parts.ppm // M for e, b in own.items()}
-    assert parts.pool_buckets == {e: b.assets_wei * parts.ppm // tenth for e, b in others.items()}
-    if most >= slash_parts(bond, pool, own, others, ppm=rate, max_wei=10**40).total:
+    exact = (
+        [(parts.bond, bond, M)]
+        + [(parts.bond_buckets[e], b.assets_wei, M) for e, b in own.items()]
+        + [(parts.pool, pool, tenth)]
+        + [(parts.pool_buckets[e], b.assets_wei, tenth) for e, b in others.items()]
+    )
+    for part, base, one in exact:
+        assert base * parts.ppm // one - len(exact) <= part <= base * parts.ppm // one
+    if most >= sum(base * rate // one for _, base, one in exact):
         assert parts.ppm == rate
+        assert parts.total == sum(base * rate // one for _, base, one in exact)
+
+
+def test_a_capped_slash_never_takes_a_wei_more():
+    parts = slash_parts(5, 0, {3: Bucket(5, 5)}, {}, ppm=M // 2, max_wei=3)
+    assert (parts.ppm, parts.bond, parts.bond_buckets) == (375_000, 1, {3: 1})
+    parts = slash_parts(1, 0, {3: Bucket(3, 3)}, {}, ppm=600_000, max_wei=0)
+    assert (parts.ppm, parts.total) == (0, 0)
 
 
 def test_a_slash_reaches_tickets_of_its_epoch_and_later():
     waiting = {3: Bucket(3, 3), 5: Bucket(5, 5), 4: Bucket(4, 4)}
-    assert list(reachable(waiting, 4)) == [4, 5]
+    assert list(reachable(waiting, 4)) == [5, 4]
 
 
 @pytest.mark.parametrize(
