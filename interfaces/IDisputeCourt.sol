@@ -7,6 +7,7 @@ import {IEpochs} from "./IEpochs.sol";
 import {INodeRegistry} from "./INodeRegistry.sol";
 import {IParameters} from "./IParameters.sol";
 import {IPausing} from "./IPausing.sol";
+import {IReportJudge} from "./IReportJudge.sol";
 import {IReportOracle} from "./IReportOracle.sol";
 import {ISlasher} from "./ISlasher.sol";
 import {IStakeHub} from "./IStakeHub.sol";
@@ -146,6 +147,8 @@ interface IDisputeCourt is IPausing {
     function oracle() external view returns (IReportOracle);
     function committee() external view returns (ICommittee);
     function slasher() external view returns (ISlasher);
+    /// @notice Tells whether proofs against reports hold; made by this contract when it is constructed.
+    function judge() external view returns (IReportJudge);
 
     /// @notice Commit to a proof, with a bond of challenge_bond_wei.
     /// @return id Number of the challenge, from 1.

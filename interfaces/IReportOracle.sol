@@ -63,8 +63,10 @@ interface IReportOracle is IPausing {
     event LeafDemanded(uint32 indexed epoch, uint32 indexed node, address indexed demander, uint256 bond, uint64 deadline);
     /// @notice The leaf of a node was shown; the bond went to who showed it.
     event LeafAnswered(uint32 indexed epoch, uint32 indexed node, address indexed answerer, IReportOracle.NodeLeaf leaf);
-    /// @notice The leaf of a node was not shown in time; the report was disabled and the bond returned.
+    /// @notice The leaf of a node was not shown in time; the report was disabled.
     event DemandUnanswered(uint32 indexed epoch, uint32 indexed node, address indexed demander);
+    /// @notice A demander got its bond back: the leaf was not shown, or the report was disabled for another reason.
+    event DemandReturned(uint32 indexed epoch, uint32 indexed node, address indexed demander, uint256 bond);
 
     /// @notice The report counts another number of attempts.
     error WrongAttempt(uint32 expected, uint32 got);
@@ -104,8 +106,8 @@ interface IReportOracle is IPausing {
     error TooManyUnfinished(uint256 max);
     /// @notice The rewards exceed the budget of the epoch.
     error BudgetExceeded(uint256 totalReward, uint256 budget);
-    /// @notice The report names more nodes than are registered.
-    error TooManyNodes(uint32 nodeCount, uint32 registered);
+    /// @notice The report does not name exactly the nodes registered when the epoch was started.
+    error WrongNodeCount(uint32 expected, uint32 got);
     /// @notice The report was computed with other parameters.
     error WrongParameters(bytes32 expected, bytes32 got);
     /// @notice The report does not follow the last live report.
@@ -125,6 +127,9 @@ interface IReportOracle is IPausing {
     function token() external view returns (IERC20);
     /// @notice The contract in which reports are challenged: while it is paused, challenge windows stand still.
     function court() external view returns (IPausing);
+
+    /// @notice EIP-712 domain of reports and of link receipts: QNet, version 1, this contract.
+    function domainSeparator() external view returns (bytes32);
 
     /// @notice Digest the committee signs: EIP-712, domain QNet, version 1, this contract. It is the report's hash.
     function reportDigest(EpochReport calldata r) external view returns (bytes32);
@@ -148,18 +153,19 @@ interface IReportOracle is IPausing {
     /// demand_answer_s, which must fit into the challenge window.
     function demandLeaf(uint32 epoch, uint32 node) external;
 
-    /// @notice Show a demanded leaf; the bond goes to the caller.
+    /// @notice Show a demanded leaf; the bond goes to the caller. Never paused.
     function answerLeaf(NodeLeaf calldata leaf, bytes32[] calldata proof) external;
 
     /// @notice Disable a report whose leaf was not shown in time; the bond goes back. Anyone. If the report was disabled
-    /// for another reason, only the bond goes back.
+    /// for another reason, only the bond goes back. Never paused.
     function expireDemand(uint32 epoch, uint32 node) external;
 
     /// @notice Record that an epoch stays without a report. Only Epochs, after the deadline.
     function markSkipped(uint32 epoch) external;
 
     /// @notice The latest report of an epoch, its hash, when it came, and its status.
-    /// @dev `prevReportHash` of a disabled report is left empty: its predecessor may have been reported anew.
+    /// @dev `prevReportHash` is left empty once the predecessor has been reported anew, which takes that this report is
+    /// disabled: nothing of it can be held against its predecessor any more.
     function report(uint32 epoch)
         external
         view
@@ -174,10 +180,11 @@ interface IReportOracle is IPausing {
     /// @notice Epoch of the report before that of an epoch, plus one; 0 if there is none.
     function predecessorOf(uint32 epoch) external view returns (uint32);
 
-    /// @notice Moment from which a submitted report can be finalized.
+    /// @notice Moment from which a submitted report can be finalized; 0 if there never was one.
     function windowEnd(uint32 epoch) external view returns (uint256);
 
-    /// @notice A demand: who pays, how much, and until when an answer is due; all zero if there is none.
+    /// @notice A demand that waits: who pays, how much, and until when an answer is due, pauses of the court included; all
+    /// zero if there is none.
     function demandOf(uint32 epoch, uint32 node)
         external
         view

@@ -39,4 +39,12 @@ library ParameterKeys {
     bytes32 internal constant SLASH_WINDOW_S = "slash_window_s";
     bytes32 internal constant CHALLENGER_PPM = "challenger_ppm";
     bytes32 internal constant JAIL_S = "jail_s";
+    bytes32 internal constant WEIGHT_ENTRY_PPM = "weight_entry_ppm";
+    bytes32 internal constant WEIGHT_RELAY_PPM = "weight_relay_ppm";
+    bytes32 internal constant WEIGHT_MIX_PPM = "weight_mix_ppm";
+    bytes32 internal constant WEIGHT_EXIT_PPM = "weight_exit_ppm";
+    bytes32 internal constant STAKE_REFERENCE_WEI = "stake_reference_wei";
+    bytes32 internal constant ALPHA_PPM = "alpha_ppm";
+    bytes32 internal constant REPUTATION_RISE = "reputation_rise";
+    bytes32 internal constant REPUTATION_FALL = "reputation_fall";
 }

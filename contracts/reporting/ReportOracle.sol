@@ -3,88 +3,63 @@ pragma solidity 0.8.30;
 
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ICommittee} from "../../interfaces/ICommittee.sol";
 import {IEpochs} from "../../interfaces/IEpochs.sol";
 import {IParameters} from "../../interfaces/IParameters.sol";
+import {IPausing} from "../../interfaces/IPausing.sol";
 import {IReportOracle} from "../../interfaces/IReportOracle.sol";
 import {Owned} from "../governance/Owned.sol";
 import {ParameterKeys} from "../libraries/ParameterKeys.sol";
+import {LeafDemands} from "./LeafDemands.sol";
+import {ReportStore} from "./ReportStore.sol";
 
 /// @title Implementation of IReportOracle
 /// @dev Documented in IReportOracle.
-contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, EIP712 {
-    /// @dev What stands elsewhere is not stored again: the epoch is the key, its parameter hash is in Epochs, the hash
-    /// of the predecessor in the predecessor's entry.
-    struct Entry {
-        bytes32 hash;
-        bytes32 nodesRoot;
-        bytes32 evidenceRoot;
-        bytes32 auditRoot;
-        bytes32 dataHash;
-        uint96 totalReward;
-        uint32 nodeCount;
-        uint32 previousPlusOne;
-        uint40 submittedAt;
-        uint40 disabledAt;
-        Status status;
-    }
-
-    /// @custom:storage-location erc7201:qnet.ReportOracle
-    struct Store {
-        mapping(uint32 epoch => Entry) entries;
-        uint32 next;
-        uint32 lastPlusOne;
-        uint32 unfinished;
-    }
-
+contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
     uint256 private constant UNFINISHED_MAX = 8;
-    uint8 private constant NODE_LEAF = 1;
-    bytes32 private constant REPORT_TYPEHASH = keccak256(
-        "EpochReport(uint32 epoch,bytes32 paramsHash,bytes32 nodesRoot,bytes32 evidenceRoot,bytes32 auditRoot,"
-        "uint128 totalReward,uint32 nodeCount,bytes32 dataHash,bytes32 prevReportHash)"
-    );
-    // keccak256(abi.encode(uint256(keccak256("qnet.ReportOracle")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant STORE = 0x4e3f6e118058961a2584c51ef60f331cc36b36188d811b4beb4e956da927dc00;
 
-    /// @inheritdoc IReportOracle
-    IParameters public immutable override parameters;
-    /// @inheritdoc IReportOracle
-    IEpochs public immutable override epochs;
     /// @inheritdoc IReportOracle
     ICommittee public immutable override committee;
 
-    constructor(address owner_, IParameters parameters_, IEpochs epochs_, ICommittee committee_)
-        Owned(owner_)
-        EIP712("QNet", "1")
-    {
-        parameters = parameters_;
-        epochs = epochs_;
+    constructor(
+        address owner_,
+        IParameters parameters_,
+        IEpochs epochs_,
+        ICommittee committee_,
+        IERC20 token_,
+        IPausing court_
+    ) Owned(owner_) ReportStore(parameters_, epochs_, court_) LeafDemands(token_) {
         committee = committee_;
         _disableInitializers();
     }
 
     /// @notice Set up the proxy, once.
-    function initialize() external initializer {}
+    function initialize() external initializer {
+        _initPausing(owner);
+    }
 
     /// @inheritdoc IReportOracle
-    function submit(EpochReport calldata r, uint256 bitmap, bytes calldata signatures) external override {
+    function submit(EpochReport calldata r, uint256 bitmap, bytes calldata signatures)
+        external
+        override
+        whenNotPaused
+    {
         Store storage store = _store();
         Entry storage entry = store.entries[r.epoch];
         _checkTime(r.epoch, entry);
         _checkOrder(store, r);
-        _checkBody(r);
+        _checkBody(r, entry);
 
-        bytes32 digest = reportDigest(r);
+        bytes32 digest = _digest(r);
         entry.hash = digest;
         entry.nodesRoot = r.nodesRoot;
         entry.evidenceRoot = r.evidenceRoot;
         entry.auditRoot = r.auditRoot;
         entry.dataHash = r.dataHash;
         entry.totalReward = SafeCast.toUint96(r.totalReward);
-        entry.nodeCount = r.nodeCount;
         entry.previousPlusOne = store.lastPlusOne;
         entry.submittedAt = uint40(block.timestamp);
         entry.status = Status.Submitted;
@@ -96,38 +71,27 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
     }
 
     /// @inheritdoc IReportOracle
-    function finalize(uint32 epoch) external override {
+    function finalize(uint32 epoch) external override whenNotPaused {
         Store storage store = _store();
         Entry storage entry = store.entries[epoch];
-        if (entry.status != Status.Submitted) revert WrongStatus(epoch, entry.status);
-        uint256 until = entry.submittedAt + parameters.get(ParameterKeys.CHALLENGE_WINDOW_S);
+        _checkSubmitted(epoch, entry);
+        uint256 until = windowEnd(epoch);
         if (block.timestamp < until) revert WindowOpen(until);
+        if (entry.openDemands != 0) revert DemandsOpen(epoch, entry.openDemands);
         uint32 previous = entry.previousPlusOne;
-        if (previous != 0 && store.entries[previous - 1].status != Status.Final) {
-            revert PredecessorNotFinal(previous - 1);
-        }
+        if (previous > store.finalThrough) revert PredecessorNotFinal(previous - 1);
         entry.status = Status.Final;
+        store.finalThrough = epoch + 1;
         --store.unfinished;
         emit ReportFinalized(epoch, entry.hash);
         epochs.closeEpoch(epoch, entry.totalReward);
     }
 
     /// @inheritdoc IReportOracle
-    function disable(uint32 epoch) external override onlyOwner {
-        Store storage store = _store();
-        Status status = store.entries[epoch].status;
-        if (status != Status.Submitted) revert WrongStatus(epoch, status);
-        uint32 cursor = store.lastPlusOne;
-        while (cursor > epoch) {
-            Entry storage entry = store.entries[cursor - 1];
-            entry.status = Status.Disabled;
-            entry.disabledAt = uint40(block.timestamp);
-            --store.unfinished;
-            emit ReportDisabled(cursor - 1, entry.hash);
-            cursor = entry.previousPlusOne;
-        }
-        store.lastPlusOne = cursor;
-        store.next = epoch;
+    function disable(uint32 epoch) external override {
+        if (msg.sender != owner && msg.sender != address(court)) revert NotCourt(msg.sender);
+        _checkSubmitted(epoch, _store().entries[epoch]);
+        _disable(epoch);
     }
 
     /// @inheritdoc IReportOracle
@@ -155,16 +119,20 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         status = entry.status;
         if (status == Status.None) return (r, bytes32(0), 0, status);
         r.epoch = epoch;
-        (r.paramsHash,,,,) = epochs.epochInfo(epoch);
+        r.attempt = status == Status.Disabled ? entry.attempt - 1 : entry.attempt;
+        (r.paramsHash,, r.nodeCount,) = epochs.reportTerms(epoch);
         r.nodesRoot = entry.nodesRoot;
         r.evidenceRoot = entry.evidenceRoot;
         r.auditRoot = entry.auditRoot;
         r.totalReward = entry.totalReward;
-        r.nodeCount = entry.nodeCount;
         r.dataHash = entry.dataHash;
+        hash = entry.hash;
         uint32 previous = entry.previousPlusOne;
-        if (previous != 0 && status != Status.Disabled) r.prevReportHash = store.entries[previous - 1].hash;
-        return (r, entry.hash, entry.submittedAt, status);
+        if (previous != 0) {
+            r.prevReportHash = store.entries[previous - 1].hash;
+            if (_digest(r) != hash) r.prevReportHash = bytes32(0);
+        }
+        return (r, hash, entry.submittedAt, status);
     }
 
     /// @inheritdoc IReportOracle
@@ -175,6 +143,21 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
     /// @inheritdoc IReportOracle
     function nodesRoot(uint32 epoch) external view override returns (bytes32) {
         return _store().entries[epoch].nodesRoot;
+    }
+
+    /// @inheritdoc IReportOracle
+    function attemptOf(uint32 epoch) external view override returns (uint32) {
+        return _store().entries[epoch].attempt;
+    }
+
+    /// @inheritdoc IReportOracle
+    function finalThrough() external view override returns (uint32) {
+        return _store().finalThrough;
+    }
+
+    /// @inheritdoc IReportOracle
+    function predecessorOf(uint32 epoch) external view override returns (uint32) {
+        return _store().entries[epoch].previousPlusOne;
     }
 
     /// @inheritdoc IReportOracle
@@ -198,16 +181,6 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         return _store().unfinished;
     }
 
-    /// @inheritdoc IReportOracle
-    function reportDigest(EpochReport calldata r) public view override returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(REPORT_TYPEHASH, r)));
-    }
-
-    /// @inheritdoc IReportOracle
-    function leafHash(NodeLeaf calldata leaf) external view override returns (bytes32) {
-        return keccak256(bytes.concat(keccak256(abi.encode(NODE_LEAF, block.chainid, address(this), leaf))));
-    }
-
     function _authorizeUpgrade(address) internal override onlyOwner {}
 
     function _checkTime(uint32 epoch, Entry storage entry) private view {
@@ -218,8 +191,11 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         if (block.timestamp > deadline) revert DeadlinePassed(epoch, deadline);
     }
 
+    /// @dev The time to report starts with the end of the epoch, or when its last report was disabled, and stands still
+    /// while reports cannot be submitted.
     function _deadline(uint256 end, uint256 disabledAt) private view returns (uint256) {
-        return Math.max(end, disabledAt) + parameters.get(ParameterKeys.REPORT_DEADLINE_S);
+        uint256 from = Math.max(end, disabledAt);
+        return from + parameters.get(ParameterKeys.REPORT_DEADLINE_S) + pausedSince(from);
     }
 
     function _checkOrder(Store storage store, EpochReport calldata r) private view {
@@ -230,12 +206,13 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
         if (r.prevReportHash != last) revert WrongPredecessor(last, r.prevReportHash);
     }
 
-    function _checkBody(EpochReport calldata r) private view {
-        (bytes32 paramsHash, uint256 budget, uint32 registered, bool open) = epochs.reportTerms(r.epoch);
+    function _checkBody(EpochReport calldata r, Entry storage entry) private view {
+        (bytes32 paramsHash, uint256 budget, uint32 nodeCount, bool open) = epochs.reportTerms(r.epoch);
         if (!open) revert EpochNotStarted(r.epoch);
+        if (r.attempt != entry.attempt) revert WrongAttempt(entry.attempt, r.attempt);
         if (r.paramsHash != paramsHash) revert WrongParameters(paramsHash, r.paramsHash);
         if (r.totalReward > budget) revert BudgetExceeded(r.totalReward, budget);
-        if (r.nodeCount > registered) revert TooManyNodes(r.nodeCount, registered);
+        if (r.nodeCount != nodeCount) revert WrongNodeCount(nodeCount, r.nodeCount);
     }
 
     /// @dev First epoch from `cursor` on that was not skipped, not beyond `limit`.
@@ -246,11 +223,5 @@ contract ReportOracle is IReportOracle, Initializable, UUPSUpgradeable, Owned, E
             ++cursor;
         }
         return cursor;
-    }
-
-    function _store() private pure returns (Store storage store) {
-        assembly ("memory-safe") {
-            store.slot := STORE
-        }
     }
 }

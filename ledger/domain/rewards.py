@@ -149,7 +149,7 @@ def measure_work(
     counting = {
         pair: cells
         for pair, cells in sorted(matched.items())
-        if cells > 0 and _earns(views.get(pair[0]), views.get(pair[1]))
+        if cells > 0 and earns(views.get(pair[0]), views.get(pair[1]))
     }
     carried = _carried(views, counting)
     volume = max(state.n_hat_cells, parameters.traffic_floor_cells)
@@ -163,7 +163,7 @@ def measure_work(
     return Work(counting, credited, work, _next_n_hat(views, credited))
 
 
-def _earns(left: NodeView | None, right: NodeView | None) -> bool:
+def earns(left: NodeView | None, right: NodeView | None) -> bool:
     """Whether a pair counts: entry and relay, or relay and exit, different owners (QN-REW-024)."""
     if left is None or right is None or left.owner == right.owner:
         return False

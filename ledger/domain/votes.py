@@ -19,7 +19,7 @@ from qnet.messages.fields import U32_MAX, U64_MAX, Fields
 MAX_DOCUMENT_BYTES: Final = 16 << 20
 """Largest document members agree on."""
 MAX_MESSAGE_BYTES: Final = MAX_DOCUMENT_BYTES + (1 << 16)
-_CONTEXT: Final = b"qnet agreement vote 1\0"
+_CONTEXT: Final = b"qnet agreement vote 2\0"
 _HASH_BYTES: Final = 32
 
 
@@ -44,10 +44,12 @@ class Topic:
     Args:
         kind: consensus or report.
         period: `valid_after` of a consensus, epoch of a report.
+        attempt: how often a report of the epoch was disabled before; 0 for a consensus.
     """
 
     kind: Kind
     period: int
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def vote_digest(
         .take(qnet_domain(trust.chain_id, trust.committee))
         .u8(topic.kind)
         .u64(topic.period)
+        .u32(topic.attempt)
         .u32(view)
         .u8(phase)
         .take(digest)

@@ -118,7 +118,7 @@ class ChainReader:
         keys = await self._all(
             [contracts.registry.receipt_key_at(node.index, epoch, at) for node in nodes]
         )
-        stakes = await self._all([contracts.hub.bond_of(node.index, at) for node in nodes])
+        stakes = await self._all([contracts.hub.stake_of(node.index, at) for node in nodes])
         view = DirectoryView(
             block_number=block.number,
             block_hash=block.hash,
@@ -142,38 +142,44 @@ class ChainReader:
         contracts, at = self.contracts, block.number
         start, end = clock.epoch_bounds(epoch)
         info = await contracts.epochs.info(epoch, at)
-        if info.started_at_s == 0 or block.timestamp < end:
+        if info.started_at_s == 0 or block.timestamp <= end:
             raise NotReadyError(f"epoch {epoch} is not started and over at block {at}")
-        nodes = await self._nodes(await contracts.epochs.node_count_of(epoch, at), at)
-        keys = await self._all(
-            [contracts.registry.receipt_key_at(node.index, epoch, at) for node in nodes]
-        )
-        first = await self._all([contracts.hub.bond_at(node.index, start) for node in nodes])
-        last = await self._all([contracts.hub.bond_at(node.index, end) for node in nodes])
+        count = await contracts.epochs.node_count_of(epoch, at)
+        nodes = [self._node_view(index, epoch, start, end, at) for index in range(1, count + 1)]
         return ChainSnapshot(
             chain_id=contracts.client.chain_id,
             oracle=contracts.oracle.address,
             block_number=block.number,
             block_hash=block.hash,
             epoch=epoch,
+            attempt=await contracts.oracle.attempt_of(epoch, at),
             params_hash=info.params_hash,
             reveal=info.reveal,
             budget_wei=info.budget_wei,
             prev_report_hash=await contracts.oracle.last_report_hash(at),
             members=tuple(members),
-            nodes=tuple(
-                NodeView(
-                    index=node.index,
-                    owner=node.owner,
-                    role=Role(int(node.role)),
-                    state=NodeState(int(node.state)),
-                    slot=node.has_slot,
-                    receipt_key=key,
-                    bond_start_wei=before,
-                    bond_end_wei=after,
-                )
-                for node, key, before, after in zip(nodes, keys, first, last, strict=True)
-            ),
+            nodes=tuple(await self._all(nodes)),
+        )
+
+    async def _node_view(self, index: int, epoch: int, start: int, end: int, at: int) -> NodeView:
+        """One node in an epoch, from facts of the past that no later block changes."""
+        registry, hub = self.contracts.registry, self.contracts.hub
+        node = await registry.node(index, at)
+        status = await registry.status_at(index, epoch, at)
+        terms = await hub.terms_at(index, epoch, at)
+        return NodeView(
+            index=index,
+            owner=node.owner,
+            role=Role(int(node.role)),
+            state=NodeState(int(status.state)),
+            slot=status.has_slot,
+            receipt_key=await registry.receipt_key_at(index, epoch, at),
+            bond_start_wei=await hub.bond_at(index, start, at),
+            bond_end_wei=await hub.bond_at(index, end, at),
+            pool_start_wei=await hub.pool_at(index, start, at),
+            pool_end_wei=await hub.pool_at(index, end, at),
+            cost_wei=terms.cost_wei,
+            margin_ppm=terms.margin_ppm,
         )
 
     async def receipt_key(self, index: int, epoch: int) -> bytes | None:

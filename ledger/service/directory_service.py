@@ -44,12 +44,13 @@ class DirectoryService:
         self._built: dict[bytes, Consensus] = {}
         self._viable_since: float | None = None
 
-    async def build(self, period: int) -> tuple[bytes, bytes]:
+    async def build(self, topic: Topic) -> tuple[bytes, bytes]:
         """Propose the consensus of a period from everything the committee has received.
 
         Raises:
             NotReadyError: too few nodes have a valid descriptor and answer.
         """
+        period = topic.period
         await self._pull()
         block = await self._member.reader.finalized()
         view = await self._member.reader.directory_view(block)
@@ -69,14 +70,14 @@ class DirectoryService:
         self._keep(consensus)
         return consensus.digest, proposal.encode()
 
-    async def check(self, period: int, digest: bytes, document: bytes, *, certified: bool) -> None:
+    async def check(self, topic: Topic, digest: bytes, document: bytes, *, certified: bool) -> None:
         """Refuse a proposal that is not what its inputs give, or leaves out a node.
 
         Raises:
             QnetError: with the reason.
         """
         proposal = DirectoryInput.decode(document)
-        if proposal.valid_after != period:
+        if proposal.valid_after != topic.period:
             raise BadDataError("the proposal is of another period")
         view = await self._view_of(proposal)
         consensus = await self._assemble(proposal, view)
@@ -88,7 +89,7 @@ class DirectoryService:
             await self._check_omissions(proposal, view)
         self._keep(consensus)
 
-    async def decided(self, period: int, decision: Decision) -> None:
+    async def decided(self, topic: Topic, decision: Decision) -> None:
         """Publish the consensus and note the transaction that anchors it."""
         consensus = self._built.get(decision.digest)
         if consensus is None:
@@ -96,10 +97,10 @@ class DirectoryService:
             consensus = await self._assemble(proposal, await self._view_of(proposal))
             if consensus.digest != decision.digest:
                 raise RemoteProtocolError("a decided consensus does not follow from its inputs")
+        period = topic.period
         signed = SignedConsensus(consensus, decision.bitmap, decision.signatures)
         committee = self._member.reader.contracts.committee
         call = committee.anchor(period, consensus.hash, decision.bitmap, decision.signatures)
-        topic = Topic(Kind.CONSENSUS, period)
         oldest = period - 2 * DESCRIPTOR_INTERVALS * consensus.interval_s
         async with self._member.work() as rows:
             new = await rows.consensuses.add(period, consensus.hash, signed.encode())

@@ -11,6 +11,7 @@ from ledger.service.beacon_source import BeaconSource
 from ledger.service.member import Member
 from ledger.service.quorum import Quorum
 from qnet.chain.reporting import ReportStatus
+from qnet.chain.values import Call
 from qnet.epochs import consensus_period
 from qnet.errors import ChainRecoverableError
 
@@ -34,7 +35,8 @@ class EpochLoop:
         self._member = member
         self._quorum = quorum
         self._beacon = beacon
-        self._queued: set[tuple[str, int]] = set()
+        self._noted: set[tuple[str, Topic]] = set()
+        self._final: set[int] = set()
 
     async def run(self) -> None:
         """Go on for ever; a chain that does not answer only delays.
@@ -78,12 +80,12 @@ class EpochLoop:
         now = self._member.now()
         current = self._member.clock.epoch_at(now)
         for epoch in range(await epochs.next_epoch(), current):
-            if ("start", epoch) in self._queued:
+            topic = Topic(Kind.REPORT, epoch)
+            if ("start", topic) in self._noted:
                 continue
             reveal = (await self._beacon.of_epoch(epoch, now))[-1]
-            call = epochs.start_epoch(epoch, reveal)
             end = self._member.clock.epoch_bounds(epoch)[1]
-            await self._note("start", epoch, epochs.address, call.data, f"start epoch {epoch}", end)
+            await self._note("start", topic, epochs.start_epoch(epoch, reveal), end)
 
     async def _report(self) -> None:
         """Take part in the agreement on the next report, or give its epoch up."""
@@ -91,20 +93,19 @@ class EpochLoop:
         epoch = await contracts.oracle.next_epoch()
         while (info := await contracts.epochs.info(epoch)).skipped:
             epoch += 1
-        topic = Topic(Kind.REPORT, epoch)
+        topic = Topic(Kind.REPORT, epoch, await contracts.oracle.attempt_of(epoch))
         for other in self._quorum.topics:
-            if other.kind is Kind.REPORT and other.period < epoch:
+            if other.kind is Kind.REPORT and other != topic:
                 self._quorum.drop(other)
         if info.started_at_s == 0 or now < self._member.closes_at(epoch):
             return
         if now > await contracts.oracle.report_deadline(epoch):
             call = contracts.epochs.skip_epoch(epoch)
-            target = contracts.epochs.address
-            await self._note("skip", epoch, target, call.data, f"skip epoch {epoch}", now)
+            await self._note("skip", topic, call, now)
             self._quorum.drop(topic)
             return
         async with self._member.work() as rows:
-            noted = await rows.outbox.get("report", epoch)
+            noted = await rows.outbox.get("report", epoch, attempt=topic.attempt)
         if noted is None:
             await self._quorum.begin(topic)
 
@@ -115,25 +116,29 @@ class EpochLoop:
             return
         following = await oracle.next_epoch()
         for epoch in range(max(following - FINALIZE_AHEAD, 0), following):
-            if ("finalize", epoch) in self._queued:
+            if epoch in self._final:
                 continue
-            report = await oracle.report(epoch)
-            if report.status is ReportStatus.FINAL:
-                self._queued.add(("finalize", epoch))
-            if report.status is not ReportStatus.SUBMITTED:
-                continue
-            until = report.submitted_at_s + self._member.parameters.challenge_window_s
-            call = oracle.finalize(epoch)
-            label = f"finalize epoch {epoch}"
-            await self._note("finalize", epoch, oracle.address, call.data, label, until)
+            found = await oracle.report(epoch)
+            if found.status is ReportStatus.FINAL:
+                self._final.add(epoch)
+            if found.status is ReportStatus.SUBMITTED:
+                topic = Topic(Kind.REPORT, epoch, found.report.attempt)
+                until = await oracle.window_end(epoch)
+                await self._note("finalize", topic, oracle.finalize(epoch), until)
 
-    async def _note(
-        self, kind: str, epoch: int, target: bytes, call: bytes, label: str, due: float
-    ) -> None:
+    async def _note(self, kind: str, topic: Topic, call: Call, due: float) -> None:
         """Write a transaction into the outbox, once; the others wait their turn."""
-        self._queued.add((kind, epoch))
-        delay = self._member.delay(Topic(Kind.REPORT, epoch))
+        if (kind, topic) in self._noted:
+            return
+        self._noted.add((kind, topic))
+        assert call.to is not None
         async with self._member.work() as rows:
             await rows.outbox.add(
-                kind, epoch, target=target, call=call, label=label, not_before=due + delay
+                kind,
+                topic.period,
+                attempt=topic.attempt,
+                target=call.to,
+                call=call.data,
+                label=f"{kind} epoch {topic.period}",
+                not_before=due + self._member.delay(topic),
             )

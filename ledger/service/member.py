@@ -86,7 +86,7 @@ class Member:
         if topic.kind is Kind.CONSENSUS:
             number, start = topic.period // self.parameters.consensus_interval_s, topic.period
         else:
-            number, start = topic.period, self.closes_at(topic.period)
+            number, start = topic.period + topic.attempt, self.closes_at(topic.period)
         timeout = self.parameters.agreement_timeout_s
         return Schedule(float(start), float(timeout), self.size, number % self.size)
 

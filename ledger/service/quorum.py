@@ -27,12 +27,12 @@ from qnet.errors import (
     QnetError,
     RemoteProtocolError,
 )
-from qnet.messages.fields import U64_MAX, Fields
+from qnet.messages.fields import U32_MAX, U64_MAX, Fields
 
 PATH: Final = "/v1/peer/agreement"
 BUILD_RETRY_S: Final = 0.5
 TICK_S: Final = 0.25
-_KEYS: Final = frozenset({"kind", "period", "message"})
+_KEYS: Final = frozenset({"kind", "period", "attempt", "message"})
 
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 class TopicHandler(Protocol):
     """What one kind of document needs."""
 
-    async def build(self, period: int) -> tuple[bytes, bytes]:
+    async def build(self, topic: Topic) -> tuple[bytes, bytes]:
         """Return (digest, document) to propose.
 
         Raises:
@@ -48,7 +48,7 @@ class TopicHandler(Protocol):
         """
         ...
 
-    async def check(self, period: int, digest: bytes, document: bytes, *, certified: bool) -> None:
+    async def check(self, topic: Topic, digest: bytes, document: bytes, *, certified: bool) -> None:
         """Refuse a document that is not right.
 
         Raises:
@@ -56,7 +56,7 @@ class TopicHandler(Protocol):
         """
         ...
 
-    async def decided(self, period: int, decision: Decision) -> None:
+    async def decided(self, topic: Topic, decision: Decision) -> None:
         """Carry out a decision; called again after a restart, so it must be idempotent."""
         ...
 
@@ -138,7 +138,7 @@ class Quorum:
         value = cbor.loads(body, max_bytes=MAX_MESSAGE_BYTES + 64, max_depth=1)
         fields = Fields(value, _KEYS, "agreement call")
         kind = Kind(fields.uint("kind", max(Kind), minimum=min(Kind)))
-        topic = Topic(kind, fields.uint("period", U64_MAX >> 1))
+        topic = Topic(kind, fields.uint("period", U64_MAX >> 1), fields.uint("attempt", U32_MAX))
         message = decode_message(fields.blob("message", multiple=1, maximum=MAX_MESSAGE_BYTES))
         running = self._running.get(topic)
         if running is not None:
@@ -175,7 +175,14 @@ class Quorum:
                     self._spawn(self._publish(running, decision))
 
     def _send(self, to: int | None, topic: Topic, message: bytes) -> None:
-        body = cbor.dumps({"kind": int(topic.kind), "period": topic.period, "message": message})
+        body = cbor.dumps(
+            {
+                "kind": int(topic.kind),
+                "period": topic.period,
+                "attempt": topic.attempt,
+                "message": message,
+            }
+        )
         self._peers.post(to, PATH, body)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -191,7 +198,7 @@ class Quorum:
             if self._running.get(machine.topic) is not running:
                 return
             try:
-                digest, document = await handler.build(machine.topic.period)
+                digest, document = await handler.build(machine.topic)
             except (NotReadyError, ChainError, NetworkError) as error:
                 _log.debug("not ready to propose", kind=machine.topic.kind.name, why=error.message)
                 await asyncio.sleep(BUILD_RETRY_S)
@@ -205,7 +212,7 @@ class Quorum:
         handler = self._handlers[machine.topic.kind]
         try:
             await handler.check(
-                machine.topic.period,
+                machine.topic,
                 action.digest,
                 action.document,
                 certified=action.certified,
@@ -217,6 +224,7 @@ class Quorum:
                 "proposal refused",
                 kind=machine.topic.kind.name,
                 period=machine.topic.period,
+                attempt=machine.topic.attempt,
                 view=machine.state.view,
                 error=error.message,
                 why=error.why,
@@ -230,7 +238,7 @@ class Quorum:
         topic = running.machine.topic
         while self._running.get(topic) is running:
             try:
-                await self._handlers[topic.kind].decided(topic.period, decision)
+                await self._handlers[topic.kind].decided(topic, decision)
             except (NotReadyError, ChainRecoverableError, NetworkError) as error:
                 _log.warning("a decision waits", kind=topic.kind.name, why=error.message)
                 await asyncio.sleep(BUILD_RETRY_S)

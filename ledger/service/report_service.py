@@ -49,15 +49,19 @@ class ReportService:
         self._beacon = beacon
         self._results: dict[bytes, EpochResult] = {}
 
-    async def build(self, period: int) -> tuple[bytes, bytes]:
+    async def build(self, topic: Topic) -> tuple[bytes, bytes]:
         """Propose the report of an epoch.
 
         Raises:
-            NotReadyError: the epoch is not started on chain at a final block, or not closed.
+            NotReadyError: the epoch is not started on chain at a final block, or not closed, or
+                the report before this attempt is not disabled there yet.
         """
+        period = topic.period
         if self._member.now() < self._member.closes_at(period):
             raise NotReadyError(f"epoch {period} is not closed")
         snapshot = await self._snapshot(period)
+        if snapshot.attempt != topic.attempt:
+            raise NotReadyError(f"attempt {topic.attempt} is not open at a final block")
         await self._pull(period)
         async with self._member.work() as rows:
             parameters = await rows.parameters.get(snapshot.params_hash)
@@ -78,14 +82,18 @@ class ReportService:
         self._keep(result)
         return result.digest, document
 
-    async def check(self, period: int, digest: bytes, document: bytes, *, certified: bool) -> None:
+    async def check(self, topic: Topic, digest: bytes, document: bytes, *, certified: bool) -> None:
         """Refuse a proposal that we would not have made from the same facts (QN-AGR-021).
 
         Raises:
             QnetError: with the reason.
         """
         result = await asyncio.to_thread(recompute, document)
-        if result.digest != digest or result.report.epoch != period:
+        report = result.report
+        if result.digest != digest or (report.epoch, report.attempt) != (
+            topic.period,
+            topic.attempt,
+        ):
             raise BadDataError("the data gives another report")
         if not certified:
             data = EpochData.decode(document)
@@ -94,24 +102,31 @@ class ReportService:
             await self._check_reveals(data)
         self._keep(result)
 
-    async def decided(self, period: int, decision: Decision) -> None:
+    async def decided(self, topic: Topic, decision: Decision) -> None:
         """Store the report and note the transaction that submits it."""
         result = self._results.get(decision.digest)
         if result is None:
             result = await asyncio.to_thread(recompute, decision.document)
         if result.digest != decision.digest:
             raise RemoteProtocolError("a decided report does not follow from its data")
+        period = topic.period
         oracle = self._member.reader.contracts.oracle
         call = oracle.submit(result.report, decision.bitmap, decision.signatures)
         row = ReportRow(
-            decision.digest, period, decision.document, decision.bitmap, decision.signatures
+            digest=decision.digest,
+            epoch=period,
+            attempt=topic.attempt,
+            data=decision.document,
+            bitmap=decision.bitmap,
+            signatures=decision.signatures,
         )
-        delay = self._member.delay(Topic(Kind.REPORT, period))
+        delay = self._member.delay(topic)
         async with self._member.work() as rows:
             new = await rows.reports.add(result, row)
             await rows.outbox.add(
                 "report",
                 period,
+                attempt=topic.attempt,
                 target=oracle.address,
                 call=call.data,
                 label=f"submit the report of epoch {period}",
@@ -124,6 +139,7 @@ class ReportService:
             _log.info(
                 "report",
                 epoch=period,
+                attempt=topic.attempt,
                 nodes=result.report.node_count,
                 total_wei=str(result.report.total_reward_wei),
             )

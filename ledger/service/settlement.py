@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from ledger.service.effects import has_effect, is_outdated
 from ledger.service.member import Member
 from ledger.storage.results import OutboxRow
 from qnet.chain.confirmations import final_receipt
@@ -18,7 +19,6 @@ from qnet.chain.errors import (
     NonceSpentError,
     WrongChainError,
 )
-from qnet.chain.reporting import ReportStatus
 from qnet.chain.sender import Sender
 from qnet.chain.values import Call
 from qnet.errors import ChainRecoverableError, ChainUnrecoverableError, FundsError
@@ -27,6 +27,8 @@ POLL_S: Final = 0.3
 RETRY_S: Final = 2.0
 GIVE_UP: Final = frozenset(
     {"DeadlinePassed", "AlreadyAnchored", "ReportOutOfOrder", "WrongPredecessor", "EmptyHash"}
+    | {"WrongAttempt", "NotDemanded", "DemandOver"}
+    | {"NotOpen", "WrongTime", "WrongCommitment", "StaleEvidence", "NoContradiction"}
 )
 """Refusals of contracts that no waiting changes."""
 
@@ -73,7 +75,10 @@ class Settlement:
         return await self._follow(row)
 
     async def _prepare(self, row: OutboxRow) -> None:
-        """Sign and write down, unless the work is done or refused."""
+        """Sign and write down, unless the work is done, without use, or refused."""
+        if await is_outdated(self._member.reader.contracts, row):
+            await self._finish(row, done=False, note="the report was disabled")
+            return
         if await self.is_done(row):
             await self._finish(row, done=True, note="seen on chain")
             return
@@ -132,17 +137,7 @@ class Settlement:
 
     async def is_done(self, row: OutboxRow) -> bool:
         """Whether the chain shows the effect already."""
-        contracts = self._member.reader.contracts
-        if row.kind == "anchor":
-            return any(await contracts.committee.anchor_of(row.period))
-        if row.kind == "start":
-            return await contracts.epochs.next_epoch() > row.period
-        if row.kind == "skip":
-            return (await contracts.epochs.info(row.period)).skipped
-        status = (await contracts.oracle.report(row.period)).status
-        if row.kind == "report":
-            return status in {ReportStatus.SUBMITTED, ReportStatus.FINAL}
-        return status is ReportStatus.FINAL
+        return await has_effect(self._member.reader.contracts, row)
 
     async def _finish(self, row: OutboxRow, *, done: bool, note: str) -> None:
         async with self._member.work() as rows:

@@ -61,7 +61,8 @@ class States:
                 continue
             data = await self._fetch(epoch, report_hash)
             result = recompute(data)
-            row = ReportRow(report_hash, epoch, data, 0, b"")
+            attempt = result.report.attempt
+            row = ReportRow(report_hash, epoch, attempt, data, bitmap=0, signatures=b"")
             async with self._member.work() as rows:
                 await rows.reports.add(result, row)
             return result

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Insert, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Insert, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -283,9 +283,7 @@ class Agreements:
     async def load(self, topic: Topic) -> MemberState | None:
         """Read what was persisted for a topic."""
         table = tables.agreements
-        query = select(table.c.state).where(
-            table.c.kind == int(topic.kind), table.c.period == topic.period
-        )
+        query = select(table.c.state).where(*_about(topic))
         found = (await self._connection.execute(query)).first()
         return None if found is None else MemberState.decode(bytes(found.state))
 
@@ -293,32 +291,44 @@ class Agreements:
         """Replace the memory of a topic."""
         table = tables.agreements
         done = await self._connection.execute(
-            update(table)
-            .where(table.c.kind == int(topic.kind), table.c.period == topic.period)
-            .values(state=state.encode())
+            update(table).where(*_about(topic)).values(state=state.encode())
         )
         if not done.rowcount:
-            row = {"kind": int(topic.kind), "period": topic.period, "state": state.encode()}
+            row = {
+                "kind": int(topic.kind),
+                "period": topic.period,
+                "attempt": topic.attempt,
+                "state": state.encode(),
+            }
             await self._connection.execute(insert(table), row)
 
     async def trim(self, kind: Kind, before: int) -> None:
         """Drop the documents of old topics; what was signed stays, so nothing is signed twice."""
         table = tables.agreements
         query = (
-            select(table.c.period)
+            select(table.c.period, table.c.attempt)
             .where(
                 table.c.kind == int(kind),
                 table.c.period < before,
                 func.length(table.c.state) > TRIMMED_BYTES,
             )
-            .order_by(table.c.period)
+            .order_by(table.c.period, table.c.attempt)
             .limit(TRIM_AT_ONCE)
         )
-        for period in list((await self._connection.execute(query)).scalars()):
-            topic = Topic(kind, period)
+        for row in list(await self._connection.execute(query)):
+            topic = Topic(kind, row.period, row.attempt)
             state = await self.load(topic)
             if state is not None:
                 await self.save(topic, MemberState(view=state.view, signed=state.signed))
+
+
+def _about(topic: Topic) -> tuple[ColumnElement[bool], ...]:
+    table = tables.agreements
+    return (
+        table.c.kind == int(topic.kind),
+        table.c.period == topic.period,
+        table.c.attempt == topic.attempt,
+    )
 
 
 class ParameterSets:

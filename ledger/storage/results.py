@@ -44,6 +44,7 @@ class ReportRow:
 
     digest: bytes
     epoch: int
+    attempt: int
     data: bytes
     bitmap: int
     signatures: bytes
@@ -60,6 +61,7 @@ class Reports:
         values: dict[str, Any] = {
             "digest": row.digest,
             "epoch": row.epoch,
+            "attempt": row.attempt,
             "data": row.data,
             "bitmap": row.bitmap,
             "signatures": row.signatures,
@@ -87,9 +89,13 @@ class Reports:
         return True
 
     async def of_epoch(self, epoch: int) -> list[ReportRow]:
-        """Reports of an epoch; more than one only if an earlier one was disabled."""
+        """Reports of an epoch, newest attempt first; the others were disabled."""
         table = tables.reports
-        query = select(table).where(table.c.epoch == epoch).order_by(table.c.digest)
+        query = (
+            select(table)
+            .where(table.c.epoch == epoch)
+            .order_by(table.c.attempt.desc(), table.c.digest)
+        )
         return [_report_row(row) for row in await self._connection.execute(query)]
 
     async def get(self, digest: bytes) -> ReportRow | None:
@@ -101,9 +107,10 @@ class Reports:
         return None if found is None else _report_row(found)
 
     async def newest(self) -> ReportRow | None:
-        """The report of the highest epoch."""
+        """The newest attempt of the highest epoch."""
         table = tables.reports
-        query = select(table).order_by(table.c.epoch.desc(), table.c.digest).limit(1)
+        order = table.c.epoch.desc(), table.c.attempt.desc(), table.c.digest
+        query = select(table).order_by(*order).limit(1)
         found = (await self._connection.execute(query)).first()
         return None if found is None else _report_row(found)
 
@@ -130,7 +137,12 @@ class Reports:
 
 def _report_row(row: Any) -> ReportRow:
     return ReportRow(
-        bytes(row.digest), int(row.epoch), bytes(row.data), int(row.bitmap), bytes(row.signatures)
+        digest=bytes(row.digest),
+        epoch=int(row.epoch),
+        attempt=int(row.attempt),
+        data=bytes(row.data),
+        bitmap=int(row.bitmap),
+        signatures=bytes(row.signatures),
     )
 
 
@@ -140,8 +152,10 @@ class OutboxRow:
 
     Args:
         row_id: number in the database.
-        kind: anchor, start, report, finalize or skip.
+        kind: anchor, start, report, finalize, skip, answer, approve, open, prove or execute.
         period: `valid_after` or epoch.
+        attempt: of the epoch's report.
+        subject: node or challenge that it is about; 0 for the others.
         target: contract, 20 bytes.
         call: call data.
         label: for people.
@@ -155,6 +169,8 @@ class OutboxRow:
     row_id: int
     kind: str
     period: int
+    attempt: int
+    subject: int
     target: bytes
     call: bytes
     label: str
@@ -172,12 +188,23 @@ class Outbox:
         self._connection = connection
 
     async def add(
-        self, kind: str, period: int, *, target: bytes, call: bytes, label: str, not_before: float
+        self,
+        kind: str,
+        period: int,
+        *,
+        attempt: int = 0,
+        subject: int = 0,
+        target: bytes,
+        call: bytes,
+        label: str,
+        not_before: float,
     ) -> bool:
-        """Note a transaction; False if this kind and period is noted already."""
+        """Note a transaction; False if it is noted already."""
         row = {
             "kind": kind,
             "period": period,
+            "attempt": attempt,
+            "subject": subject,
             "target": target,
             "call": call,
             "label": label[:200],
@@ -221,10 +248,17 @@ class Outbox:
         query = select(table).where(table.c.state.in_(["waiting", "signed"])).order_by(table.c.id)
         return [_outbox_row(row) for row in await self._connection.execute(query)]
 
-    async def get(self, kind: str, period: int) -> OutboxRow | None:
-        """A row by its kind and period."""
+    async def get(
+        self, kind: str, period: int, *, attempt: int = 0, subject: int = 0
+    ) -> OutboxRow | None:
+        """A row by what it is about."""
         table = tables.outbox
-        query = select(table).where(table.c.kind == kind, table.c.period == period)
+        query = select(table).where(
+            table.c.kind == kind,
+            table.c.period == period,
+            table.c.attempt == attempt,
+            table.c.subject == subject,
+        )
         found = (await self._connection.execute(query)).first()
         return None if found is None else _outbox_row(found)
 
@@ -240,6 +274,8 @@ def _outbox_row(row: Any) -> OutboxRow:
         row_id=row.id,
         kind=row.kind,
         period=row.period,
+        attempt=row.attempt,
+        subject=row.subject,
         target=bytes(row.target),
         call=bytes(row.call),
         label=row.label,

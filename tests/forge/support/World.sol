@@ -49,7 +49,7 @@ abstract contract World is Test {
     uint256[] internal memberKeys;
     /// @dev Receipt key of a node.
     mapping(uint32 index => uint256) internal receiptKeys;
-    bytes32[] private _reveals;
+    bytes32[] internal _reveals;
     uint256 private _named;
 
     /// @dev Deploy with `members` founding members of the committee, at genesis; nobody has bonded yet.

@@ -113,7 +113,7 @@ async def test_old_agreements_shrink_and_still_know_what_was_signed(work: UnitOf
 async def test_reports_keep_their_leaves(work: UnitOfWork):
     blob = epoch_data(both_sides(3, 1, 1, 2, 600), []).encode()
     result = recompute(blob)
-    row = ReportRow(result.digest, 3, blob, 0b111, bytes(195))
+    row = ReportRow(result.digest, 3, 0, blob, 0b111, bytes(195))
     async with work() as rows:
         assert await rows.reports.add(result, row)
         assert not await rows.reports.add(result, row)
@@ -122,6 +122,44 @@ async def test_reports_keep_their_leaves(work: UnitOfWork):
         assert await rows.reports.of_epoch(3) == [row]
         assert await rows.reports.get(result.digest) == row
         assert tuple(await rows.reports.leaves(result.digest)) == result.leaves
+
+
+async def test_the_newest_attempt_comes_first(work: UnitOfWork):
+    digests = []
+    for attempt in (1, 0, 2):
+        blob = epoch_data([], [], attempt=attempt).encode()
+        result = recompute(blob)
+        digests.append(result.digest)
+        async with work() as rows:
+            assert await rows.reports.add(
+                result, ReportRow(result.digest, 3, attempt, blob, 0, b"")
+            )
+    async with work() as rows:
+        assert [row.attempt for row in await rows.reports.of_epoch(3)] == [2, 1, 0]
+        newest = await rows.reports.newest()
+        assert newest is not None
+        assert newest.digest == digests[2]
+
+
+async def test_every_attempt_has_its_own_memory_and_transactions(work: UnitOfWork):
+    digest = b"\x02" * 32
+    async with work() as rows:
+        for attempt in range(2):
+            topic = Topic(Kind.REPORT, 9, attempt)
+            await rows.agreements.save(topic, MemberState(view=attempt, signed=digest))
+            assert await rows.outbox.add(
+                "report", 9, attempt=attempt, target=bytes(20), call=b"", label="", not_before=0.0
+            )
+    async with work() as rows:
+        for attempt in range(2):
+            state = await rows.agreements.load(Topic(Kind.REPORT, 9, attempt))
+            assert state is not None
+            assert state.view == attempt
+            row = await rows.outbox.get("report", 9, attempt=attempt)
+            assert row is not None
+            assert (row.attempt, row.subject) == (attempt, 0)
+        assert await rows.outbox.get("report", 9, attempt=2) is None
+        assert await rows.outbox.get("report", 9, subject=1) is None
 
 
 async def test_parameters_are_found_by_hash(work: UnitOfWork):
