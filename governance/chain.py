@@ -149,7 +149,10 @@ def _deployment_words(
         *changed,
         f"supply {format_qnet(request.supply_wei)} QNET,"
         f" {format_qnet(request.vault_wei)} of them for rewards",
-        *(f"{format_qnet(wei)} QNET to {checksum_address(who)}" for who, wei in request.allocations),
+        *(
+            f"{format_qnet(wei)} QNET to {checksum_address(who)}"
+            for who, wei in request.allocations
+        ),
         *(
             f"member {place}: {checksum_address(seat.owner)} signs as"
             f" {checksum_address(seat.signer)} at {seat.url}"
@@ -215,4 +218,3 @@ def register_node(
             say(f"registry index {await registry.index_of(keys.node_id)}")
 
     run(session, work)
-

@@ -77,7 +77,8 @@ def provable(file: EvidenceFile) -> Proof:
     if isinstance(file.evidence, ChargeEvidence | JailEvidence):
         verb = file.evidence.FUNCTION
         raise ChallengeStateError(
-            f"this evidence takes no challenge: it is for `{verb}`", try_=(f"qnet court {verb} FILE",)
+            f"this evidence takes no challenge: it is for `{verb}`",
+            try_=(f"qnet court {verb} FILE",),
         )
     return file.evidence
 

@@ -85,7 +85,9 @@ def status(session: Session) -> None:
             await contracts.slasher.slash(number)
             for number in _latest(await contracts.slasher.count())
         ]
-        rows = [_challenge_row(item) for item in challenges] + [_slash_row(item) for item in slashes]
+        rows = [_challenge_row(item) for item in challenges] + [
+            _slash_row(item) for item in slashes
+        ]
         data = {
             "bond": amount(parameters.challenge_bond_wei),
             "prove_within_s": parameters.challenge_open_s,
@@ -265,7 +267,9 @@ def expire(session: Session, challenge: int) -> None:
             f"{format_qnet(found.bond_wei)} QNET of its bond are burned",
         ]
         extra = {"challenge": challenge, "burned": amount(found.bond_wei)}
-        await send(session, "qnet.court.expire/1", contracts.court.expire(challenge), preview, extra)
+        await send(
+            session, "qnet.court.expire/1", contracts.court.expire(challenge), preview, extra
+        )
 
     run(session, work)
 
@@ -450,7 +454,9 @@ async def _in_escrow(contracts: Contracts, slash: int) -> Slash:
     if found.state is not SlashState.ESCROW:
         missing = found.state is SlashState.NONE
         raise ChallengeStateError(
-            f"there is no slash {slash}" if missing else f"slash {slash} is {found.state.name.lower()}",
+            f"there is no slash {slash}"
+            if missing
+            else f"slash {slash} is {found.state.name.lower()}",
             try_=("qnet court status",),
         )
     return found

@@ -218,15 +218,15 @@ async def _bound(session: Session, index: int) -> int:
 
 
 @click.command()
-@click.option("--of", "account", help="Address; your own account if left out.")
+@click.option("--of", "owner", help="Address; your own account if left out.")
 @chain_options
 @account_options
-def positions(session: Session, account: str | None) -> None:
+def positions(session: Session, owner: str | None) -> None:
     """List delegations, what they are worth, and what binds them."""
 
     async def work() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         hub = session.contracts.hub
-        holder = parse_address(account) if account else session.account
+        holder = parse_address(owner) if owner else session.account
         rows = []
         for node in await session.contracts.registry.nodes():
             held = await hub.position_of(holder, node.index)
@@ -269,15 +269,15 @@ async def _position_row(session: Session, node: RegisteredNode, held: Position) 
 
 @click.command()
 @click.argument("index", metavar="NODE", type=_NODE)
-@click.option("--of", "account", help="Address of the delegator; your own account if left out.")
+@click.option("--of", "owner", help="Address of the delegator; your own account if left out.")
 @chain_options
 @account_options
-def poke(session: Session, index: int, account: str | None) -> None:
+def poke(session: Session, index: int, owner: str | None) -> None:
     """Bring a delegation to NODE up to date after a slash: its votes, its liens. Anybody may."""
 
     async def work() -> None:
         node = await find_node(session.contracts, index)
-        holder = parse_address(account) if account else session.account
+        holder = parse_address(owner) if owner else session.account
         hub = session.contracts.hub
         held = await hub.position_of(holder, index)
         preview = [

@@ -263,11 +263,8 @@ class JailEvidence:
         return (tuple(leaf.values() for leaf in self.leaves),)
 
 
-Proof: TypeAlias = (
-    ReceiptsProof
-    | ReportsProof
-    | ConsensusesProof
-    | BadLeafProof
+ReportProof: TypeAlias = (
+    BadLeafProof
     | BadLinkProof
     | BadMedianProof
     | DuplicateNodeProof
@@ -275,6 +272,8 @@ Proof: TypeAlias = (
     | DuplicateAuditProof
     | RegressionProof
 )
+"""What shows that a report is wrong."""
+Proof: TypeAlias = ReceiptsProof | ReportsProof | ConsensusesProof | ReportProof
 """What takes a challenge first."""
 Evidence: TypeAlias = Proof | ChargeEvidence | JailEvidence
 
