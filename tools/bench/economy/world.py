@@ -211,20 +211,23 @@ class World:
             role: _mean({index: lost[index] for index in found}, found)
             for role, found in weights.items()
         }
+        odds: dict[tuple[Role, float, bool], Odds] = {}
         measured = {}
         for agent, view in zip(self.agents, views, strict=True):
             if not view.takes_part:
                 continue
-            kept = prod(1 - mean[role] for role in EARNING_ROLES if role is not agent.role)
-            odds = Odds(
-                target=lost[agent.index],
-                others=1 - kept,
-                control=mean[agent.role],
-                wicked=self._attack.auditors,
-                praised=agent.attacks,
-                probes=self._probes,
-            )
-            slots = draw_slots(odds, self.parameters, self._random)
+            key = (agent.role, lost[agent.index], agent.attacks)
+            if key not in odds:
+                kept = prod(1 - mean[role] for role in EARNING_ROLES if role is not agent.role)
+                odds[key] = Odds(
+                    target=lost[agent.index],
+                    others=1 - kept,
+                    control=mean[agent.role],
+                    wicked=self._attack.auditors,
+                    praised=agent.attacks,
+                    probes=self._probes,
+                ).rounded
+            slots = draw_slots(odds[key], self.parameters, self._random)
             measured[agent.index] = Measured(slots, self._kbps[agent.index])
         return measured
 
