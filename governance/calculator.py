@@ -140,8 +140,10 @@ def calc(
             f"reward             {format_qnet(found.reward_wei)} QNET in {data['epoch_s']} s",
             f"operator           {format_qnet(found.operator_wei)} QNET, keeps {in_words(shared)}",
             f"delegators         {format_qnet(found.pool_wei)} QNET",
-            f"a year             operator {data['operator_year_percent']} % of its bond,"
-            f" delegators {data['delegators_year_percent']} % of the pool",
+            (
+                f"a year             operator {data['operator_year_percent']} % of its bond,"
+                f" delegators {data['delegators_year_percent']} % of the pool"
+            ),
         )
     )
     emit("qnet.stake.calc/1", data, text=text)

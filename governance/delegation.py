@@ -163,8 +163,10 @@ def move(session: Session, source: int, target: int, tokens: str) -> None:
             f"move about {format_qnet(worth_wei)} QNET ({shares} shares) from {named(left)}",
             f"to {named(entered)}, for at least {least} shares",
             f"it keeps {await terms_words(session, target)}",
-            f"until {await unlock_stamp(session)} they stay slashable for what {source} did,"
-            f" and cannot leave {target}",
+            (
+                f"until {await unlock_stamp(session)} they stay slashable for what {source} did,"
+                f" and cannot leave {target}"
+            ),
         ]
         extra = {"source": source, "target": target, "shares": str(shares)}
 
@@ -282,8 +284,10 @@ def poke(session: Session, index: int, owner: str | None) -> None:
         held = await hub.position_of(holder, index)
         preview = [
             f"bring the delegation of {checksum_address(holder)} to {named(node)} up to date",
-            f"it votes with {format_qnet(held.principal_wei)} QNET"
-            f" and is worth {format_qnet(held.worth_wei)} QNET",
+            (
+                f"it votes with {format_qnet(held.principal_wei)} QNET"
+                f" and is worth {format_qnet(held.worth_wei)} QNET"
+            ),
         ]
         extra = {"node": index, "account": checksum_address(holder)}
         await send(session, "qnet.stake.poke/1", hub.poke(holder, index), preview, extra)

@@ -98,8 +98,10 @@ async def _receipts(contracts: Contracts, proof: ReceiptsProof) -> list[str]:
     for signed in (proof.a, proof.b):
         _require(await _signed_by(contracts, signed, key), f"node {a.signer} did not sign both")
     return [
-        f"node {a.signer} signed two receipts for epoch {a.epoch}, slot {a.slot},"
-        f" {a.node_from} -> {a.node_to}",
+        (
+            f"node {a.signer} signed two receipts for epoch {a.epoch}, slot {a.slot},"
+            f" {a.node_from} -> {a.node_to}"
+        ),
         f"one says {a.packets} packets, the other {b.packets}",
     ]
 
@@ -186,19 +188,20 @@ def _shown(proof: ReportProof) -> str:
     """What a proof shows, in words."""
     match proof:
         case BadLeafProof(current=current):
-            return f"the leaf of node {current.leaf.node} is not what follows"
+            words = f"the leaf of node {current.leaf.node} is not what follows"
         case BadLinkProof(link=link):
-            return f"the link leaf of {_tuple(link.leaf)} contradicts itself or its receipts"
+            words = f"the link leaf of {_tuple(link.leaf)} contradicts itself or its receipts"
         case BadMedianProof(audit=audit):
-            return f"slot {audit.leaf.slot} of node {audit.leaf.target} is judged wrongly"
+            words = f"slot {audit.leaf.slot} of node {audit.leaf.target} is judged wrongly"
         case DuplicateNodeProof(a=a):
-            return f"two leaves are of node {a.leaf.node}"
+            words = f"two leaves are of node {a.leaf.node}"
         case DuplicateLinkProof(a=link):
-            return f"two leaves are of {_tuple(link.leaf)}"
+            words = f"two leaves are of {_tuple(link.leaf)}"
         case DuplicateAuditProof(a=audit):
-            return f"two leaves are of slot {audit.leaf.slot}, target {audit.leaf.target}"
+            words = f"two leaves are of slot {audit.leaf.slot}, target {audit.leaf.target}"
         case RegressionProof(current=current):
-            return f"the sums of node {current.leaf.node} fell"
+            words = f"the sums of node {current.leaf.node} fell"
+    return words
 
 
 def _tuple(leaf: LinkLeaf) -> str:
