@@ -8,8 +8,10 @@ import {IOwned} from "./IOwned.sol";
 /// @dev Keys are the ASCII field names of the network parameters, padded with zeros to 32 bytes, in declared order.
 /// A key whose minimum equals its maximum can never change.
 interface IParameters is IOwned {
-    /// @notice A value was set. `paramsHash` is the hash of the whole set afterwards.
-    event ParameterSet(bytes32 indexed key, uint256 oldValue, uint256 newValue, bytes32 paramsHash);
+    /// @notice A value was set.
+    event ParameterSet(bytes32 indexed key, uint256 oldValue, uint256 newValue);
+    /// @notice The hash of the whole set was recorded.
+    event HashRecorded(bytes32 paramsHash);
 
     /// @notice No parameter has this key.
     error UnknownParameter(bytes32 key);
@@ -39,6 +41,10 @@ interface IParameters is IOwned {
 
     /// @notice keccak256(abi.encode(keys(), values())).
     function paramsHash() external view returns (bytes32);
+
+    /// @notice Record the hash of the present set, unless it is recorded, so that reading it costs little. Anyone; the
+    /// start of an epoch does it.
+    function recordHash() external returns (bytes32);
 
     /// @notice Set a parameter. Only the owner; the value must lie within the bounds.
     function set(bytes32 key, uint256 value) external;

@@ -6,10 +6,10 @@ import json
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import click
 import structlog
@@ -23,6 +23,8 @@ from ledger.errors import NotAMemberError
 from ledger.service.audit_service import AuditService
 from ledger.service.beacon_source import BeaconSource, load_seed
 from ledger.service.chain_reader import ChainReader
+from ledger.service.challenger import Challenger
+from ledger.service.demands import Demands
 from ledger.service.directory_service import DirectoryService
 from ledger.service.epoch_loop import EpochLoop
 from ledger.service.handlers import Handlers
@@ -80,6 +82,14 @@ def load_secrets(home: Path, config: LedgerConfig) -> Secrets:
     return Secrets(keys[0], keys[1], token_path.read_text("ascii").strip())
 
 
+class Duty(Protocol):
+    """Something that runs as long as the member does."""
+
+    async def run(self) -> None:
+        """Go on for ever."""
+        ...
+
+
 class LedgerApp:
     """A running member; make it with :func:`open_app`.
 
@@ -89,6 +99,7 @@ class LedgerApp:
         peers: the other members.
         loop: consensuses and epochs.
         settlement: the outbox.
+        duties: what else runs as long as we do.
     """
 
     def __init__(
@@ -98,12 +109,14 @@ class LedgerApp:
         peers: Peers,
         loop: EpochLoop,
         settlement: Settlement,
+        duties: Sequence[Duty],
     ) -> None:
         self.member = member
         self.services = services
         self.settlement = settlement
         self._peers = peers
         self._loop = loop
+        self._duties = tuple(duties)
 
     async def run(
         self, host: str, port: int, *, on_ready: Callable[[int], None], stop: asyncio.Event
@@ -130,6 +143,7 @@ class LedgerApp:
                         self.services.succession.run(),
                         self._loop.run(),
                         self.settlement.run(),
+                        *(duty.run() for duty in self._duties),
                     )
                 ]
                 on_ready(bound)
@@ -218,9 +232,10 @@ async def _wire(
     reports = ReportService(member, peers, states, beacon)
     quorum = Quorum(member, peers, {Kind.CONSENSUS: directory, Kind.REPORT: reports})
     audits = AuditService(member, peers, beacon)
+    handlers = Handlers(member)
     services = Services(
         member=member,
-        handlers=Handlers(member),
+        handlers=handlers,
         audits=audits,
         reports=reports,
         quorum=quorum,
@@ -231,7 +246,10 @@ async def _wire(
         audit_token=audit_token,
     )
     loop = EpochLoop(member, quorum, beacon)
-    return LedgerApp(member, services, peers, loop, Settlement(member, sender))
+    duties: list[Duty] = [Demands(member, states, handlers)]
+    if config.challenger.on_chain(member.trust.chain_id):
+        duties.append(Challenger(member, sender.address))
+    return LedgerApp(member, services, peers, loop, Settlement(member, sender), duties)
 
 
 async def serve(home: Path, config: LedgerConfig) -> None:

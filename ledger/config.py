@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from qnet.config import ConfigModel, load_toml
 from qnet.errors import ConfigError
+from qnet.parameters import DEVNET_CHAIN_ID
 
 FILE_NAME: Final = "ledger.toml"
 
@@ -68,6 +69,19 @@ class AuditSection(ConfigModel):
     token_file: Path = Path("audit.token")
 
 
+class ChallengerSection(ConfigModel):
+    """`[challenger]`: whether stored evidence is taken to the court, with bonds of the owner.
+
+    Without a word the member does so on a devnet, and on no other network.
+    """
+
+    enabled: bool | None = None
+
+    def on_chain(self, chain_id: int) -> bool:
+        """Whether it is enabled on a chain."""
+        return chain_id == DEVNET_CHAIN_ID if self.enabled is None else self.enabled
+
+
 class LedgerConfig(ConfigModel):
     """`ledger.toml`; relative paths are relative to the home."""
 
@@ -77,6 +91,7 @@ class LedgerConfig(ConfigModel):
     beacon: BeaconSection = BeaconSection()
     keys: KeysSection = KeysSection()
     audit: AuditSection = AuditSection()
+    challenger: ChallengerSection = ChallengerSection()
 
     @property
     def host(self) -> str:

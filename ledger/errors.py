@@ -110,3 +110,17 @@ class StakeRefusedError(RejectedError):
     def __init__(self, name: str) -> None:
         super().__init__(f"the stake hub refuses this: {name}")
         self.name = name
+
+
+class ReportRefusedError(RejectedError):
+    """The oracle would refuse this.
+
+    Args:
+        name: the contract's error, e.g. ``WrongAttempt``.
+    """
+
+    code = "Q1016"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the report oracle refuses this: {name}")
+        self.name = name

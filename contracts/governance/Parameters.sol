@@ -19,10 +19,9 @@ contract Parameters is IParameters, Owned {
         Checkpoints.Trace208 history;
     }
 
-    /// @inheritdoc IParameters
-    bytes32 public override paramsHash;
-
     bytes32[] private _keys;
+    /// @dev Empty from a change until it is recorded: a vote is not to pay for hashing the whole set.
+    bytes32 private _hash;
     mapping(bytes32 key => Entry) private _entries;
 
     /// @param owner_ The timelock.
@@ -48,7 +47,7 @@ contract Parameters is IParameters, Owned {
             _push(entry, key, values_[i]);
         }
         _keys = keys_;
-        paramsHash = keccak256(abi.encode(keys_, values_));
+        recordHash();
     }
 
     /// @inheritdoc IParameters
@@ -56,9 +55,8 @@ contract Parameters is IParameters, Owned {
         Entry storage entry = _entry(key);
         uint256 oldValue = entry.history.latest();
         _push(entry, key, value);
-        bytes32 newHash = keccak256(abi.encode(_keys, values()));
-        paramsHash = newHash;
-        emit ParameterSet(key, oldValue, value, newHash);
+        delete _hash;
+        emit ParameterSet(key, oldValue, value);
     }
 
     /// @inheritdoc IParameters
@@ -84,6 +82,19 @@ contract Parameters is IParameters, Owned {
     /// @inheritdoc IParameters
     function keys() external view override returns (bytes32[] memory) {
         return _keys;
+    }
+
+    /// @inheritdoc IParameters
+    function recordHash() public override returns (bytes32 recorded) {
+        if (_hash != bytes32(0)) return _hash;
+        recorded = paramsHash();
+        _hash = recorded;
+        emit HashRecorded(recorded);
+    }
+
+    /// @inheritdoc IParameters
+    function paramsHash() public view override returns (bytes32) {
+        return _hash != bytes32(0) ? _hash : keccak256(abi.encode(_keys, values()));
     }
 
     /// @inheritdoc IParameters

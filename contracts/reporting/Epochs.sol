@@ -81,7 +81,7 @@ contract Epochs is IEpochs, Owned {
         beaconHead = reveal;
         nextEpoch = epoch + 1;
         Info storage info = _infos[epoch];
-        info.paramsHash = parameters.paramsHash();
+        info.paramsHash = parameters.recordHash();
         info.reveal = reveal;
         info.startedAt = uint40(block.timestamp);
         info.nodeCount = registry.count();

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from ledger.domain.directory import DirectoryView
@@ -18,6 +18,7 @@ from qnet.messages.assembly import Network, RegistryEntry
 from qnet.messages.consensus import CommitteeTrust
 from qnet.messages.descriptor import Role
 from qnet.messages.succession import set_at
+from qnet.messages.trust import NO_SIGNER
 from qnet.parameters import NetworkParameters
 
 FIRST_VERSION: Final = "0.1.0"
@@ -90,6 +91,15 @@ class ChainReader:
             committee=self.contracts.committee.address,
         )
 
+    def live_set(self, seats: Sequence[CommitteeMember], time: int) -> CommitteeTrust:
+        """The same without those who were caught: the contract takes none of their signatures."""
+        trust = self.set_of(seats, time)
+        caught = {seat.index for seat in seats if seat.suspended}
+        signers = tuple(
+            NO_SIGNER if place in caught else signer for place, signer in enumerate(trust.signers)
+        )
+        return replace(trust, signers=signers)
+
     async def finalized(self) -> Block:
         """The newest finalized block."""
         return await self.contracts.client.block("finalized")
@@ -131,9 +141,7 @@ class ChainReader:
         self._view = view
         return view
 
-    async def snapshot(
-        self, epoch: int, block: Block, *, clock: EpochClock, members: Sequence[bytes]
-    ) -> ChainSnapshot:
+    async def snapshot(self, epoch: int, block: Block, *, clock: EpochClock) -> ChainSnapshot:
         """Read everything a report rests on at a block (QN-REW-001).
 
         Raises:
@@ -157,7 +165,7 @@ class ChainReader:
             reveal=info.reveal,
             budget_wei=info.budget_wei,
             prev_report_hash=await contracts.oracle.last_report_hash(at),
-            members=tuple(members),
+            members=self.set_of(await self.seats(block), start).signers,
             nodes=tuple(await self._all(nodes)),
         )
 

@@ -157,22 +157,35 @@ class Handlers:
             NoReportError: no report, or the node is not in it.
         """
         row = await self.report_row(epoch)
-        kept = self._trees.get(row.digest)
-        if kept is None:
-            chain_id, oracle = self._member.trust.chain_id, self._member.facts.oracle
-            async with self._member.work() as rows:
-                leaves = await rows.reports.leaves(row.digest)
-            kept = leaves, StandardTree([leaf.hash(chain_id, oracle) for leaf in leaves])
-            self._trees = {row.digest: kept}
-        leaves, tree = kept
-        if not 1 <= index <= len(leaves):
+        found = await self.proven_leaf(row.digest, index)
+        if found is None:
             raise NoReportError(epoch)
+        leaf, proof = found
+        _, tree = self._trees[row.digest]
         return {
             "report_hash": "0x" + row.digest.hex(),
             "nodes_root": "0x" + tree.root.hex(),
-            "leaf": leaves[index - 1].to_json(),
-            "proof": ["0x" + item.hex() for item in tree.proof(index - 1)],
+            "leaf": leaf.to_json(),
+            "proof": ["0x" + item.hex() for item in proof],
         }
+
+    async def proven_leaf(
+        self, report_hash: bytes, index: int
+    ) -> tuple[NodeLeaf, list[bytes]] | None:
+        """A node's leaf of a stored report with its proof; None if there is none."""
+        kept = self._trees.get(report_hash)
+        if kept is None:
+            chain_id, oracle = self._member.trust.chain_id, self._member.facts.oracle
+            async with self._member.work() as rows:
+                leaves = await rows.reports.leaves(report_hash)
+            if not leaves:
+                return None
+            kept = leaves, StandardTree([leaf.hash(chain_id, oracle) for leaf in leaves])
+            self._trees = {report_hash: kept}
+        leaves, tree = kept
+        if not 1 <= index <= len(leaves):
+            return None
+        return leaves[index - 1], tree.proof(index - 1)
 
     async def status(self) -> dict[str, Any]:
         """JSON of where this member stands."""

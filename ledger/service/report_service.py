@@ -1,6 +1,7 @@
 """Reports: gather the data of an epoch, propose, check and submit the report."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -192,7 +193,7 @@ class ReportService:
         value = cbor.loads(answer, max_bytes=MAX_ANSWER_BYTES, max_depth=2)
         if not isinstance(value, dict):
             raise DecodeError("fetch: not a map")
-        now = self._member.now()
+        now, signers = self._member.now(), self._member.trust.signers
         receipts = [
             signed
             for wire in _octets(value.get("receipts"))
@@ -201,7 +202,7 @@ class ReportService:
         reveals = [
             reveal
             for wire in _octets(value.get("reveals"))
-            if self._is_genuine(reveal := AuditReveal.decode(wire), epoch)
+            if self._is_genuine(reveal := AuditReveal.decode(wire), epoch, signers)
         ]
         async with self._member.work() as rows:
             for signed in receipts:
@@ -213,18 +214,14 @@ class ReportService:
 
     async def _snapshot(self, epoch: int) -> ChainSnapshot:
         block = await self._member.reader.finalized()
-        return await self._member.reader.snapshot(
-            epoch, block, clock=self._member.clock, members=self._member.trust.signers
-        )
+        return await self._member.reader.snapshot(epoch, block, clock=self._member.clock)
 
     async def _check_chain(self, data: EpochData) -> None:
         claimed, reader = data.snapshot, self._member.reader
         if not await reader.check_block(claimed.block_number, claimed.block_hash):
             raise BadDataError("the snapshot's block is not on our chain")
         block = await reader.contracts.client.block(claimed.block_number)
-        ours = await reader.snapshot(
-            claimed.epoch, block, clock=self._member.clock, members=self._member.trust.signers
-        )
+        ours = await reader.snapshot(claimed.epoch, block, clock=self._member.clock)
         if claimed != ours:
             raise BadDataError("the snapshot is not what the chain says at its block")
         if data.before != await self._states.after(ours.prev_report_hash):
@@ -242,7 +239,7 @@ class ReportService:
             raise OmittedReceiptError(epoch, len(missing))
 
     async def _check_reveals(self, data: EpochData) -> None:
-        epoch = data.snapshot.epoch
+        epoch, signers = data.snapshot.epoch, data.snapshot.members
         theirs = {reveal.commitment: reveal for reveal in data.reveals}
         async with self._member.work() as rows:
             ours = await rows.audits.reveals(epoch)
@@ -251,7 +248,7 @@ class ReportService:
             raise OmittedReceiptError(epoch, len(missing))
         late = {commitment for commitment, _, accepted in ours if not accepted}
         for commitment, reveal in theirs.items():
-            if not self._is_genuine(reveal, epoch):
+            if not self._is_genuine(reveal, epoch, signers):
                 raise BadDataError("a reveal in the data is not signed by its member")
             if commitment in late:
                 _log.info("a reveal that was late here counts elsewhere", member=reveal.auditor)
@@ -266,8 +263,7 @@ class ReportService:
             return False
         return True
 
-    def _is_genuine(self, reveal: AuditReveal, epoch: int) -> bool:
-        signers = self._member.trust.signers
+    def _is_genuine(self, reveal: AuditReveal, epoch: int, signers: Sequence[bytes]) -> bool:
         if reveal.epoch != epoch or reveal.auditor >= len(signers):
             return False
         try:

@@ -113,7 +113,7 @@ class Succession:
         for time in change_times(seats, block.timestamp):
             if time not in known or time not in self._pending:
                 await self._sign(seats, time, asks=time not in known)
-        self._follow(reader.set_of(seats, block.timestamp))
+        self._follow(reader.live_set(seats, block.timestamp))
 
     async def receive(self, sender: int, body: bytes) -> None:
         """Take a member's signature of a change.
@@ -200,7 +200,7 @@ class Succession:
             _log.info("committee change certified", valid_from=time)
 
     def _follow(self, now: CommitteeTrust) -> None:
-        """Let the removal of members take effect; a new seat needs its URL, so a restart."""
+        """Let removals and suspensions take effect; a new seat needs its URL, so a restart."""
         trust = self._member.trust
         if now == trust:
             return

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ledger.storage.challenges import Challenges
 from ledger.storage.repositories import (
     Agreements,
     Audits,
@@ -33,6 +34,7 @@ class Work:
         self.outbox = Outbox(connection)
         self.changes = Changes(connection)
         self.evidence = Evidence(connection)
+        self.challenges = Challenges(connection)
 
 
 class UnitOfWork:

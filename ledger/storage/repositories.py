@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Insert, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Insert, Table, and_, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -137,6 +137,27 @@ class Receipts:
         )
         rows = await self._connection.execute(query)
         return [(bytes(row.digest), bytes(row.wire)) for row in rows]
+
+    async def doubled(self, since_epoch: int) -> list[bytes]:
+        """Wire forms of all receipts of tuples that have more than one body, in order."""
+        table = tables.receipts
+        key = (
+            table.c.epoch,
+            table.c.slot,
+            table.c.node_from,
+            table.c.node_to,
+            table.c.side,
+        )
+        several = (
+            select(*key)
+            .where(table.c.epoch >= since_epoch)
+            .group_by(*key)
+            .having(func.count() > 1)
+            .subquery()
+        )
+        same = and_(*(column == several.c[column.name] for column in key))
+        query = select(table.c.wire).join(several, same).order_by(*key, table.c.digest)
+        return [bytes(row.wire) for row in await self._connection.execute(query)]
 
     async def pick(self, epoch: int, digests: Collection[bytes]) -> list[bytes]:
         """Wire forms of some receipts of an epoch."""

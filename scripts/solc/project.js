@@ -16,6 +16,7 @@ const CONTRACTS = {
   QNetGovernor: "contracts/governance/QNetGovernor.sol",
   QNetTimelock: "contracts/governance/QNetTimelock.sol",
   QNetToken: "contracts/token/QNetToken.sol",
+  ReportJudge: "contracts/reporting/ReportJudge.sol",
   ReportOracle: "contracts/reporting/ReportOracle.sol",
   RewardVault: "contracts/reporting/RewardVault.sol",
   Slasher: "contracts/reporting/Slasher.sol",

@@ -13,7 +13,7 @@ def implementation_of(contract):
     return web3.to_checksum_address(bytes(word)[-20:])
 
 
-@pytest.fixture(params=["registry", "hub", "oracle"])
+@pytest.fixture(params=["registry", "hub", "oracle", "court"])
 def proxy(request, world):
     return getattr(world, request.param)
 
@@ -46,6 +46,8 @@ def test_upgrade_keeps_state(world):
         world.registry.address,
         world.oracle.address,
         world.vault.address,
+        world.slasher.address,
+        world.court.address,
     ]
     data = factory.constructor(*links).data_in_transaction
     fresh = accounts[9].transfer(data=data, silent=True).contract_address
@@ -67,10 +69,25 @@ def test_every_link_leads_where_it_should(world):
     assert world.registry.hub() == world.hub == world.vault.hub() == world.governor.hub()
     assert world.vault.epochs() == world.epochs == world.oracle.epochs()
     assert world.oracle.committee() == world.committee
-    assert world.governor.timelock() == world.timelock == world.registry.slasher()
-    owned = ["parameters", "epochs", "committee", "registry", "hub", "oracle", "versions"]
-    for name in owned:
-        assert getattr(world, name).owner() == world.timelock
+    assert world.governor.timelock() == world.timelock
+    for name in ("registry", "hub", "committee", "court"):
+        assert getattr(world, name).slasher() == world.slasher, name
+    for name in ("hub", "oracle", "slasher"):
+        assert getattr(world, name).court() == world.court, name
+    assert world.slasher.vault() == world.vault
+    pausable = ["hub", "oracle", "court", "slasher"]
+    for name in ("parameters", "epochs", "committee", "registry", "versions", *pausable):
+        assert getattr(world, name).owner() == world.timelock, name
+    for name in pausable:
+        assert getattr(world, name).guardian() == world.timelock, name
+    assert world.slasher.vetoer() == world.timelock
+
+
+def test_the_judge_looks_where_the_court_does(world):
+    compiled = deployment.artifact("ReportJudge")
+    judge = Contract.from_abi("ReportJudge", world.court.judge(), compiled["abi"])
+    for name in ("parameters", "epochs", "registry", "hub", "oracle"):
+        assert getattr(judge, name)() == getattr(world.court, name)() == getattr(world, name), name
 
 
 def test_storage_stands_at_its_erc7201_namespace(world):
@@ -78,10 +95,20 @@ def test_storage_stands_at_its_erc7201_namespace(world):
     index = world.bonded_node(operator, "relay")
     world.advance(10)
     world.hub.unbond(index, QNET, {"from": operator})
+    challenger = world.challenger(accounts[5])
+    world.court.open(b"\x01" * 32, {"from": challenger})
+    world.bond_committee()
+    world.end_epoch(0)
+    world.submit(world.report(0, world.honest_leaves(0)))
+    owner = int(world.timelock.address, 16)
     places = [
         (world.registry, "qnet.NodeRegistry", 5, 0xFFFFFFFF, 1),  # nodes registered
-        (world.hub, "qnet.StakeHub", 3, 2**256 - 1, 1),  # last ticket
-        (world.hub, "qnet.StakedVotes", 3, 2**256 - 1, 2),  # checkpoints of the total
+        (world.hub, "qnet.StakeHub", 7, 2**256 - 1, 100_000 * QNET - QNET),  # votes
+        (world.hub, "qnet.Pausing", 0, 2**160 - 1, owner),  # guardian
+        (world.oracle, "qnet.ReportOracle", 1, 0xFFFFFFFF, 1),  # epoch to report next
+        (world.oracle, "qnet.Pausing", 0, 2**160 - 1, owner),
+        (world.court, "qnet.DisputeCourt", 0, 2**256 - 1, 1),  # challenges
+        (world.court, "qnet.Pausing", 0, 2**160 - 1, owner),
     ]
     for contract, namespace, offset, mask, expected in places:
         word = int.from_bytes(keccak(text=namespace), "big") - 1

@@ -23,7 +23,7 @@ GENESIS_DELAY_S after the deployment.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,8 +158,8 @@ class ChainFixture:
         return b"".join(self.network.member_signers[member].sign(digest) for member in members)
 
 
-async def deploy_network(url: str, folder: Path) -> Network:
-    """Deploy everything to a running chain and bond the committee."""
+async def deploy_network(url: str, folder: Path, **changes: int) -> Network:
+    """Deploy everything to a running chain and bond the committee; `changes` of parameters."""
     from qnet.beacon import HashChain
     from qnet.chain.anvil import EmbeddedChain
     from qnet.chain.client import ChainClient
@@ -174,7 +174,7 @@ async def deploy_network(url: str, folder: Path) -> Network:
     holders = tuple(ReceiptKey.generate() for _ in range(HOLDERS))
     owners = tuple(ReceiptKey.generate() for _ in range(MEMBERS))
     signers = tuple(ReceiptKey.generate() for _ in range(MEMBERS))
-    parameters = NetworkParameters.profile("devnet")
+    parameters = replace(NetworkParameters.profile("devnet"), **changes)
     beacon = HashChain(secrets.token_bytes(32), BEACON_SLOTS)
     manifest = folder / "deployment.json"
     async with ChainClient.connect(url) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,7 +34,7 @@ class RoundTrip(click.ParamType[float]):
 
 @click.group()
 def bench() -> None:
-    """Measure speed, balance and endurance."""
+    """Measure speed, balance, endurance and the economy."""
 
 
 @bench.command()
@@ -116,6 +117,30 @@ def balance(circuits: int, size: int) -> None:
     data = run(Plan(circuits, size))
     _show("qnet.bench.balance/1", data)
     say(f"largest deviation: {data['max_deviation_percent']} % of capacity share")
+    if not data["passed"]:
+        raise SystemExit(1)
+
+
+@bench.command()
+@click.option("--epochs", type=click.IntRange(1, 3650), default=365, show_default=True)
+@click.option("--runs", type=click.IntRange(2, 100), default=3, show_default=True, help="Seeds.")
+@click.option("--probes", type=click.IntRange(1, 64), help="Of one auditor in one slot.")
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Charts go here.")
+def economy(epochs: int, runs: int, probes: int | None, plots: Path | None) -> None:
+    """Whether honesty pays: attackers over a year of rewards; exit code 1 if a claim fails."""
+    from tools.bench.economy.run import run, save_charts
+    from tools.bench.economy.sweep import Plan
+
+    say(f"{epochs} epochs of a network of 60 nodes, {runs} seeds for each attack and share")
+    data = run(Plan(epochs, runs, probes=probes))
+    _show("qnet.bench.economy/1", data)
+    for claim in data["claims"]:
+        say(f"{'holds' if claim['holds'] else 'FAILS'}  {claim['claim']}: {claim['found']}")
+    for concession in data["concessions"]:
+        say(f"conceded  {concession['concession']}: {concession['found']}")
+    if plots is not None:
+        for path in save_charts(data["results"], plots):
+            say(f"wrote {path}")
     if not data["passed"]:
         raise SystemExit(1)
 

@@ -6,14 +6,14 @@ import {Gas} from "./Gas.sol";
 
 contract StakingGas is Gas {
     function test_BondAndUnbond() public {
-        for (uint256 day = 1; day <= 2; ++day) {
-            vm.warp(GENESIS + day * 1 hours);
+        for (uint256 hour = 1; hour <= 2; ++hour) {
+            vm.warp(GENESIS + hour * 1 hours);
             vm.prank(operators[1]);
             hub.bond(1, 1_000 * QNET);
             _measured("bond");
         }
-        for (uint256 day = 1; day <= 2; ++day) {
-            vm.warp(GENESIS + day * DAY);
+        for (uint256 hour = 1; hour <= 2; ++hour) {
+            vm.warp(GENESIS + DAY + hour * 1 hours);
             vm.prank(operators[1]);
             hub.unbond(1, 500 * QNET);
             _measured("unbond");
@@ -25,14 +25,14 @@ contract StakingGas is Gas {
     }
 
     function test_DelegateAndUndelegate() public {
-        for (uint256 day = 1; day <= 3; ++day) {
-            vm.warp(GENESIS + day * 1 hours);
+        for (uint256 hour = 1; hour <= 3; ++hour) {
+            vm.warp(GENESIS + hour * 1 hours);
             vm.prank(delegator);
             hub.delegate(1, 1_000 * QNET, 1);
             _measured("delegate");
         }
-        for (uint256 day = 1; day <= 2; ++day) {
-            vm.warp(GENESIS + day * DAY);
+        for (uint256 hour = 1; hour <= 2; ++hour) {
+            vm.warp(GENESIS + DAY + hour * 1 hours);
             (uint256 shares,,) = hub.positionOf(delegator, 1);
             vm.prank(delegator);
             hub.undelegate(1, shares / 4);
@@ -53,8 +53,8 @@ contract StakingGas is Gas {
             vm.prank(delegator);
             hub.delegate(node, 1_000 * QNET, 1);
         }
-        for (uint256 day = 1; day <= 2; ++day) {
-            vm.warp(GENESIS + day * 6 hours);
+        for (uint256 quarter = 1; quarter <= 2; ++quarter) {
+            vm.warp(GENESIS + quarter * 6 hours);
             (uint256 shares,,) = hub.positionOf(delegator, 1);
             vm.prank(delegator);
             hub.redelegate(1, 2, shares / 4, 1);

@@ -53,6 +53,8 @@ abstract contract Reports is World {
     /// @dev Honest leaves of all nodes of an epoch, each with P = W = 1, kept as the epoch's.
     function _makeLeaves(uint32 epoch) internal {
         delete leavesOf[epoch];
+        // stake at the end is known only after it
+        if (block.timestamp <= epochs.epochEnd(epoch)) vm.warp(epochs.epochEnd(epoch) + 1);
         uint32 count = epochs.nodeCountOf(epoch);
         for (uint32 node = 1; node <= count; ++node) {
             leavesOf[epoch].push(_honestLeaf(epoch, node, PERFECT, uint32(ONE)));

@@ -237,10 +237,10 @@ class Committee:
 
 
 @contextlib.contextmanager
-def own_chain(folder: Path) -> Iterator[Network]:
+def own_chain(folder: Path, **changes: int) -> Iterator[Network]:
     """An anvil and a deployment of our own: a committee needs a clock nobody turns back."""
     with Anvil(AnvilOptions(block_time_s=1.0)) as anvil:
-        yield asyncio.run(deploy_network(anvil.url, folder))
+        yield asyncio.run(deploy_network(anvil.url, folder, **changes))
 
 
 @contextlib.asynccontextmanager

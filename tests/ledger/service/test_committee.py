@@ -36,6 +36,7 @@ from tests.support.anvil import Network
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(180)]
 
 DOWN = 2
+FIRST = Topic(Kind.REPORT, 0)
 CELLS = {(1, 2): 900, (2, 1): 300, (2, 3): 880, (3, 2): 320, (4, 5): 500, (5, 6): 500}
 
 
@@ -237,7 +238,7 @@ async def check_refusals(committee: Committee) -> None:
     answer = await committee.get(1, "/v1/epochs/0/data")
     assert answer is not None
     reports, data = committee.apps[1].services.reports, EpochData.decode(answer)
-    await reports.check(0, recompute(answer).digest, answer, certified=False)
+    await reports.check(FIRST, recompute(answer).digest, answer, certified=False)
     snapshot = data.snapshot
     forged = replace(data.receipts[0], signature=data.receipts[1].signature)
     stranger = replace(data.reveals[0], auditor=(data.reveals[0].auditor + 1) % 4)
@@ -254,11 +255,11 @@ async def check_refusals(committee: Committee) -> None:
     for lie, error in lies:
         document = lie.encode()
         with pytest.raises(error):
-            await reports.check(0, recompute(document).digest, document, certified=False)
+            await reports.check(FIRST, recompute(document).digest, document, certified=False)
     with pytest.raises(BadDataError):
-        await reports.check(0, bytes(32), answer, certified=True)
+        await reports.check(FIRST, bytes(32), answer, certified=True)
     with pytest.raises(RemoteProtocolError):
-        await reports.decided(0, Decision(bytes(32), answer, 0b111, bytes(195)))
+        await reports.decided(FIRST, Decision(bytes(32), answer, 0b111, bytes(195)))
 
 
 async def check_directory_refusals(committee: Committee, period: int) -> None:
@@ -269,7 +270,8 @@ async def check_directory_refusals(committee: Committee, period: int) -> None:
     assert state is not None
     assert state.decided is not None
     digest, document = state.decided.digest, state.decided.document
-    await directory.check(period, digest, document, certified=False)
+    topic = Topic(Kind.CONSENSUS, period)
+    await directory.check(topic, digest, document, certified=False)
     proposal = DirectoryInput.decode(document)
     for lie, words in (
         (replace(proposal, reachable=proposal.reachable[1:]), "leaves out"),
@@ -280,11 +282,11 @@ async def check_directory_refusals(committee: Committee, period: int) -> None:
         digest = await digest_of(committee, lie)
         with pytest.raises(BadDataError) as caught:
             await directory.check(
-                period, await digest_of(committee, lie), lie.encode(), certified=False
+                topic, await digest_of(committee, lie), lie.encode(), certified=False
             )
         assert words in caught.value.message
     with pytest.raises(BadDataError):
-        await directory.check(period, bytes(32), document, certified=True)
+        await directory.check(topic, bytes(32), document, certified=True)
 
 
 async def digest_of(committee: Committee, proposal: DirectoryInput) -> bytes:

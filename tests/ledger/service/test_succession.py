@@ -37,6 +37,7 @@ def seat(place: int, since: int = BEGIN, until: int = 0) -> CommitteeMember:
         signer=KEYS[place].address,
         url="",
         bonded=True,
+        suspended=False,
         active=True,
         active_from_s=since,
         active_until_s=until,

@@ -1,0 +1,1 @@
+"""`qnet bench economy`: agents over a year of epochs, paid by the ledger's own reward code."""
