@@ -39,11 +39,11 @@ def bond(session: Session, tokens: str, index: int | None) -> None:
         hub = session.contracts.hub
         await require_tokens(session, amount_wei)
         parameters = await session.contracts.parameters.all()
-        lost = parameters.slash_receipts_ppm * 100 / PPM
+        lost, wait_s = parameters.slash_receipts_ppm * 100 / PPM, parameters.unbond_s
         preview = [
             f"bond {format_qnet(amount_wei)} QNET to node {node.index} ({node.role.name.lower()})",
             f"of {checksum_address(session.account)}; the tokens vote for its delegate",
-            f"unbonding takes {parameters.unbond_s} s after the epoch; equivocation costs {lost:g} %",
+            f"unbonding takes {wait_s} s after the epoch; equivocation costs {lost:g} %",
         ]
         if not await allow(session, hub.address, amount_wei, "the hub"):
             return
@@ -79,7 +79,7 @@ def unbond(session: Session, tokens: str, index: int | None) -> None:
         preview = [
             f"unbond {format_qnet(amount_wei)} QNET of node {node.index}",
             f"{format_qnet(left)} QNET stay bonded{idle}",
-            f"withdraw from {await unlock_stamp(session)}; no votes until then, slashable until then",
+            f"withdraw from {await unlock_stamp(session)}; until then slashable, without votes",
         ]
         extra = {"node": node.index, "amount": amount(amount_wei)}
         await send(
@@ -129,7 +129,7 @@ def withdraw(session: Session, ticket: int | None) -> None:
         frozen = {item.index for item in chosen if await hub.freezes_of(item.index)}
         ripe = [item for item in chosen if item.unlocks_at_s <= now and item.index not in frozen]
         if not ripe:
-            raise _locked(chosen, now, frozen)
+            raise _locked(chosen, now)
         for item in ripe:
             preview = [
                 f"withdraw {format_qnet(item.amount_wei)} QNET (ticket {item.number})",
@@ -142,7 +142,7 @@ def withdraw(session: Session, ticket: int | None) -> None:
     run(session, work)
 
 
-def _locked(tickets: list[Ticket], now: int, frozen: set[int]) -> TicketLockedError:
+def _locked(tickets: list[Ticket], now: int) -> TicketLockedError:
     """Say why none of the tickets can be withdrawn."""
     first = min(tickets, key=lambda item: item.unlocks_at_s)
     if first.unlocks_at_s <= now:

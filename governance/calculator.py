@@ -85,10 +85,16 @@ def _yield_ppm(earned_wei: int, put_in_wei: int, epochs: float) -> int:
 @click.argument("role", type=click.Choice(["entry", "relay", "mix", "exit"]))
 @click.argument("own_bond", metavar="BOND")
 @click.option("--pool", default="0", show_default=True, help="QNET delegated to the node.")
-@click.option("--cost", default="0", show_default=True, help="QNET an epoch for the operator first.")
+@click.option(
+    "--cost", default="0", show_default=True, help="QNET an epoch for the operator first."
+)
 @click.option("--margin", default=0.0, type=click.FloatRange(0, 100), help="Per cent of the rest.")
-@click.option("--p", "performance", default=1.0, type=click.FloatRange(0, 1), help="P of the epoch.")
-@click.option("--w", "work_factor", default=1.0, type=click.FloatRange(0, 1), help="W of the epoch.")
+@click.option(
+    "--p", "performance", default=1.0, type=click.FloatRange(0, 1), help="P of the epoch."
+)
+@click.option(
+    "--w", "work_factor", default=1.0, type=click.FloatRange(0, 1), help="W of the epoch."
+)
 @chain_options
 def calc(
     session: Session,
@@ -134,8 +140,10 @@ def calc(
             f"reward             {format_qnet(found.reward_wei)} QNET in {data['epoch_s']} s",
             f"operator           {format_qnet(found.operator_wei)} QNET, keeps {in_words(shared)}",
             f"delegators         {format_qnet(found.pool_wei)} QNET",
-            f"a year             operator {data['operator_year_percent']} % of its bond,"
-            f" delegators {data['delegators_year_percent']} % of the pool",
+            (
+                f"a year             operator {data['operator_year_percent']} % of its bond,"
+                f" delegators {data['delegators_year_percent']} % of the pool"
+            ),
         )
     )
     emit("qnet.stake.calc/1", data, text=text)

@@ -92,7 +92,7 @@ def status(session: Session) -> None:
 @click.option("--holder", multiple=True, help="ADDRESS=AMOUNT of QNET; may be repeated.")
 @click.option("--account", type=_PATH, required=True, help="Keystore of the deployer.")
 @click.option("--passphrase-file", type=_PATH, help="File of mode 0600.")
-def deploy(
+def deploy(  # noqa: PLR0917 - click's signature
     rpc: str,
     manifest: Path,
     profile: str,
@@ -147,9 +147,14 @@ def _deployment_words(
         f"deploy QNet ({request.profile} profile) to {rpc}: {went}",
         f"as {checksum_address(deployer)}, which does nothing else meanwhile",
         *changed,
-        f"supply {format_qnet(request.supply_wei)} QNET,"
-        f" {format_qnet(request.vault_wei)} of them for rewards",
-        *(f"{format_qnet(wei)} QNET to {checksum_address(who)}" for who, wei in request.allocations),
+        (
+            f"supply {format_qnet(request.supply_wei)} QNET,"
+            f" {format_qnet(request.vault_wei)} of them for rewards"
+        ),
+        *(
+            f"{format_qnet(wei)} QNET to {checksum_address(who)}"
+            for who, wei in request.allocations
+        ),
         *(
             f"member {place}: {checksum_address(seat.owner)} signs as"
             f" {checksum_address(seat.signer)} at {seat.url}"
@@ -215,4 +220,3 @@ def register_node(
             say(f"registry index {await registry.index_of(keys.node_id)}")
 
     run(session, work)
-

@@ -15,7 +15,7 @@ from qnet.files import write_atomic
 from qnet.messages.proofs import ChargeEvidence, EvidenceFile, JailEvidence, Proof
 
 SCHEMA: Final = "qnet.challenge/1"
-SALT_BYTES: Final = 32
+HASH_BYTES: Final = 32
 MAX_FILE_BYTES: Final = 1 << 16
 
 
@@ -45,16 +45,16 @@ class Opening:
         if not path.exists():
             return None
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise ValueError("longer than 64 KiB")
-            document = json.loads(path.read_text("utf-8"))
-            if document.pop("schema") != SCHEMA:
-                raise ValueError(f"the schema is not {SCHEMA}")
+            with path.open("rb") as stream:
+                document = json.loads(stream.read(MAX_FILE_BYTES))
+            schema = document.pop("schema")
             found = cls(**document)
-            if len(bytes.fromhex(found.salt)) != SALT_BYTES:
-                raise ValueError("the salt does not have 32 bytes")
+            salt, commitment = bytes.fromhex(found.salt), bytes.fromhex(found.commitment)
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ConfigError(f"{path} is no file of a challenge", why=str(error)) from error
+        sizes = {len(salt), len(commitment)}
+        if schema != SCHEMA or sizes != {HASH_BYTES} or not isinstance(found.challenge_id, int):
+            raise ConfigError(f"{path} is no file of a challenge")
         return found
 
     def save(self, path: Path) -> None:
@@ -77,7 +77,8 @@ def provable(file: EvidenceFile) -> Proof:
     if isinstance(file.evidence, ChargeEvidence | JailEvidence):
         verb = file.evidence.FUNCTION
         raise ChallengeStateError(
-            f"this evidence takes no challenge: it is for `{verb}`", try_=(f"qnet court {verb} FILE",)
+            f"this evidence takes no challenge: it is for `{verb}`",
+            try_=(f"qnet court {verb} FILE",),
         )
     return file.evidence
 
@@ -90,7 +91,7 @@ def prepare(contracts: Contracts, path: Path, proof: Proof, account: bytes) -> O
     """
     found = Opening.load(path)
     if found is None:
-        salt = secrets.token_bytes(SALT_BYTES)
+        salt = secrets.token_bytes(HASH_BYTES)
         commitment = contracts.court.commitment(account, salt, proof)
         found = Opening(checksum_address(account), salt.hex(), commitment.hex())
         found.save(path)

@@ -32,7 +32,8 @@ from governance.settlement import fetch_leaf
 from qnet.address import checksum_address
 from qnet.chain.contracts import Contracts
 from qnet.chain.disputes import Challenge, Slash, SlashState
-from qnet.chain.values import TxReceipt
+from qnet.chain.errors import ContractError
+from qnet.chain.values import Call, TxReceipt
 from qnet.cli.output import emit, say
 from qnet.cli.settings import settings
 from qnet.errors import ConfigError
@@ -85,7 +86,9 @@ def status(session: Session) -> None:
             await contracts.slasher.slash(number)
             for number in _latest(await contracts.slasher.count())
         ]
-        rows = [_challenge_row(item) for item in challenges] + [_slash_row(item) for item in slashes]
+        rows = [_challenge_row(item) for item in challenges] + [
+            _slash_row(item) for item in slashes
+        ]
         data = {
             "bond": amount(parameters.challenge_bond_wei),
             "prove_within_s": parameters.challenge_open_s,
@@ -163,8 +166,10 @@ def open_(session: Session, evidence: Path) -> None:
         preview = [
             *lines,
             f"put down {format_qnet(bond_wei)} QNET of {checksum_address(session.account)}",
-            f"they come back with the proof, within {parameters.challenge_open_s} s:"
-            f" qnet court prove {evidence}",
+            (
+                f"they come back with the proof, within {parameters.challenge_open_s} s:"
+                f" qnet court prove {evidence}"
+            ),
             "without a proof in time they are burned",
         ]
         await require_tokens(session, bond_wei)
@@ -208,7 +213,6 @@ def prove(session: Session, evidence: Path) -> None:
             )
         opening = await find_opened(contracts, prepare(contracts, path, proof, session.account))
         challenge = await open_challenge(contracts, opening)
-        await _await_later(contracts, challenge.opened_at_s)
         lines = await check_evidence(contracts, file)
         number = challenge.challenge_id
         preview = [
@@ -217,6 +221,7 @@ def prove(session: Session, evidence: Path) -> None:
             f"{format_qnet(challenge.bond_wei)} QNET come back to {opening.challenger}",
         ]
         call = contracts.court.prove(number, bytes.fromhex(opening.salt), proof)
+        await _await_later(session, call)
         extra = {"challenge": number, "kind": file.kind}
         await send(
             session,
@@ -230,10 +235,17 @@ def prove(session: Session, evidence: Path) -> None:
     run(session, work)
 
 
-async def _await_later(contracts: Contracts, moment_s: int) -> None:
-    """Wait for a block after a moment: a proof may not come in its challenge's second."""
-    while (await contracts.client.block("latest")).timestamp < moment_s:
-        await asyncio.sleep(POLL_S)
+async def _await_later(session: Session, call: Call) -> None:
+    """Wait while it is too early: a proof may not come in its challenge's second."""
+    while True:
+        try:
+            await session.contracts.client.call(call, at="pending", sender=session.account)
+        except ContractError as error:
+            if error.name != "TooEarly":
+                raise
+            await asyncio.sleep(POLL_S)
+        else:
+            return
 
 
 def _proven(contracts: Contracts, result: TxReceipt) -> dict[str, Any]:
@@ -265,7 +277,9 @@ def expire(session: Session, challenge: int) -> None:
             f"{format_qnet(found.bond_wei)} QNET of its bond are burned",
         ]
         extra = {"challenge": challenge, "burned": amount(found.bond_wei)}
-        await send(session, "qnet.court.expire/1", contracts.court.expire(challenge), preview, extra)
+        await send(
+            session, "qnet.court.expire/1", contracts.court.expire(challenge), preview, extra
+        )
 
     run(session, work)
 
@@ -326,8 +340,10 @@ def demand(session: Session, epoch: int, node: int) -> None:
         await require_tokens(session, bond_wei)
         preview = [
             f"demand the leaf of node {node} in the report of epoch {epoch}",
-            f"put down {format_qnet(bond_wei)} QNET: they go to whoever shows it within"
-            f" {parameters.demand_answer_s} s",
+            (
+                f"put down {format_qnet(bond_wei)} QNET: they go to whoever shows it within"
+                f" {parameters.demand_answer_s} s"
+            ),
             "if nobody does, the report is disabled and they come back",
         ]
         if not await allow(session, contracts.oracle.address, bond_wei, "the oracle"):
@@ -376,10 +392,15 @@ def expire_demand(session: Session, epoch: int, node: int) -> None:
         contracts = session.contracts
         demanded = await contracts.oracle.demand_of(epoch, node)
         preview = [
-            f"the leaf of node {node} in the report of epoch {epoch} was not shown until"
-            f" {stamp(demanded.deadline_s)}",
+            (
+                f"the leaf of node {node} in the report of epoch {epoch} was not shown until"
+                f" {stamp(demanded.deadline_s)}"
+            ),
             "the report and all that follow it are disabled and can be reported anew",
-            f"{format_qnet(demanded.bond_wei)} QNET return to {checksum_address(demanded.demander)}",
+            (
+                f"its bond of {format_qnet(demanded.bond_wei)} QNET returns to"
+                f" {checksum_address(demanded.demander)}"
+            ),
         ]
         extra = {"epoch": epoch, "node": node}
         call = contracts.oracle.expire_demand(epoch, node)
@@ -450,7 +471,9 @@ async def _in_escrow(contracts: Contracts, slash: int) -> Slash:
     if found.state is not SlashState.ESCROW:
         missing = found.state is SlashState.NONE
         raise ChallengeStateError(
-            f"there is no slash {slash}" if missing else f"slash {slash} is {found.state.name.lower()}",
+            f"there is no slash {slash}"
+            if missing
+            else f"slash {slash} is {found.state.name.lower()}",
             try_=("qnet court status",),
         )
     return found

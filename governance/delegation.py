@@ -163,8 +163,10 @@ def move(session: Session, source: int, target: int, tokens: str) -> None:
             f"move about {format_qnet(worth_wei)} QNET ({shares} shares) from {named(left)}",
             f"to {named(entered)}, for at least {least} shares",
             f"it keeps {await terms_words(session, target)}",
-            f"until {await unlock_stamp(session)} they stay slashable for what {source} did,"
-            f" and cannot leave {target}",
+            (
+                f"until {await unlock_stamp(session)} they stay slashable for what {source} did,"
+                f" and cannot leave {target}"
+            ),
         ]
         extra = {"source": source, "target": target, "shares": str(shares)}
 
@@ -218,15 +220,15 @@ async def _bound(session: Session, index: int) -> int:
 
 
 @click.command()
-@click.option("--of", "account", help="Address; your own account if left out.")
+@click.option("--of", "owner", help="Address; your own account if left out.")
 @chain_options
 @account_options
-def positions(session: Session, account: str | None) -> None:
+def positions(session: Session, owner: str | None) -> None:
     """List delegations, what they are worth, and what binds them."""
 
     async def work() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         hub = session.contracts.hub
-        holder = parse_address(account) if account else session.account
+        holder = parse_address(owner) if owner else session.account
         rows = []
         for node in await session.contracts.registry.nodes():
             held = await hub.position_of(holder, node.index)
@@ -269,21 +271,23 @@ async def _position_row(session: Session, node: RegisteredNode, held: Position) 
 
 @click.command()
 @click.argument("index", metavar="NODE", type=_NODE)
-@click.option("--of", "account", help="Address of the delegator; your own account if left out.")
+@click.option("--of", "owner", help="Address of the delegator; your own account if left out.")
 @chain_options
 @account_options
-def poke(session: Session, index: int, account: str | None) -> None:
+def poke(session: Session, index: int, owner: str | None) -> None:
     """Bring a delegation to NODE up to date after a slash: its votes, its liens. Anybody may."""
 
     async def work() -> None:
         node = await find_node(session.contracts, index)
-        holder = parse_address(account) if account else session.account
+        holder = parse_address(owner) if owner else session.account
         hub = session.contracts.hub
         held = await hub.position_of(holder, index)
         preview = [
             f"bring the delegation of {checksum_address(holder)} to {named(node)} up to date",
-            f"it votes with {format_qnet(held.principal_wei)} QNET"
-            f" and is worth {format_qnet(held.worth_wei)} QNET",
+            (
+                f"it votes with {format_qnet(held.principal_wei)} QNET"
+                f" and is worth {format_qnet(held.worth_wei)} QNET"
+            ),
         ]
         extra = {"node": index, "account": checksum_address(holder)}
         await send(session, "qnet.stake.poke/1", hub.poke(holder, index), preview, extra)

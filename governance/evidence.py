@@ -3,17 +3,14 @@
 Source: docs/spec/disputes.md.
 """
 
-from collections.abc import Sequence
-
 from governance.errors import EvidenceFailsError
 from qnet.address import checksum_address
 from qnet.chain.contracts import Contracts
+from qnet.chain.errors import ContractError
 from qnet.chain.reporting import ReportStatus
-from qnet.chain.staking import NodeState
 from qnet.crypto.keys import recover
 from qnet.eip712 import qnet_domain
 from qnet.errors import CryptoError
-from qnet.merkle import verify
 from qnet.messages.consensus import consensus_digest
 from qnet.messages.proofs import (
     BadLeafProof,
@@ -24,21 +21,17 @@ from qnet.messages.proofs import (
     DuplicateAuditProof,
     DuplicateLinkProof,
     DuplicateNodeProof,
-    Evidence,
     EvidenceFile,
     JailEvidence,
-    Proven,
     ReceiptsProof,
     RegressionProof,
+    ReportProof,
     ReportsProof,
 )
 from qnet.messages.receipt import SignedReceipt
-from qnet.messages.report import NO_REPORT, SLOT_P_BITS, AuditLeaf, LinkLeaf, NodeLeaf, unpack_slot_p
-from qnet.units import PPM
+from qnet.messages.report import LinkLeaf
 
-BAD_SPAN = 7
-"""Epochs within which five bad ones jail a node."""
-NO_LEAF = NodeLeaf(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+SIGNATURE_BYTES = 65
 
 
 async def check_evidence(contracts: Contracts, file: EvidenceFile) -> list[str]:
@@ -105,8 +98,10 @@ async def _receipts(contracts: Contracts, proof: ReceiptsProof) -> list[str]:
     for signed in (proof.a, proof.b):
         _require(await _signed_by(contracts, signed, key), f"node {a.signer} did not sign both")
     return [
-        f"node {a.signer} signed two receipts for epoch {a.epoch}, slot {a.slot},"
-        f" {a.node_from} -> {a.node_to}",
+        (
+            f"node {a.signer} signed two receipts for epoch {a.epoch}, slot {a.slot},"
+            f" {a.node_from} -> {a.node_to}"
+        ),
         f"one says {a.packets} packets, the other {b.packets}",
     ]
 
@@ -148,133 +143,66 @@ async def _charge(contracts: Contracts, evidence: ChargeEvidence) -> list[str]:
     _require(any(challenger), "nobody has proven this report wrong")
     charged = [place for place in range(256) if evidence.bitmap >> place & 1]
     for place, member in enumerate(charged):
-        signature = evidence.signatures[65 * place : 65 * place + 65]
+        signature = evidence.signatures[SIGNATURE_BYTES * place :][:SIGNATURE_BYTES]
         key = await contracts.committee.signer_of(member)
         _require(_signer(evidence.hash, signature) == key, f"member {member} did not sign it")
     return [f"members {charged} signed the wrong report of epoch {evidence.epoch}"]
 
 
 async def _jail(contracts: Contracts, evidence: JailEvidence) -> list[str]:
+    await _ask_judge(contracts, evidence)
     leaves = [proven.leaf for proven in evidence.leaves]
-    first, last = leaves[0], leaves[-1]
-    ascending = all(a.epoch < b.epoch for a, b in zip(leaves, leaves[1:], strict=False))
-    _require(ascending, "the epochs do not ascend")
-    _require({leaf.node for leaf in leaves} == {first.node}, "the leaves are of several nodes")
-    _require(last.epoch - first.epoch < BAD_SPAN, f"they span more than {BAD_SPAN} epochs")
-    slots = await contracts.parameters.get("slots_per_epoch")
-    for proven in evidence.leaves:
-        epoch = proven.leaf.epoch
-        held = await contracts.oracle.report(epoch)
-        _require(held.status is ReportStatus.FINAL, f"the report of epoch {epoch} is not final")
-        _require_member(contracts, held.report.nodes_root, proven)
-        p_ppm = epoch_performance(unpack_slot_p(proven.leaf.slot_p, slots))
-        _require(2 * p_ppm < PPM, f"P of epoch {epoch} is {p_ppm} ppm, not below one half")
-    return [f"node {first.node} stayed below P = 1/2 in 5 of {BAD_SPAN} epochs up to {last.epoch}"]
+    await _require_fresh(contracts, await _epoch_end(contracts, leaves[-1].epoch))
+    epochs = ", ".join(str(leaf.epoch) for leaf in leaves)
+    return [f"node {leaves[0].node} stayed below P = 1/2 in the epochs {epochs}"]
 
 
-def epoch_performance(values: Sequence[int]) -> int:
-    """P of an epoch in ppm from its slots' P in permille (QN-REW-045)."""
-    best = sorted(values)[len(values) // 12 :]
-    return 1000 * sum(best) // len(best)
-
-
-def _require_member(
-    contracts: Contracts, root: bytes, proven: Proven[NodeLeaf] | Proven[LinkLeaf] | Proven[AuditLeaf]
-) -> None:
-    """Require that a leaf is part of a report."""
-    hashed = proven.leaf.hash(contracts.client.chain_id, contracts.oracle.address)
-    _require(verify(root, hashed, proven.proof), "a leaf is not part of the report")
-
-
-async def _wrong_report(contracts: Contracts, proof: Evidence) -> list[str]:
-    """Check proofs that a report is wrong."""
-    assert not isinstance(
-        proof, ReceiptsProof | ReportsProof | ConsensusesProof | ChargeEvidence | JailEvidence
-    )
+async def _wrong_report(contracts: Contracts, proof: ReportProof) -> list[str]:
+    """Check a proof that a report is wrong."""
     held = await contracts.oracle.report(proof.epoch)
-    _require(held.status is not ReportStatus.NONE, f"epoch {proof.epoch} has no report")
     if held.status is ReportStatus.FINAL:
         end_s = await _epoch_end(contracts, proof.epoch)
         await _require_fresh(contracts, max(end_s, held.submitted_at_s))
-    report = held.report
+    await _ask_judge(contracts, proof)
+    final = held.status is ReportStatus.FINAL
+    return [
+        f"the report of epoch {proof.epoch} is wrong: {_shown(proof)}",
+        "it is final: it stays, but its signers can be charged"
+        if final
+        else "it would be disabled with all that follow it",
+    ]
+
+
+async def _ask_judge(contracts: Contracts, evidence: ReportProof | JailEvidence) -> None:
+    """Let the contract with the rules of leaves say whether evidence holds."""
+    judge = await contracts.court.judge()
+    try:
+        await judge.check(evidence)
+    except ContractError as error:
+        raise EvidenceFailsError(
+            "the evidence does not hold", why=f"{error.message}; {error.why}"
+        ) from error
+
+
+def _shown(proof: ReportProof) -> str:
+    """What a proof shows, in words."""
     match proof:
         case BadLeafProof(current=current):
-            _require_member(contracts, report.nodes_root, current)
-            _require(await _is_wrong(contracts, proof), "the leaf is what follows")
-            shown = f"the leaf of node {current.leaf.node} is not what follows"
-        case RegressionProof(current=current, previous=before):
-            _require_member(contracts, report.nodes_root, current)
-            fell = (
-                current.leaf.cum_operator_wei < before.leaf.cum_operator_wei
-                or current.leaf.cum_pool_wei < before.leaf.cum_pool_wei
-            )
-            _require(fell and current.leaf.node == before.leaf.node, "no sum has fallen")
-            shown = f"sums of node {current.leaf.node} fell"
-        case DuplicateNodeProof(a=a, b=b):
-            _require_pair(contracts, report.nodes_root, a, b)
-            _require(a.leaf.node == b.leaf.node, "the leaves are of two nodes")
-            shown = f"two leaves are of node {a.leaf.node}"
-        case DuplicateLinkProof(a=a, b=b):
-            _require_pair(contracts, report.evidence_root, a, b)
-            same = _link_key(a.leaf) == _link_key(b.leaf)
-            _require(same, "the leaves are of two tuples")
-            shown = f"two leaves are of slot, from, to {_link_key(a.leaf)}"
-        case DuplicateAuditProof(a=a, b=b):
-            _require_pair(contracts, report.audit_root, a, b)
-            same = (a.leaf.slot, a.leaf.target) == (b.leaf.slot, b.leaf.target)
-            _require(same, "the leaves are of two tuples")
-            shown = f"two leaves are of slot {a.leaf.slot}, target {a.leaf.target}"
+            words = f"the leaf of node {current.leaf.node} is not what follows"
         case BadLinkProof(link=link):
-            _require_member(contracts, report.evidence_root, link)
-            shown = f"the link leaf of {_link_key(link.leaf)} is wrong (the court decides)"
+            words = f"the link leaf of {_tuple(link.leaf)} contradicts itself or its receipts"
         case BadMedianProof(audit=audit):
-            _require_member(contracts, report.audit_root, audit)
-            shown = (
-                f"slot {audit.leaf.slot} of node {audit.leaf.target} is judged wrongly"
-                " (the court decides)"
-            )
-    wrong = "final" if held.status is ReportStatus.FINAL else "not final: it would be disabled"
-    return [f"in the report of epoch {proof.epoch} {shown}", f"the report is {wrong}"]
+            words = f"slot {audit.leaf.slot} of node {audit.leaf.target} is judged wrongly"
+        case DuplicateNodeProof(a=a):
+            words = f"two leaves are of node {a.leaf.node}"
+        case DuplicateLinkProof(a=link):
+            words = f"two leaves are of {_tuple(link.leaf)}"
+        case DuplicateAuditProof(a=audit):
+            words = f"two leaves are of slot {audit.leaf.slot}, target {audit.leaf.target}"
+        case RegressionProof(current=current):
+            words = f"the sums of node {current.leaf.node} fell"
+    return words
 
 
-async def _is_wrong(contracts: Contracts, proof: BadLeafProof) -> bool:
-    """Whether a node leaf is malformed or is not what follows (QN-DSP-010)."""
-    leaf = proof.current.leaf
-    slots = await contracts.parameters.get("slots_per_epoch")
-    count = await contracts.epochs.node_count_of(proof.epoch)
-    malformed = (
-        leaf.epoch != proof.epoch
-        or not 0 < leaf.node <= count
-        or leaf.w_ppm > PPM
-        or leaf.slot_p >> SLOT_P_BITS * slots
-        or any(value > 1000 for value in unpack_slot_p(leaf.slot_p, slots))
-    )
-    if malformed:
-        return True
-    previous = proof.previous.leaf if proof.previous else NO_LEAF
-    expected = await contracts.court.expected_leaf(leaf, previous, proof.parameters)
-    return expected != leaf or not await _took_part(contracts, leaf)
-
-
-async def _took_part(contracts: Contracts, leaf: NodeLeaf) -> bool:
-    """Whether a node that is said to have worked could have (QN-REW-005)."""
-    if not leaf.slot_p and not leaf.w_ppm:
-        return True
-    status = await contracts.registry.status_at(leaf.node, leaf.epoch)
-    return status.state is NodeState.ACTIVE and leaf.bond_wei > 0
-
-
-def _link_key(leaf: LinkLeaf) -> tuple[int, int, int]:
-    return (leaf.slot, leaf.node_from, leaf.node_to)
-
-
-def _require_pair(
-    contracts: Contracts,
-    root: bytes,
-    a: Proven[NodeLeaf] | Proven[LinkLeaf] | Proven[AuditLeaf],
-    b: Proven[NodeLeaf] | Proven[LinkLeaf] | Proven[AuditLeaf],
-) -> None:
-    """Require two different leaves of a report."""
-    _require(root != NO_REPORT and a.leaf != b.leaf, "the leaves are the same")
-    _require_member(contracts, root, a)
-    _require_member(contracts, root, b)
+def _tuple(leaf: LinkLeaf) -> str:
+    return f"slot {leaf.slot}, {leaf.node_from} -> {leaf.node_to}"

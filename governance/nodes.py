@@ -107,7 +107,9 @@ async def settle(session: Session, index: int) -> int:
         "operator": amount(for_operator),
         "pool": amount(for_pool),
     }
-    await send(session, "qnet.stake.settle/1", hub.settle_node(found.leaf, found.proof), preview, extra)
+    await send(
+        session, "qnet.stake.settle/1", hub.settle_node(found.leaf, found.proof), preview, extra
+    )
     return epoch
 
 

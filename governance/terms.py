@@ -154,11 +154,13 @@ def slot(session: Session, index: int | None, rival: int | None) -> None:
             weakest, stake_wei = await _weakest(session, node, rival)
             preview = [
                 f"take the paid slot of node {weakest} ({format_qnet(stake_wei)} QNET of stake)",
-                f"for node {node.index}"
-                f" ({format_qnet(await contracts.hub.stake_of(node.index))} QNET)",
+                (
+                    f"for node {node.index}"
+                    f" ({format_qnet(await contracts.hub.stake_of(node.index))} QNET)"
+                ),
                 "both earn as they do now until the next epoch",
             ]
-            extra["from"] = weakest
+            extra["rival"] = weakest
             call = contracts.registry.take_slot_from(node.index, weakest)
         await send(session, "qnet.stake.slot/1", call, preview, extra)
 

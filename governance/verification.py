@@ -16,7 +16,15 @@ from qnet.chain.artifact import load_artifact
 from qnet.chain.contract import Contract
 from qnet.chain.contracts import Contracts
 from qnet.chain.errors import ContractError
-from qnet.chain.layout import APPOINTED, LINKS, OWNED, PINNED_PARAMETERS, PROXIED, PROXY
+from qnet.chain.layout import (
+    APPOINTED,
+    JUDGE_LINKS,
+    LINKS,
+    OWNED,
+    PINNED_PARAMETERS,
+    PROXIED,
+    PROXY,
+)
 from qnet.crypto.keys import keccak256
 from qnet.errors import DecodeError
 from qnet.parameters import BOUNDS
@@ -61,6 +69,8 @@ async def verify_contracts(contracts: Contracts) -> AsyncIterator[Finding]:
             yield finding
         async for finding in _links(contracts, contract):
             yield finding
+    async for finding in _judge(contracts):
+        yield finding
     async for finding in _parameters(contracts):
         yield finding
     async for finding in _roles(contracts):
@@ -84,6 +94,17 @@ def _compiled(name: str, artifact: str, code: bytes, where: str = "") -> Finding
     compiled = load_artifact(artifact)
     expected, found = compiled.masked_hash(compiled.runtime_code), compiled.masked_hash(code)
     return Finding(name, f"compiled {artifact}{where}", _hex(expected), _hex(found))
+
+
+async def _judge(contracts: Contracts) -> AsyncIterator[Finding]:
+    """Compare the judge that the court made for itself, and what it asks."""
+    judge = await contracts.court.judge()
+    where = f" at {checksum_address(judge.address)}"
+    yield _compiled("DisputeCourt", judge.NAME, await contracts.client.code(judge.address), where)
+    for getter, target in JUDGE_LINKS.items():
+        expected = checksum_address(contracts.deployment.address(target))
+        subject = f"judge's {getter} = {target}"
+        yield Finding("DisputeCourt", subject, expected, await _asked(judge, getter))
 
 
 async def _links(contracts: Contracts, contract: Contract) -> AsyncIterator[Finding]:
@@ -139,7 +160,9 @@ async def _roles(contracts: Contracts) -> AsyncIterator[Finding]:
         yield Finding("QNetTimelock", f"role {name}", words(accounts), words(held.pop(role, set())))
     for role, accounts in held.items():
         assert role not in known
-        yield Finding("QNetTimelock", f"role {_hex(role)}", "nobody", _accounts(contracts)(accounts))
+        yield Finding(
+            "QNetTimelock", f"role {_hex(role)}", "nobody", _accounts(contracts)(accounts)
+        )
 
 
 async def _holders(contracts: Contracts) -> dict[bytes, set[bytes]]:

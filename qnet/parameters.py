@@ -121,7 +121,9 @@ class NetworkParameters:
     delegation_factor: int = _p(9, 9, 0, 1000, "delegation counts up to this x the own bond")
     cost_max_wei: int = _p(5 * _QNET, 50 * _QNET, 0, 10**27, "most an operator may take first")
     margin_min_ppm: int = _p(100_000, 100_000, 0, 10**6, "least margin of an operator")
-    terms_delay_s: int = _p(21 * _DAY, 60, 1, 90 * _DAY, "new terms of a node count this much later")
+    terms_delay_s: int = _p(
+        21 * _DAY, 60, 1, 90 * _DAY, "new terms of a node count this much later"
+    )
     stream_s: int = _p(7 * _DAY, 30, 1, 90 * _DAY, "rewards of delegators stream this long")
     slot_edge_ppm: int = _p(100_000, 100_000, 0, 10**7, "more stake that takes a paid slot")
     traffic_floor_cells: int = _p(1_000_000, 2000, 0, 10**15, "below this N, W = 1 for everybody")
@@ -134,7 +136,9 @@ class NetworkParameters:
     challenge_bond_wei: int = _p(2400 * _QNET, 100 * _QNET, 1, 10**27, "a challenger's bond")
     challenge_open_s: int = _p(_DAY, 20, 1, 7 * _DAY, "time to show a proof after committing to it")
     demand_answer_s: int = _p(_DAY, 3, 1, 7 * _DAY, "time to show a leaf that somebody demands")
-    slash_receipts_ppm: int = _p(50_000, 50_000, 0, 10**6, "bond lost by two receipts for one tuple")
+    slash_receipts_ppm: int = _p(
+        50_000, 50_000, 0, 10**6, "bond lost by two receipts for one tuple"
+    )
     slash_cap_ppm: int = _p(100_000, 100_000, 0, 10**6, "most a node loses in a window")
     slash_window_s: int = _p(30 * _DAY, 300, 1, 365 * _DAY, "window of that cap")
     challenger_ppm: int = _p(50_000, 50_000, 0, 500_000, "a challenger's part of a slash")

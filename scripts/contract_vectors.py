@@ -1,7 +1,8 @@
 """Golden values for other implementations: `brownie run scripts/contract_vectors.py`.
 
-Digests and leaf hashes come from the deployed contracts, trees from npm's merkle-tree, and the
-messages no contract hashes from eth-account. Writes tests/vectors/contracts.json.
+Digests and leaf hashes come from the deployed contracts, trees from npm's merkle-tree (the judge
+finds their leaves in a report), and the messages no contract hashes from eth-account. Writes
+tests/vectors/contracts.json.
 """
 
 import importlib.util
@@ -9,21 +10,29 @@ import json
 import subprocess
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from brownie import Contract, accounts, chain
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils import keccak
 
+Leaf = tuple[object, ...]
+Tree = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "tests" / "vectors" / "contracts.json"
 GENESIS = 1_800_000_000
 SUPPLY = 10**27
 TREE_SIZES = (1, 2, 3, 4, 7, 16, 33)
+LEAF_EPOCH = 5
+BUCKET = 64  # a count that is the lowest of its bucket
+NO_NODE_LEAF = ((0,) * 10, [])
+NO_RECEIPT = ((0,) * 6 + (bytes(32),), b"")
 SIGNING_KEYS = [keccak(text=f"vector key {i}") for i in range(4)]
 KEY_PROOF_DEADLINE = 2**48
 REPORT_TYPES = [
     ("epoch", "uint32"),
+    ("attempt", "uint32"),
     ("paramsHash", "bytes32"),
     ("nodesRoot", "bytes32"),
     ("evidenceRoot", "bytes32"),
@@ -45,6 +54,26 @@ LEAF_TYPES = [
     ("cumOperator", "uint256"),
     ("cumPool", "uint256"),
 ]
+LINK_LEAF_TYPES = [
+    ("epoch", "uint32"),
+    ("slot", "uint16"),
+    ("nodeFrom", "uint32"),
+    ("nodeTo", "uint32"),
+    ("sent", "uint64"),
+    ("received", "uint64"),
+    ("matched", "uint64"),
+    ("sentProof", "bytes32"),
+    ("receivedProof", "bytes32"),
+]
+AUDIT_LEAF_TYPES = [
+    ("epoch", "uint32"),
+    ("slot", "uint16"),
+    ("target", "uint32"),
+    ("auditors", "uint32[]"),
+    ("sent", "uint32[]"),
+    ("returned", "uint32[]"),
+]
+NODE_LEAF, LINK_LEAF, AUDIT_LEAF = 1, 2, 3
 RECEIPT_TYPES = [
     ("epoch", "uint32"),
     ("slot", "uint16"),
@@ -132,7 +161,7 @@ def typed(
     }
 
 
-def sample_leaf(epoch: int, node: int) -> tuple[int, ...]:
+def sample_leaf(epoch: int, node: int) -> Leaf:
     """Return the leaf of a node, every field different."""
     slot_p = sum(((1000 - 7 * node - slot) % 1001) << (10 * slot) for slot in range(24))
     reward = 10**18 * node + epoch
@@ -150,15 +179,36 @@ def sample_leaf(epoch: int, node: int) -> tuple[int, ...]:
     )
 
 
-def trees(contracts: dict[str, Contract]) -> list[dict[str, object]]:
-    """Return trees over node leaves, by npm's merkle-tree, their hashes checked by the oracle."""
-    oracle = contracts["ReportOracle"]
-    kinds = ["uint8", "uint256", "address", *(kind for _, kind in LEAF_TYPES)]
-    sets = [[sample_leaf(5, node) for node in range(1, size + 1)] for size in TREE_SIZES]
-    prefix = [1, chain.id, oracle.address]
+def sample_link(slot: int) -> Leaf:
+    """Return a link leaf, every field different."""
+    sent = BUCKET * (slot + 2)
+    names = (word(f"sender's receipt {slot}"), word(f"receiver's receipt {slot}"))
+    return (LEAF_EPOCH, slot, slot + 7, slot + 9, sent, sent + 1, sent + 2, *names)
+
+
+def sample_audit(slot: int) -> Leaf:
+    """Return an audit leaf with as many results as its slot's number."""
+    auditors = list(range(2, 2 + slot))
+    sent = [12 + auditor for auditor in auditors]
+    return (LEAF_EPOCH, slot, slot + 3, auditors, sent, [probes - 1 for probes in sent])
+
+
+def text_of(value: object) -> Any:
+    """Return numbers as decimal text and bytes as 0x text, also within lists."""
+    if isinstance(value, (list, tuple)):
+        return [text_of(item) for item in value]
+    return str(value) if isinstance(value, int) else hex_of(value)
+
+
+def trees(
+    oracle: Contract, kind: int, types: list[tuple[str, str]], sets: list[list[Leaf]]
+) -> list[Tree]:
+    """Return trees over leaves of a kind, by npm's merkle-tree."""
+    struct = f"({','.join(name for _, name in types)})"
+    head = text_of((kind, chain.id, oracle.address))
     request = {
-        "types": kinds,
-        "trees": [[[str(item) for item in (*prefix, *leaf)] for leaf in leaves] for leaves in sets],
+        "types": ["uint8", "uint256", "address", struct],
+        "trees": [[[*head, text_of(leaf)] for leaf in leaves] for leaves in sets],
     }
     answer = subprocess.run(
         ["node", "-e", TREE_PROGRAM],
@@ -168,22 +218,62 @@ def trees(contracts: dict[str, Contract]) -> list[dict[str, object]]:
         text=True,
         input=json.dumps(request),
     )
-    described = []
-    for leaves, tree in zip(sets, json.loads(answer.stdout), strict=True):
+    names = [field for field, _ in types]
+    return [
+        {"leaves": [dict(zip(names, text_of(leaf), strict=True)) for leaf in leaves], **tree}
+        for leaves, tree in zip(sets, json.loads(answer.stdout), strict=True)
+    ]
+
+
+def check_node_hashes(oracle: Contract, sets: list[list[Leaf]], found: list[Tree]) -> None:
+    """Hold the hashes of node leaves against the oracle's."""
+    for leaves, tree in zip(sets, found, strict=True):
         for leaf, expected in zip(leaves, tree["hashes"], strict=True):
             if hex_of(bytes(oracle.leafHash(leaf))) != expected:
                 raise RuntimeError("oracle and merkle-tree disagree about a leaf")
-        names = [field for field, _ in LEAF_TYPES]
-        fields = [dict(zip(names, map(str, leaf), strict=True)) for leaf in leaves]
-        described.append({"leaves": fields, **tree})
-    return described
+
+
+def check_in_report(
+    contracts: dict[str, Contract],
+    reveal: bytes,
+    links: tuple[list[Leaf], Tree],
+    audits: tuple[list[Leaf], Tree],
+) -> None:
+    """Report link and audit leaves in epoch 0 and let the court's judge find each of them.
+
+    They are of another epoch than the report, so each is a proof that it is wrong; a leaf whose
+    hash is not in the tree reverts.
+    """
+    chain.sleep(GENESIS - chain.time() + 1)
+    token, committee = contracts["QNetToken"], contracts["Committee"]
+    for owner in accounts[: len(SIGNING_KEYS)]:
+        bond = contracts["Parameters"].get(b"committee_bond_wei".ljust(32, b"\0"))
+        token.transfer(owner, bond, {"from": accounts[0]})
+        token.approve(committee, bond, {"from": owner})
+        committee.depositBond({"from": owner})
+    epochs, oracle = contracts["Epochs"], contracts["ReportOracle"]
+    epochs.startEpoch(0, reveal, {"from": accounts[0]})
+    chain.sleep(epochs.epochEnd(0) - chain.time() + 1)
+    roots = [bytes.fromhex(tree["root"][2:]) for _, tree in (links, audits)]
+    params = bytes(epochs.epochInfo(0)[0])
+    report = (0, 0, params, bytes(32), *roots, 0, 0, word("data"), bytes(32))
+    digest = bytes(oracle.reportDigest(report))
+    signed = [Account.unsafe_sign_hash(digest, key).signature for key in SIGNING_KEYS]
+    oracle.submit(report, 2 ** len(signed) - 1, b"".join(signed), {"from": accounts[0]})
+
+    abi = load_deploy_script().artifact("ReportJudge")["abi"]
+    judge = Contract.from_abi("ReportJudge", contracts["DisputeCourt"].judge(), abi)
+    for leaf, proof in zip(links[0], links[1]["proofs"], strict=True):
+        judge.proveBadLink(0, bytes(32), 0, leaf, proof, *NO_RECEIPT, *NO_RECEIPT)
+    for leaf, proof in zip(audits[0], audits[1]["proofs"], strict=True):
+        judge.proveBadMedian(0, bytes(32), 0, leaf, proof, NO_NODE_LEAF, NO_NODE_LEAF)
 
 
 def build() -> dict[str, object]:
     """Deploy to the connected, fresh chain and return all vectors."""
     deploy_script = load_deploy_script()
     signers = [Account.from_key(key).address for key in SIGNING_KEYS]
-    anchor, _ = deploy_script.beacon_chain(word("beacon"), 24)
+    anchor, beacon = deploy_script.beacon_chain(word("beacon"), 24)
     members = [
         (accounts[i].address, signer, f"http://member-{i}.example")
         for i, signer in enumerate(signers)
@@ -194,8 +284,18 @@ def build() -> dict[str, object]:
     oracle, committee = contracts["ReportOracle"], contracts["Committee"]
     registry = contracts["NodeRegistry"]
 
+    nodes = [[sample_leaf(LEAF_EPOCH, node) for node in range(1, size + 1)] for size in TREE_SIZES]
+    links = [sample_link(slot) for slot in range(7)]
+    audits = [sample_audit(slot) for slot in range(7)]
+    node_trees = trees(oracle, NODE_LEAF, LEAF_TYPES, nodes)
+    link_trees = trees(oracle, LINK_LEAF, LINK_LEAF_TYPES, [links])
+    audit_trees = trees(oracle, AUDIT_LEAF, AUDIT_LEAF_TYPES, [audits])
+    check_node_hashes(oracle, nodes, node_trees)
+    check_in_report(contracts, beacon[-1], (links, link_trees[0]), (audits, audit_trees[0]))
+
     report = (
         5,
+        2,
         bytes(contracts["Parameters"].paramsHash()),
         word("nodes"),
         word("evidence"),
@@ -242,7 +342,9 @@ def build() -> dict[str, object]:
             typed(oracle, "LinkReceipt", RECEIPT_TYPES, (5, 3, 7, 9, 1, 2**40 + 1, word("tags"))),
             typed(oracle, "AuditResult", AUDIT_TYPES, (5, 3, 2, 9, 12, 11, 145, word("probes"))),
         ],
-        "node_trees": trees(contracts),
+        "node_trees": node_trees,
+        "link_trees": link_trees,
+        "audit_trees": audit_trees,
     }
 
 

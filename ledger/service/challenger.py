@@ -177,8 +177,8 @@ class Challenger:
         return member.suspended or not member.bonded
 
     def _turn(self, row: ChallengeRow) -> float:
-        """Seconds this member leaves to those before it."""
-        place = (self._member.index - row.subject) % self._member.size
+        """Seconds this member leaves to those before it; a culprit of the committee is last."""
+        place = (self._member.index - row.subject - 1) % self._member.size
         return float(place * TURN_TIMEOUTS * self._member.parameters.agreement_timeout_s)
 
     async def _send(

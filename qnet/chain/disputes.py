@@ -6,14 +6,17 @@ from enum import IntEnum
 from typing import ClassVar, Final
 
 from qnet.chain.abi import SELECTOR_BYTES, encode_values
+from qnet.chain.contract import Contract
 from qnet.chain.pausing import PausingContract
 from qnet.chain.values import BlockTag, Call
 from qnet.crypto.keys import keccak256
-from qnet.messages.proofs import ChargeEvidence, JailEvidence, Proof
+from qnet.messages.proofs import ChargeEvidence, JailEvidence, Proof, ReportProof
 from qnet.messages.report import NodeLeaf
 
 ARGUMENTS_FROM: Final = SELECTOR_BYTES + 64
 """A commitment covers the call's data from here on: after selector, id and salt."""
+
+NO_SALT: Final = bytes(32)
 
 
 class ChallengeState(IntEnum):
@@ -105,7 +108,9 @@ class DisputeCourt(PausingContract):
         """Challenges opened so far."""
         return int(await self._read("count", at=at))
 
-    async def wrong_report_of(self, report_hash: bytes, at: BlockTag = "latest") -> tuple[bytes, int]:
+    async def wrong_report_of(
+        self, report_hash: bytes, at: BlockTag = "latest"
+    ) -> tuple[bytes, int]:
         """Who proved a report wrong (zero address if nobody did), and what is refilled, in wei."""
         challenger, refill = await self._read("wrongReportOf", report_hash, at=at)
         return challenger, refill
@@ -120,6 +125,10 @@ class DisputeCourt(PausingContract):
         """Compute the leaf that follows from what a leaf claims about P and W."""
         arguments = (claimed.values(), previous.values(), list(parameters))
         return NodeLeaf(*await self._read("expectedLeaf", *arguments, at=at))
+
+    async def judge(self) -> "ReportJudge":
+        """The contract that holds the rules of leaves; made by the court's constructor."""
+        return ReportJudge(self.client, await self.address_from("judge"))
 
     def commitment(self, challenger: bytes, salt: bytes, proof: Proof) -> bytes:
         """Return the 32 bytes that bind a proof to its challenger.
@@ -153,6 +162,21 @@ class DisputeCourt(PausingContract):
     def jail(self, evidence: JailEvidence) -> Call:
         """Jail a node that performed badly for days."""
         return self._write(evidence.FUNCTION, *evidence.arguments())
+
+
+class ReportJudge(Contract):
+    """The rules of leaves, without a state of its own."""
+
+    NAME: ClassVar[str] = "ReportJudge"
+
+    async def check(self, evidence: ReportProof | JailEvidence, at: BlockTag = "latest") -> None:
+        """Ask whether evidence holds, before a bond is put down for it.
+
+        Raises:
+            ContractError: it does not; as the court would say.
+        """
+        challenge = () if isinstance(evidence, JailEvidence) else (0, NO_SALT)
+        await self._read(evidence.FUNCTION, *challenge, *evidence.arguments(), at=at)
 
 
 class Slasher(PausingContract):

@@ -97,6 +97,14 @@ LINKS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """Getter of a contract → the contract it names for good, in the order of the constructor."""
+JUDGE_LINKS: Final[Mapping[str, str]] = {
+    "parameters": "Parameters",
+    "epochs": "Epochs",
+    "registry": "NodeRegistry",
+    "hub": "StakeHub",
+    "oracle": "ReportOracle",
+}
+"""The same of the judge, which the court's constructor makes."""
 APPOINTED: Final[Mapping[str, Mapping[str, str]]] = {"NodeRegistry": {"slasher": "Slasher"}}
 """Getter of a contract → the contract its proxy was set up with; holders can change it."""
 IMPLEMENTATION: Final = "Implementation"
@@ -203,7 +211,9 @@ def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> lis
         Creation("QNetToken", "QNetToken", lambda _: (deployer, request.supply_wei)),
         Creation("Parameters", "Parameters", parameters),
         Creation(
-            "QNetTimelock", "QNetTimelock", lambda at: (*_known("QNetTimelock")(at), at["QNetGovernor"])
+            "QNetTimelock",
+            "QNetTimelock",
+            lambda at: (*_known("QNetTimelock")(at), at["QNetGovernor"]),
         ),
         Creation("Epochs", "Epochs", epochs),
         Creation("Committee", "Committee", committee),

@@ -9,7 +9,6 @@ Source: docs/spec/disputes.md; IDisputeCourt.sol.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from enum import IntEnum
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
@@ -263,11 +262,8 @@ class JailEvidence:
         return (tuple(leaf.values() for leaf in self.leaves),)
 
 
-Proof: TypeAlias = (
-    ReceiptsProof
-    | ReportsProof
-    | ConsensusesProof
-    | BadLeafProof
+ReportProof: TypeAlias = (
+    BadLeafProof
     | BadLinkProof
     | BadMedianProof
     | DuplicateNodeProof
@@ -275,6 +271,8 @@ Proof: TypeAlias = (
     | DuplicateAuditProof
     | RegressionProof
 )
+"""What shows that a report is wrong."""
+Proof: TypeAlias = ReceiptsProof | ReportsProof | ConsensusesProof | ReportProof
 """What takes a challenge first."""
 Evidence: TypeAlias = Proof | ChargeEvidence | JailEvidence
 
@@ -404,18 +402,20 @@ def _from_json(value: object, kind: Any, where: str) -> Any:
         return None if value is None else _from_json(value, inner, where)
     if origin is tuple:
         return _items(value, get_args(kind)[0], where)
-    if kind is bytes:
-        return _octets(value, where)
-    if kind is int:
-        return _integer(value, where)
-    if isinstance(kind, type) and issubclass(kind, IntEnum):
-        try:
-            return kind(_integer(value, where))
-        except ValueError as error:
-            raise DecodeError(f"{where}: an unknown number") from error
+    if kind in {bytes, int, Side}:
+        return _scalar(value, kind, where)
     if kind in {EpochReport, NodeLeaf, LinkLeaf, AuditLeaf}:
         return kind.from_json(value)
     return _record(value, kind, where)
+
+
+def _scalar(value: object, kind: Any, where: str) -> int | bytes:
+    if kind is bytes:
+        return _octets(value, where)
+    number = _integer(value, where)
+    if kind is Side and number not in set(Side):
+        raise DecodeError(f"{where}: an unknown side")
+    return kind(number)  # type: ignore[no-any-return]
 
 
 def _record(value: object, kind: Any, where: str) -> Any:
@@ -453,9 +453,9 @@ def _integer(value: object, where: str) -> int:
 
 
 def _octets(value: object, where: str) -> bytes:
+    if not isinstance(value, str) or not value.startswith("0x"):
+        raise DecodeError(f"{where}: not bytes in hexadecimal")
     try:
-        if not isinstance(value, str) or not value.startswith("0x"):
-            raise ValueError
         return bytes.fromhex(value[2:])
     except ValueError as error:
         raise DecodeError(f"{where}: not bytes in hexadecimal") from error

@@ -104,7 +104,7 @@ def test_missed_report_is_skipped_after_its_deadline(world, anyone):
 def test_reported_epoch_cannot_be_skipped(world, anyone):
     world.bond_committee()
     world.end_epoch(0)
-    world.submit(world.report(0, [world.leaf(0, 1, 0)], nodeCount=0))
+    world.submit(world.report(0, [world.leaf(0, 1, 0)]))
     world.advance(2 * DAY)
     with refused("AlreadyReported", 0):
         world.epochs.skipEpoch(0, anyone)

@@ -36,6 +36,18 @@ def test_set_keeps_history_and_hash(world):
         world.parameters.getPast(KEY, now() + 1000)
 
 
+def test_the_hash_is_recorded_once_by_who_needs_it(world):
+    with world.as_timelock() as timelock:
+        world.parameters.set(KEY, 500_000, {"from": timelock})
+    expected = expected_hash(world)
+    world.advance_to(world.genesis)
+    started = world.epochs.startEpoch(0, world.reveals[0], {"from": accounts[9]})
+    assert bytes(started.events["HashRecorded"]["paramsHash"]) == expected
+    assert bytes(world.epochs.epochInfo(0)[0]) == expected
+    again = world.parameters.recordHash({"from": accounts[9]})
+    assert "HashRecorded" not in again.events
+
+
 def test_only_the_owner_sets_within_bounds(world):
     with refused("NotOwner", accounts[9].address, world.timelock.address):
         world.parameters.set(KEY, 1, {"from": accounts[9]})

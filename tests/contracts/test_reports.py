@@ -2,7 +2,8 @@
 
 import pytest
 from brownie import accounts, web3
-from world import DAY, DISABLED, FINAL, QNET, REPORT, SUBMITTED, bytes32, now, refused
+from typed_data import REPORT
+from world import DAY, DISABLED, FINAL, QNET, SUBMITTED, World, bytes32, now, refused
 
 WINDOW = 3 * DAY
 DEADLINE = DAY // 2
@@ -31,7 +32,7 @@ def test_report_becomes_final(ready):
     assert tx.events["ReportSubmitted"]["hash"] == digest == ready.oracle.reportDigest(report)
     assert tx.events["ReportSubmitted"]["bitmap"] == 0b111
     assert ready.oracle.lastReportHash() == digest
-    assert bytes(ready.oracle.nodesRoot(0)) == report[2]
+    assert bytes(ready.oracle.nodesRoot(0)) == report[3]
     assert not ready.oracle.isFinal(0)
     ready.finalize(0)
     assert ready.oracle.isFinal(0)
@@ -99,10 +100,20 @@ def test_too_few_signers_or_a_doubled_one(ready):
         ready.oracle.submit(report, 0b111, own * 3, {"from": accounts[9]})
 
 
+def test_eleven_of_sixteen_suffice(module_isolation):
+    world = World(members=16)
+    world.bond_committee()
+    world.end_epoch(0)
+    report = world.report(0, [world.leaf(0, 1, 0)])
+    with refused("BadQuorum", 10, 11):
+        world.submit(report, members=range(6, 16))
+    world.submit(report, members=range(5, 16))
+
+
 def test_signatures_bind_every_field(ready):
     report = simple(ready, 0)
     bitmap, signed = ready.quorum_signatures(ready.oracle, "EpochReport", REPORT, report, (0, 1, 2))
-    for place, value in ((2, bytes32("root")), (5, report[5] + 1), (7, bytes32("blob"))):
+    for place, value in ((3, bytes32("root")), (6, report[6] + 1), (8, bytes32("blob"))):
         forged = report[:place] + (value,) + report[place + 1 :]
         with refused("BadSignature", 0):
             ready.oracle.submit(forged, bitmap, signed, {"from": accounts[9]})
@@ -112,8 +123,11 @@ def test_contents_must_fit_the_epoch(ready):
     budget = ready.epochs.epochInfo(0)[2]
     with refused("BudgetExceeded", budget + 1, budget):
         ready.submit(simple(ready, 0, totalReward=budget + 1))
-    with refused("TooManyNodes", 2, 1):
-        ready.submit(simple(ready, 0, nodeCount=2))
+    for count in (0, 2):
+        with refused("WrongNodeCount", 1, count):
+            ready.submit(simple(ready, 0, nodeCount=count))
+    with refused("WrongAttempt", 0, 1):
+        ready.submit(simple(ready, 0, attempt=1))
     with refused("WrongParameters"):
         ready.submit(simple(ready, 0, paramsHash=bytes32("mine")))
     with refused("WrongPredecessor"):
@@ -137,7 +151,7 @@ def test_reports_follow_each_other(ready):
     with refused("WrongPredecessor"):
         ready.submit(simple(ready, 1, prevReportHash=bytes(32)))
     ready.submit(simple(ready, 1))
-    assert bytes(ready.oracle.report(1)[0][8]) == bytes(first)
+    assert bytes(ready.oracle.report(1)[0].dict()["prevReportHash"]) == bytes(first)
     ready.advance(WINDOW)
     with refused("PredecessorNotFinal", 0):
         ready.oracle.finalize(1, {"from": accounts[9]})
@@ -162,7 +176,7 @@ def test_disabled_report_takes_its_successors_along(ready):
     ready.submit(simple(ready, 0))
     ready.end_epoch(1)
     ready.submit(simple(ready, 1))
-    with refused("NotOwner"):
+    with refused("NotCourt", accounts[9].address):
         ready.oracle.disable(0, {"from": accounts[9]})
     with ready.as_timelock() as timelock:
         ready.oracle.disable(0, {"from": timelock})
@@ -182,6 +196,7 @@ def test_disabled_epochs_are_reported_anew(ready):
     with ready.as_timelock() as timelock:
         ready.oracle.disable(0, {"from": timelock})
     assert ready.oracle.reportDeadline(0) == now() + DEADLINE
+    assert [ready.oracle.attemptOf(epoch) for epoch in (0, 1)] == [1, 1]
     ready.submit(simple(ready, 0, dataHash=bytes32("right")))
     until = now() + WINDOW
     ready.submit(simple(ready, 1))

@@ -13,7 +13,7 @@ from qnet.merkle import StandardTree, verify
 from qnet.messages.audit import AuditResult
 from qnet.messages.consensus import consensus_digest
 from qnet.messages.receipt import LinkReceipt, Side
-from qnet.messages.report import EpochReport, NodeLeaf
+from qnet.messages.report import AuditLeaf, EpochReport, LinkLeaf, NodeLeaf
 from qnet.parameters import NetworkParameters
 
 VECTORS = json.loads(
@@ -28,9 +28,16 @@ def from_hex(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
 
-def parsed(values: dict[str, str]) -> list[Any]:
-    """Fields in order: decimal text becomes a number, 0x text bytes."""
-    return [from_hex(item) if item.startswith("0x") else int(item) for item in values.values()]
+def value_of(item: str | list[str]) -> Any:
+    """Decimal text becomes a number, 0x text bytes, a list a tuple."""
+    if isinstance(item, list):
+        return tuple(map(value_of, item))
+    return from_hex(item) if item.startswith("0x") else int(item)
+
+
+def parsed(values: dict[str, Any]) -> list[Any]:
+    """Fields in order."""
+    return [value_of(item) for item in values.values()]
 
 
 @pytest.mark.parametrize("name", sorted(MESSAGES))
@@ -59,9 +66,16 @@ def test_typed_messages_agree() -> None:
     assert anchored == from_hex(MESSAGES["Consensus"]["digest"])
 
 
-@pytest.mark.parametrize("vector", VECTORS["node_trees"], ids=lambda tree: str(len(tree["leaves"])))
-def test_node_leaves_and_their_trees(vector: dict[str, Any]) -> None:
-    leaves = [NodeLeaf(*parsed(leaf)).hash(CHAIN_ID, ORACLE) for leaf in vector["leaves"]]
+TREES = [
+    pytest.param(leaf, vector, id=f"{kind}-{len(vector['leaves'])}")
+    for kind, leaf in (("node", NodeLeaf), ("link", LinkLeaf), ("audit", AuditLeaf))
+    for vector in VECTORS[f"{kind}_trees"]
+]
+
+
+@pytest.mark.parametrize(("kind", "vector"), TREES)
+def test_leaves_and_their_trees(kind: Any, vector: dict[str, Any]) -> None:
+    leaves = [kind(*parsed(leaf)).hash(CHAIN_ID, ORACLE) for leaf in vector["leaves"]]
     assert leaves == [from_hex(item) for item in vector["hashes"]]
     tree = StandardTree(leaves)
     assert tree.root == from_hex(vector["root"])
@@ -80,7 +94,7 @@ def test_parameters_hash() -> None:
 
 def test_addresses_follow_from_deployer_and_nonce() -> None:
     deployer = from_hex(VECTORS["deployer"])
-    offsets = {"QNetToken": 0, "QNetTimelock": 2, "ReportOracle": 10, "VersionRegistry": 13}
+    offsets = {"QNetToken": 0, "QNetTimelock": 2, "ReportOracle": 10, "DisputeCourt": 16}
     for name, nonce in offsets.items():
         assert create_address(deployer, nonce) == from_hex(VECTORS["contracts"][name])
 

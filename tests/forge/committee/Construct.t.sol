@@ -74,16 +74,16 @@ contract ConstructTest is CommitteeTest {
     }
 
     function test_QuorumsShareAnHonestMember() external {
-        uint256[2][8] memory expected =
-            [[uint256(1), 1], [2, 2], [3, 2], [4, 3], [7, 5], [10, 7], [16, 11], [25, 17]];
-        for (uint256 i = 0; i < expected.length; ++i) {
-            ICommittee.Member[] memory founders = new ICommittee.Member[](expected[i][0]);
+        uint8[8] memory sizes = [1, 2, 3, 4, 7, 10, 16, 25];
+        uint8[8] memory quorums = [1, 2, 2, 3, 5, 7, 11, 17];
+        for (uint256 i = 0; i < sizes.length; ++i) {
+            ICommittee.Member[] memory founders = new ICommittee.Member[](sizes[i]);
             for (uint256 j = 0; j < founders.length; ++j) {
                 founders[j] = ICommittee.Member(address(uint160(1000 + j)), address(uint160(2000 + j)), "");
             }
             Committee fresh = new Committee(owner, token, parameters, epochs, address(slasher), founders);
-            vm.assertEq(fresh.size(), expected[i][0]);
-            vm.assertEq(fresh.quorum(), expected[i][1]);
+            vm.assertEq(fresh.size(), sizes[i]);
+            vm.assertEq(fresh.quorum(), quorums[i]);
         }
     }
 }

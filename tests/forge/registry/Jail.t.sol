@@ -9,7 +9,7 @@ contract JailTest is RegistryTest {
     function test_AJailedNodeLosesItsSlotFromTheNextEpochOn() external {
         uint32 index = _node(alice, INodeRegistry.Role.Mix, MIN_BOND);
         vm.warp(GENESIS + 2 * DAY);
-        uint64 until = uint64(block.timestamp + 100);
+        uint64 until = uint64(_now() + 100);
         vm.expectEmit(address(registry));
         emit INodeRegistry.NodeJailed(index, until);
         vm.expectEmit(address(registry));
@@ -25,23 +25,23 @@ contract JailTest is RegistryTest {
 
     function test_ALaterTermCountsAnEarlierOneDoesNot() external {
         uint32 index = _register(alice, INodeRegistry.Role.Mix);
-        _jail(index, uint64(block.timestamp + 100));
+        _jail(index, uint64(_now() + 100));
         vm.expectEmit(address(registry));
-        emit INodeRegistry.NodeJailed(index, uint64(block.timestamp + 100));
-        _jail(index, uint64(block.timestamp + 50));
-        vm.assertEq(registry.node(index).jailedUntil, block.timestamp + 100);
-        _jail(index, uint64(block.timestamp + 101));
-        vm.assertEq(registry.node(index).jailedUntil, block.timestamp + 101);
+        emit INodeRegistry.NodeJailed(index, uint64(_now() + 100));
+        _jail(index, uint64(_now() + 50));
+        vm.assertEq(registry.node(index).jailedUntil, _now() + 100);
+        _jail(index, uint64(_now() + 101));
+        vm.assertEq(registry.node(index).jailedUntil, _now() + 101);
     }
 
     function test_ATermEndsInTheFuture() external {
         uint32 index = _register(alice, INodeRegistry.Role.Mix);
         vm.startPrank(address(slasher));
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.InvalidTerm.selector, block.timestamp));
-        registry.jail(index, uint64(block.timestamp));
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.InvalidTerm.selector, _now()));
+        registry.jail(index, uint64(_now()));
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.InvalidTerm.selector, 0));
         registry.jail(index, 0);
-        registry.jail(index, uint64(block.timestamp + 1));
+        registry.jail(index, uint64(_now() + 1));
     }
 
     function test_RetiredAndTombstonedNodesAreNotJailed() external {

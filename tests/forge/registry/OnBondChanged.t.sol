@@ -30,7 +30,7 @@ contract OnBondChangedTest is RegistryTest {
         vm.prank(alice);
         hub.bond(index, 1);
         vm.warp(GENESIS + 9 * DAY);
-        _jail(index, uint64(block.timestamp + 1));
+        _jail(index, uint64(_now() + 1));
         _tombstone(index);
         _expectStatus(index, 0, INodeRegistry.State.None, false);
         _expectStatus(index, 1, INodeRegistry.State.Active, true);
@@ -54,7 +54,7 @@ contract OnBondChangedTest is RegistryTest {
 
     function test_RetiredJailedAndTombstonedNodesStayWhatTheyAre() external {
         uint32 index = _register(alice, INodeRegistry.Role.Entry);
-        _jail(index, uint64(block.timestamp + 1));
+        _jail(index, uint64(_now() + 1));
         vm.prank(address(hub));
         registry.onBondChanged(index, MIN_BOND);
         _expectState(index, INodeRegistry.State.Jailed);

@@ -10,14 +10,14 @@ contract RegisterTest is RegistryTest {
 
     function test_ANodeStandsAsRegistered() external {
         vm.warp(GENESIS + 3 * DAY + 5);
-        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
         vm.expectEmit(address(registry));
         emit INodeRegistry.NodeRegistered(1, NODE_ID, alice, INodeRegistry.Role.Exit, key);
         vm.expectEmit(address(registry));
         emit INodeRegistry.NodeStateChanged(1, INodeRegistry.State.None, INodeRegistry.State.Registered);
         vm.prank(alice);
         uint32 index =
-            registry.register(INodeRegistry.Role.Exit, NODE_ID, IDENTITY, key, bob, block.timestamp, proof);
+            registry.register(INodeRegistry.Role.Exit, NODE_ID, IDENTITY, key, bob, _now(), proof);
 
         vm.assertEq(index, 1);
         vm.assertEq(registry.count(), 1);
@@ -28,7 +28,7 @@ contract RegisterTest is RegistryTest {
         vm.assertEq(node.receiptKey, key);
         vm.assertEq(node.identityKey, IDENTITY);
         vm.assertEq(node.nodeId, NODE_ID);
-        vm.assertEq(node.since, block.timestamp);
+        vm.assertEq(node.since, _now());
         vm.assertEq(node.jailedUntil, 0);
         vm.assertFalse(node.slot);
         vm.assertEq(registry.payoutOf(1), bob);
@@ -61,44 +61,44 @@ contract RegisterTest is RegistryTest {
     }
 
     function test_ANodeNeedsARole() external {
-        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
         vm.prank(alice);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.InvalidRole.selector, INodeRegistry.Role.None));
-        registry.register(INodeRegistry.Role.None, NODE_ID, IDENTITY, key, alice, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.None, NODE_ID, IDENTITY, key, alice, _now(), proof);
     }
 
     function test_NoFieldIsEmpty() external {
-        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
         vm.startPrank(alice);
         vm.expectRevert(INodeRegistry.EmptyField.selector);
-        registry.register(INodeRegistry.Role.Mix, 0, IDENTITY, key, alice, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, 0, IDENTITY, key, alice, _now(), proof);
         vm.expectRevert(INodeRegistry.EmptyField.selector);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, 0, key, alice, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, 0, key, alice, _now(), proof);
         vm.expectRevert(INodeRegistry.EmptyField.selector);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, address(0), block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, address(0), _now(), proof);
         vm.expectRevert(INodeRegistry.EmptyField.selector);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, address(0), alice, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, address(0), alice, _now(), proof);
     }
 
     function test_AnIdentifierServesOnce() external {
-        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
         vm.prank(alice);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, block.timestamp, proof);
-        (key, proof) = _proof("another key", bob, NODE_ID, block.timestamp);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), proof);
+        (key, proof) = _proof("another key", bob, NODE_ID, _now());
         vm.prank(bob);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NodeIdTaken.selector, NODE_ID, 1));
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, bob, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, bob, _now(), proof);
     }
 
     function test_AReceiptKeyServesOnce() external {
-        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
         vm.prank(alice);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), proof);
         bytes32 other = keccak256("another node");
-        (key, proof) = _proof("key", alice, other, block.timestamp);
+        (key, proof) = _proof("key", alice, other, _now());
         vm.prank(alice);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.ReceiptKeyTaken.selector, key));
-        registry.register(INodeRegistry.Role.Mix, other, IDENTITY, key, alice, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, other, IDENTITY, key, alice, _now(), proof);
     }
 
     function test_AProofEndsAtItsDeadline() external {
@@ -113,41 +113,41 @@ contract RegisterTest is RegistryTest {
     }
 
     function test_ACopiedProofIsWorthNothing() external {
-        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
         vm.prank(bob);
         vm.expectPartialRevert(INodeRegistry.BadProof.selector);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, bob, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, bob, _now(), proof);
     }
 
     function test_AProofOfAnotherIdentifierIsWorthNothing() external {
-        (address key, bytes memory proof) = _proof("key", alice, keccak256("another"), block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, keccak256("another"), _now());
         vm.prank(alice);
         vm.expectPartialRevert(INodeRegistry.BadProof.selector);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, block.timestamp, proof);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), proof);
     }
 
     function test_BytesThatAreNoSignatureAreRefused() external {
-        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
         bytes memory bad = abi.encodeWithSelector(INodeRegistry.BadProof.selector, key, address(0));
         vm.startPrank(alice);
         vm.expectRevert(bad);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, block.timestamp, "");
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), "");
         vm.expectRevert(bad);
         registry.register(
-            INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, block.timestamp, bytes.concat(proof, hex"00")
+            INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), bytes.concat(proof, hex"00")
         );
         vm.expectRevert(bad);
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, block.timestamp, new bytes(65));
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), new bytes(65));
     }
 
     function test_TheOtherFormOfASignatureIsRefused() external {
         (address key, uint256 secret) = _account("key");
-        bytes32 digest = registry.keyProofDigest(alice, NODE_ID, key, block.timestamp);
+        bytes32 digest = registry.keyProofDigest(alice, NODE_ID, key, _now());
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(secret, digest);
         bytes memory high = abi.encodePacked(r, bytes32(SECP256K1_N - uint256(s)), v == 27 ? uint8(28) : uint8(27));
         vm.prank(alice);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BadProof.selector, key, address(0)));
-        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, block.timestamp, high);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), high);
     }
 
     function test_UnknownNumbers() external {

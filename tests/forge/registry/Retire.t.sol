@@ -38,11 +38,11 @@ contract RetireTest is RegistryTest {
 
     function test_NobodyRetiresOutOfJailOrTwice() external {
         uint32 index = _register(alice, INodeRegistry.Role.Relay);
-        _jail(index, uint64(block.timestamp + 10));
+        _jail(index, uint64(_now() + 10));
         vm.startPrank(alice);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.WrongState.selector, index, INodeRegistry.State.Jailed));
         registry.retire(index);
-        vm.warp(block.timestamp + 10);
+        vm.warp(_now() + 10);
         registry.unjail(index);
         registry.retire(index);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.WrongState.selector, index, INodeRegistry.State.Retired));

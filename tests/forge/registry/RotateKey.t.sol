@@ -19,11 +19,11 @@ contract RotateKeyTest is RegistryTest {
 
     function test_TheNewKeyCountsFromTheNextEpoch() external {
         vm.warp(GENESIS + 5 * DAY - 1);
-        (address key, bytes memory proof) = _proof("new key", alice, nodeId, block.timestamp);
+        (address key, bytes memory proof) = _proof("new key", alice, nodeId, _now());
         vm.expectEmit(address(registry));
         emit INodeRegistry.KeyRotated(index, oldKey, key, 5);
         vm.prank(alice);
-        registry.rotateKey(index, key, block.timestamp, proof);
+        registry.rotateKey(index, key, _now(), proof);
         vm.assertEq(registry.node(index).receiptKey, key);
         vm.assertEq(registry.receiptKeyAt(index, 0), oldKey);
         vm.assertEq(registry.receiptKeyAt(index, 4), oldKey);
@@ -32,34 +32,34 @@ contract RotateKeyTest is RegistryTest {
     }
 
     function test_TheLastOfAnEpochCounts() external {
-        (address first, bytes memory proofOfFirst) = _proof("first", alice, nodeId, block.timestamp);
-        (address second, bytes memory proofOfSecond) = _proof("second", alice, nodeId, block.timestamp);
+        (address first, bytes memory proofOfFirst) = _proof("first", alice, nodeId, _now());
+        (address second, bytes memory proofOfSecond) = _proof("second", alice, nodeId, _now());
         vm.startPrank(alice);
-        registry.rotateKey(index, first, block.timestamp, proofOfFirst);
-        registry.rotateKey(index, second, block.timestamp, proofOfSecond);
+        registry.rotateKey(index, first, _now(), proofOfFirst);
+        registry.rotateKey(index, second, _now(), proofOfSecond);
         vm.assertEq(registry.receiptKeyAt(index, 1), second);
 
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.ReceiptKeyTaken.selector, first));
-        registry.rotateKey(index, first, block.timestamp, proofOfFirst);
+        registry.rotateKey(index, first, _now(), proofOfFirst);
     }
 
     function test_BeforeGenesisItCountsFromTheFirstEpoch() external {
         vm.warp(GENESIS - 10);
         uint32 early = _register(alice, INodeRegistry.Role.Mix);
-        (address key, bytes memory proof) = _proof("key", alice, registry.node(early).nodeId, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", alice, registry.node(early).nodeId, _now());
         vm.prank(alice);
-        registry.rotateKey(early, key, block.timestamp, proof);
+        registry.rotateKey(early, key, _now(), proof);
         vm.assertEq(registry.receiptKeyAt(early, 0), key);
     }
 
     function test_OnlyTheNodesOwnerRotates() external {
-        (address key, bytes memory proof) = _proof("key", bob, nodeId, block.timestamp);
+        (address key, bytes memory proof) = _proof("key", bob, nodeId, _now());
         vm.prank(bob);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotNodeOwner.selector, index, bob));
-        registry.rotateKey(index, key, block.timestamp, proof);
+        registry.rotateKey(index, key, _now(), proof);
         vm.prank(bob);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.UnknownNode.selector, 2));
-        registry.rotateKey(2, key, block.timestamp, proof);
+        registry.rotateKey(2, key, _now(), proof);
     }
 
     function test_AKeyMustBeProvenAndNotEmpty() external {
@@ -75,18 +75,18 @@ contract RotateKeyTest is RegistryTest {
     }
 
     function test_AJailedNodeRotatesARetiredOrTombstonedOneDoesNot() external {
-        (address key, bytes memory proof) = _proof("key", alice, nodeId, block.timestamp);
-        _jail(index, uint64(block.timestamp + 1));
+        (address key, bytes memory proof) = _proof("key", alice, nodeId, _now());
+        _jail(index, uint64(_now() + 1));
         vm.prank(alice);
-        registry.rotateKey(index, key, block.timestamp, proof);
+        registry.rotateKey(index, key, _now(), proof);
 
-        (key, proof) = _proof("another", alice, nodeId, block.timestamp);
+        (key, proof) = _proof("another", alice, nodeId, _now());
         _tombstone(index);
         vm.prank(alice);
         vm.expectRevert(
             abi.encodeWithSelector(INodeRegistry.WrongState.selector, index, INodeRegistry.State.Tombstoned)
         );
-        registry.rotateKey(index, key, block.timestamp, proof);
+        registry.rotateKey(index, key, _now(), proof);
 
         uint32 second = _register(alice, INodeRegistry.Role.Mix);
         vm.startPrank(alice);
@@ -94,6 +94,6 @@ contract RotateKeyTest is RegistryTest {
         vm.expectRevert(
             abi.encodeWithSelector(INodeRegistry.WrongState.selector, second, INodeRegistry.State.Retired)
         );
-        registry.rotateKey(second, key, block.timestamp, proof);
+        registry.rotateKey(second, key, _now(), proof);
     }
 }

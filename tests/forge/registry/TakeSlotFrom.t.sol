@@ -107,7 +107,7 @@ contract TakeSlotFromTest is RegistryTest {
 
         _set("slots_entry", 1);
         _expectCannot(third, waiting, MIN_BOND, MIN_BOND + 1);
-        _expectCannot(waiting, holding, MIN_BOND, 20_000 * QNET);
+        _expectCannot(waiting, holding, MIN_BOND, 20_000 * QNET + 1);
         _expectCannot(holding, holding, 20_000 * QNET, 20_000 * QNET + 1);
         vm.expectEmit(address(registry));
         emit INodeRegistry.SlotChanged(third, ENTRY, false, 2);

@@ -28,9 +28,9 @@ contract TombstoneTest is RegistryTest {
         _expectState(retired, INodeRegistry.State.Tombstoned);
 
         uint32 jailed = _register(alice, INodeRegistry.Role.Mix);
-        _jail(jailed, uint64(block.timestamp + 1));
+        _jail(jailed, uint64(_now() + 1));
         _tombstone(jailed);
-        vm.warp(block.timestamp + 2);
+        vm.warp(_now() + 2);
         vm.prank(alice);
         vm.expectRevert(
             abi.encodeWithSelector(INodeRegistry.WrongState.selector, jailed, INodeRegistry.State.Tombstoned)

@@ -17,6 +17,7 @@ interface Vm {
     function startPrank(address sender) external;
     function stopPrank() external;
     function warp(uint256 timestamp) external;
+    function chainId(uint256 newChainId) external;
     function roll(uint256 number) external;
     function deal(address account, uint256 balance) external;
     function store(address target, bytes32 slot, bytes32 value) external;
@@ -39,6 +40,7 @@ interface Vm {
     function ffi(string[] calldata command) external returns (bytes memory);
     function readFile(string calldata path) external view returns (string memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
+    function toString(address value) external pure returns (string memory);
     function toString(uint256 value) external pure returns (string memory);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;

@@ -162,11 +162,26 @@ abstract contract World is Test {
         return uint256(epochs.slotSeconds()) * epochs.slotsPerEpoch();
     }
 
-    /// @dev Start an epoch in its first second, or now if that is over, and go to its end.
-    function _passEpoch(uint32 epoch) internal {
-        if (block.timestamp < epochs.epochStart(epoch)) vm.warp(epochs.epochStart(epoch));
+    /// @dev The time of the next call. The compiler takes `block.timestamp` to stand still within a test.
+    function _now() internal view returns (uint256) {
+        return vm.getBlockTimestamp();
+    }
+
+    /// @dev Start an epoch in its first second, or now if that is over.
+    function _startEpoch(uint32 epoch) internal {
+        if (_now() < epochs.epochStart(epoch)) vm.warp(epochs.epochStart(epoch));
         epochs.startEpoch(epoch, _reveals[epoch]);
-        if (block.timestamp < epochs.epochEnd(epoch)) vm.warp(epochs.epochEnd(epoch));
+    }
+
+    /// @dev Start an epoch and go to its end.
+    function _passEpoch(uint32 epoch) internal {
+        _startEpoch(epoch);
+        if (_now() < epochs.epochEnd(epoch)) vm.warp(epochs.epochEnd(epoch));
+    }
+
+    /// @dev Value of the beacon's last slot of an epoch.
+    function _reveal(uint32 epoch) internal view returns (bytes32) {
+        return _reveals[epoch];
     }
 
     /// @dev A hash chain of `slots` values an epoch, for BEACON_EPOCHS epochs; its anchor.

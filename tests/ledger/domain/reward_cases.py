@@ -90,7 +90,7 @@ def case(source: random.Random) -> list[int]:
     }
     defaults = dict.fromkeys(set(WEIGHTS.values()) - {WEIGHTS[role]}, 0)
     # values beyond the bounds, which a NetworkParameters refuses
-    parameters = cast(NetworkParameters, SimpleNamespace(**values, **defaults))
+    parameters = cast("NetworkParameters", SimpleNamespace(**values, **defaults))
     budget = draw.number(0, amount, WORD - 1)
     bonds = [draw.number(0, amount, (1 << 255) - 1) for _ in range(2)]
     pools = [draw.number(0, amount, (1 << 255) - 1) for _ in range(2)]

@@ -56,7 +56,7 @@ async def rows_of(committee: Committee, member: int) -> list[ChallengeRow]:
 
 async def check_slash(committee: Committee) -> None:
     """One member proves the double receipt, the others see that it is done."""
-    contracts, owner = committee.chain.contracts, committee.network.member_owners[0]
+    contracts, owner = committee.chain.contracts, committee.network.member_owners[1]
 
     async def executed():
         found = await contracts.slasher.slash(1)
@@ -76,8 +76,8 @@ async def check_slash(committee: Committee) -> None:
         return found if all(row.state in {"proven", "dropped"} for [row] in found) else None
 
     found = await wait_for(closed)
-    assert [row.state for [row] in found] == ["proven", "dropped", "dropped"]
-    assert (found[0][0].note, found[1][0].note) == ("executed", "already caught")
+    assert [row.state for [row] in found] == ["dropped", "proven", "dropped"]
+    assert (found[0][0].note, found[1][0].note) == ("already caught", "executed")
     assert await contracts.court.count() == 1
     challenge = await contracts.court.challenge(1)
     assert challenge.state is ChallengeState.PROVEN

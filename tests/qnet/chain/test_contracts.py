@@ -9,7 +9,7 @@ from qnet.chain.deployment import Deployment
 from qnet.chain.errors import ContractAbsentError, ContractError
 from qnet.chain.governing import ProposalActions, ProposalState, Support, Tally
 from qnet.chain.reporting import ReportStatus
-from qnet.chain.staking import NodeState, Role
+from qnet.chain.staking import NodeState, NodeStatus, Role
 from qnet.crypto.keys import ReceiptKey, keccak256
 from qnet.eip712 import digest, qnet_domain
 from qnet.errors import DecodeError, RemoteProtocolError
@@ -96,6 +96,7 @@ async def test_a_node_registers_bonds_and_leaves(chain):
     assert await registry.index_of(node.node_id) == node.index
     assert await registry.index_of(bytes(32)) == 0
     assert await registry.is_active(node.index)
+    assert await registry.status_at(node.index, 1) == NodeStatus(NodeState.ACTIVE, has_slot=True)
     assert await registry.slots_taken(Role.EXIT) == 1
     assert await hub.bond_of(node.index) == await hub.total_bonded() == BOND_WEI
     assert await hub.votes(owner.address) == BOND_WEI
@@ -103,20 +104,20 @@ async def test_a_node_registers_bonds_and_leaves(chain):
     now = await chain.control.now()
     await chain.control.warp(now + 10)
     result = await chain.send(owner, hub.unbond(node.index, BOND_WEI // 4))
-    ticket_id = hub.only_event(result, "Unbonded").arguments["ticketId"]
+    number = hub.only_event(result, "Unbonded").arguments["ticket"]
     (ticket,) = await hub.tickets_of(owner.address)
-    assert (ticket.ticket_id, ticket.owner, ticket.index) == (ticket_id, owner.address, node.index)
+    assert (ticket.number, ticket.index, ticket.from_bond) == (number, node.index, True)
     assert ticket.amount_wei == BOND_WEI // 4
     with pytest.raises(ContractError) as raised:
-        await chain.send(owner, hub.withdraw(ticket_id))
+        await chain.send(owner, hub.withdraw(number))
     assert raised.value.name == "StillUnbonding"
+    assert "The ticket unlocks at" in raised.value.why
     await chain.control.warp(ticket.unlocks_at_s + 1)
-    await chain.send(owner, hub.withdraw(ticket_id))
+    await chain.send(owner, hub.withdraw(number))
     assert await hub.tickets_of(owner.address) == []
     assert await hub.bond_at(node.index, now) == BOND_WEI
     assert await hub.past_votes(owner.address, now) == BOND_WEI
-    assert await hub.past_total_supply(now) == BOND_WEI
-    await chain.send(owner, hub.delegate(chain.network.holders[1].address))
+    await chain.send(owner, hub.delegate_votes(chain.network.holders[1].address))
     assert await hub.votes(chain.network.holders[1].address) == BOND_WEI * 3 // 4
     await chain.send(owner, registry.retire(node.index))
     assert (await registry.node(node.index)).state is NodeState.RETIRED
@@ -124,6 +125,7 @@ async def test_a_node_registers_bonds_and_leaves(chain):
 
 async def test_keys_and_payout_change(chain):
     registry, owner = chain.contracts.registry, chain.network.holders[0]
+    await chain.control.warp(chain.network.request.genesis_s + 1)
     node = await chain.register_node(owner)
     fresh = ReceiptKey.generate()
     deadline = await chain.control.now() + 1000
@@ -137,6 +139,7 @@ async def test_keys_and_payout_change(chain):
     assert (await registry.node(node.index)).payout == b"\x77" * 20
     for call, name in (
         (registry.take_slot(node.index), "WrongState"),
+        (registry.take_slot_from(node.index, node.index), "WrongState"),
         (registry.unjail(node.index), "WrongState"),
     ):
         with pytest.raises(ContractError) as raised:
@@ -182,6 +185,10 @@ async def test_the_committee_and_its_anchors(chain):
     assert [member.signer for member in members] == [key.address for key in network.member_signers]
     assert [member.owner for member in members] == [key.address for key in network.member_owners]
     assert all(member.bonded and member.active for member in members)
+    assert not any(member.suspended for member in members)
+    assert await committee.bond_of(0) == network.parameters.committee_bond_wei
+    assert await committee.signer_of(1) == network.member_signers[1].address
+    assert await committee.next_change() > await chain.control.now()
     assert (await committee.size(), await committee.quorum()) == (4, 3)
     assert await committee.is_member(network.member_signers[0].address)
     assert not await committee.is_member(network.member_owners[0].address)
@@ -206,9 +213,13 @@ async def test_the_committee_and_its_anchors(chain):
         with pytest.raises(ContractError) as raised:
             await chain.send(network.holders[0], call)
         assert raised.value.name == "NotOwner"
-    with pytest.raises(ContractError) as raised:
-        await chain.send(network.member_owners[0], committee.deposit_bond())
-    assert raised.value.name == "AlreadyBonded"
+    for call, name in (
+        (committee.deposit_bond(), "AlreadyBonded"),
+        (committee.withdraw_bond(), "BondLocked"),
+    ):
+        with pytest.raises(ContractError) as raised:
+            await chain.send(network.member_owners[0], call)
+        assert raised.value.name == name
 
 
 def make_leaf(node, epoch=0, cumulative=REWARD_WEI):
@@ -229,6 +240,7 @@ def make_leaf(node, epoch=0, cumulative=REWARD_WEI):
 def make_report(**changes):
     report = EpochReport(
         epoch=0,
+        attempt=0,
         params_hash=b"\1" * 32,
         nodes_root=b"\2" * 32,
         evidence_root=NO_REPORT,
@@ -281,6 +293,9 @@ async def test_an_epoch_is_reported_settled_and_claimed(chain):
     assert held.hash == await oracle.last_report_hash()
     assert await oracle.unfinished() == await oracle.next_epoch() == 1
     assert await oracle.report_deadline(0) == end + chain.network.parameters.report_deadline_s
+    window_s = chain.network.parameters.challenge_window_s
+    assert await oracle.window_end(0) == held.submitted_at_s + window_s
+    assert await oracle.attempt_of(0) == 0
 
     with pytest.raises(ContractError) as raised:
         await chain.send(other, oracle.finalize(0))
@@ -292,7 +307,10 @@ async def test_an_epoch_is_reported_settled_and_claimed(chain):
     assert await vault.total_earned() == REWARD_WEI
 
     result = await chain.send(other, hub.settle_node(leaf, tree.proof(0)))
-    assert hub.only_event(result, "NodeSettled").arguments["amount"] == REWARD_WEI
+    assert hub.only_event(result, "NodeSettled").arguments["forOperator"] == REWARD_WEI
+    assert await hub.reputation_of(node.index) == leaf.rho_ppm
+    assert await oracle.final_through() == 1
+    assert await oracle.predecessor_of(0) == 0
     assert await hub.owed(node.index) == REWARD_WEI
     assert await hub.settled_cumulative(node.index) == (REWARD_WEI, 0)
     assert await hub.settled_through(node.index) == 1
@@ -305,7 +323,7 @@ async def test_an_epoch_is_reported_settled_and_claimed(chain):
         await chain.send(other, hub.settle_node(leaf, tree.proof(0)))
     assert raised.value.name == "NothingToSettle"
     for call, name in (
-        (oracle.disable(0), "NotOwner"),
+        (oracle.disable(0), "NotCourt"),
         (contracts.epochs.skip_epoch(0), "AlreadyReported"),
     ):
         with pytest.raises(ContractError) as raised:

@@ -10,10 +10,18 @@ from hypothesis import strategies as st
 from qnet.chain.anvil import Anvil, AnvilOptions, EmbeddedChain
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
-from qnet.chain.deploy import deploy, planned_genesis_s
+from qnet.chain.deploy import deploy, plan, planned_genesis_s
 from qnet.chain.deployment import CONTRACT_NAMES, DeployedContract, Deployment
 from qnet.chain.errors import ChainRestartedError, DeploymentMismatchError, WrongChainError
-from qnet.chain.layout import DeploymentRequest, MemberSeat, create_address, creations
+from qnet.chain.layout import (
+    APPOINTED,
+    LINKS,
+    OWNED,
+    DeploymentRequest,
+    MemberSeat,
+    create_address,
+    creations,
+)
 from qnet.chain.sender import KeySigner, Sender
 from qnet.chain.values import Call
 from qnet.crypto.keys import ReceiptKey
@@ -22,7 +30,7 @@ from qnet.parameters import NetworkParameters
 
 pytestmark = pytest.mark.chain
 HOLDERS = (b"\x01" * 20, b"\x02" * 20)
-STEPS = 18
+STEPS = 21
 
 
 class KilledError(BaseException):
@@ -160,6 +168,8 @@ async def test_addresses_are_those_of_the_documented_order(fresh, tmp_path):
         "RewardVault": 11,
         "QNetGovernor": 12,
         "VersionRegistry": 13,
+        "Slasher": 14,
+        "DisputeCourt": 16,
     }
     for name, nonce in expected.items():
         assert deployment.address(name) == create_address(signer.address, nonce)
@@ -177,6 +187,35 @@ async def test_the_planned_genesis_survives_an_interruption(fresh, tmp_path):
     path.write_text("{}")
     with pytest.raises(ConfigError, match="no deployment manifest"):
         planned_genesis_s(path)
+
+
+async def test_a_plan_says_what_is_left_and_sends_nothing(fresh, tmp_path):
+    client, signer = fresh
+    request, path = make_request(), tmp_path / "deployment.json"
+    before = await plan(client, signer.address, request, path)
+    assert (before.done, len(before.steps)) == (0, STEPS)
+    assert not path.exists()
+    with pytest.raises(KilledError):
+        await deploy(KilledClient(client, dies_at=3, after=True), signer, request, path)
+    assert (await plan(client, signer.address, request, path)).done == 3
+    deployment = await deploy(client, signer, request, path)
+    after = await plan(client, signer.address, request, path)
+    assert after.done == STEPS
+    assert after.addresses == before.addresses
+    assert {name: before.addresses[name] for name in CONTRACT_NAMES} == {
+        name: deployment.address(name) for name in CONTRACT_NAMES
+    }
+
+
+async def test_every_link_leads_where_the_layout_says(fresh, tmp_path):
+    client, signer = fresh
+    deployment = await deploy(client, signer, make_request(), tmp_path / "d.json")
+    contracts = {contract.NAME: contract for contract in Contracts.bind(client, deployment).all()}
+    for links in (LINKS, APPOINTED, {name: {"owner": "QNetTimelock"} for name in OWNED}):
+        for name, getters in links.items():
+            for getter, target in getters.items():
+                found = await contracts[name].address_from(getter)
+                assert found == deployment.address(target), (name, getter)
 
 
 async def test_another_request_does_not_continue_a_deployment(fresh, tmp_path):

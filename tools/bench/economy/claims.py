@@ -20,6 +20,8 @@ VOLUME_TOLERANCE: Final = 0.01
 """Pay of a network with ten times the traffic may differ by this share: chance of circuits."""
 NO_CHANGE: Final = 0.005
 """Share of honest profit below which a difference is chance and rounding."""
+RESOLUTION: Final = 0.05
+"""Least share of dropped circuits that audits are to see; below it, `concessions` tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,23 +159,27 @@ def lazy_loses(evidence: Evidence) -> Claim:
 
 
 def dropping_loses(evidence: Evidence) -> Claim:
-    """Letting circuits die costs more than it saves, however few."""
-    found = [*evidence.of(sweep.DROPPING), *evidence.named("dropping")]
+    """Letting circuits die costs more than it saves."""
+    found = [
+        c
+        for c in (*evidence.of(sweep.DROPPING), *evidence.named("dropping"))
+        if c.setting.attack.behaviour.drops >= RESOLUTION
+    ]
     paying = sorted({c.setting.attack.level for c in found if not c.loses}, key=_number)
     told = f"does not lose: {', '.join(paying)}; " if paying else ""
     return Claim("DroppingLoses", "QN-REW-044, 050", not paying, told + _range(found))
 
 
 def self_dealing_pays_nothing(evidence: Evidence) -> Claim:
-    """Traffic between one's own nodes: invented, it leaves W as it was; bought, it costs."""
-    invented, lazy = evidence.of(sweep.SELF_DEALING), evidence.of(sweep.LAZY)
+    """Traffic between one's own nodes: invented, it leaves W as it is; bought, it costs."""
+    invented = [o for o in evidence.outcomes if o.setting.attack == sweep.SELF_DEALING]
     bought = evidence.of(sweep.BUYING)
-    more = max((a.work - b.work for a, b in zip(invented, lazy, strict=True)), default=0.0)
+    raised = max((outcome.forged_w_ppm for outcome in invented), default=0)
     return Claim(
         "SelfDealingPaysNothing",
         "QN-REW-024",
-        more <= VOLUME_TOLERANCE and all(c.loses for c in bought),
-        f"invented between nodes of one owner: W {more:+.3f}; bought: {_range(bought)}",
+        raised == 0 and all(c.loses for c in bought),
+        f"receipts between nodes of one owner raise W by {raised} ppm; bought: {_range(bought)}",
     )
 
 
@@ -205,6 +211,15 @@ def forgers_earn_what_honest_earn(evidence: Evidence) -> Claim:
         f"income at most {100 * most:+.2f} % of honest profit; N̂ moved {100 * moved:.0f} % of "
         "what the clip allows",
     )
+
+
+def faking_pays_nothing(evidence: Evidence) -> Claim:
+    """Forged receipts do not pay for the work they replace, at any share."""
+    found = evidence.of(sweep.FORGING)
+    paying = [c.setting.share for c in found if not c.loses]
+    first = found[0] if found else None
+    told = f"W {first.work:.2f} at a share of {100 * first.setting.share:g} %; " if first else ""
+    return Claim("FakingPaysNothing", "ADR 0006", not paying, told + _range(found))
 
 
 def minority_of_auditors_gains_nothing(evidence: Evidence) -> Claim:
@@ -271,6 +286,7 @@ CHECKS: Final[Sequence[Callable[[Evidence], Claim]]] = (
     self_dealing_pays_nothing,
     one_sided_lie_pays_nothing,
     forgers_earn_what_honest_earn,
+    faking_pays_nothing,
     minority_of_auditors_gains_nothing,
     minority_of_auditors_blames_nobody,
     equivocation_loses,
@@ -281,24 +297,18 @@ CHECKS: Final[Sequence[Callable[[Evidence], Claim]]] = (
 
 def concessions(evidence: Evidence) -> list[dict[str, Any]]:
     """What the design does not prevent, measured."""
-    forging = evidence.of(sweep.FORGING)
-    works = [comparison.work for comparison in forging] or [0.0]
+    target = scaled_parameters().work_target_ppm / 1e6
+    little = [c for c in evidence.named("dropping") if _drops(c) < RESOLUTION]
+    tolerated = [c for c in evidence.named("lazy") if c.setting.attack.behaviour.offers >= target]
     waiting = evidence.of(sweep.WAITING)
-    tolerated = [c for c in evidence.named("lazy") if not c.loses]
     chasing = statistics.fmean(m.chasing_yield for m in evidence.markets)
     staying = statistics.fmean(m.staying_yield for m in evidence.markets)
     rows = [
-        (
-            "two colluders reach W = 1 with a fifth of the work, whatever their share",
-            f"W {min(works):.3f} to {max(works):.3f}; {_range(forging)}",
-        ),
+        ("audits do not see a loss this small", _levels(little)),
+        ("traffic above the target is not asked for", _levels(tolerated)),
         (
             "a rival's slot, once it is jailed, goes to a node that waits",
-            _range(waiting),
-        ),
-        (
-            "traffic between the target and what is expected is not asked for",
-            "; ".join(f"{c.setting.attack.level}: {_percent(c)}" for c in tolerated) or "none",
+            f"{_range(waiting)}; pays {_pays(waiting)}",
         ),
         (
             "delegators who chase yield against those who stay, a year",
@@ -308,15 +318,25 @@ def concessions(evidence: Evidence) -> list[dict[str, Any]]:
     return [{"concession": what, "found": found} for what, found in rows]
 
 
+def _drops(comparison: Comparison) -> float:
+    return comparison.setting.attack.behaviour.drops
+
+
+def _levels(found: Iterable[Comparison]) -> str:
+    told = [f"{c.setting.attack.label}: {100 * c.profit.mean:+.1f} %" for c in found]
+    return "; ".join(told) or "nothing ran"
+
+
+def _pays(found: Iterable[Comparison]) -> str:
+    told = sorted({comparison.pays for comparison in found})
+    return f"at a cost of traffic {', '.join(told)} of a slot's pay"
+
+
 def _range(found: Iterable[Comparison]) -> str:
     values = [100 * c.profit.mean for c in found]
     if not values:
         return "nothing ran"
     return f"profit {min(values):+.1f} to {max(values):+.1f} % of honest profit"
-
-
-def _percent(comparison: Comparison) -> str:
-    return f"{100 * comparison.profit.mean:+.1f} %"
 
 
 def _number(level: str) -> float:

@@ -78,8 +78,14 @@ def probes_per_slot() -> int:
 
 
 def draw_slots(odds: Odds, parameters: NetworkParameters, random: Random) -> tuple[int, ...]:
-    """P of every slot of one epoch, in permille."""
-    known = _outcomes(odds.rounded, parameters.slots_per_epoch, parameters.audits_per_slot)
+    """P of every slot of one epoch, in permille.
+
+    Args:
+        odds: Rounded, so that they repeat.
+        parameters: Slots, and auditors of each.
+        random: Source of chance.
+    """
+    known = _outcomes(odds, parameters.slots_per_epoch, parameters.audits_per_slot)
     return random.choice(known)
 
 

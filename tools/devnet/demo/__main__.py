@@ -13,10 +13,12 @@ from qnet.errors import QnetError
 from tools.devnet.config import DevnetConfig, free_home, move_to_free_ports, state_root
 from tools.devnet.demo.bonds import show_bonds
 from tools.devnet.demo.context import Demo
+from tools.devnet.demo.delegation import delegate_to_a_relay, show_shared_earnings
 from tools.devnet.demo.doors import show_doors
 from tools.devnet.demo.earnings import show_earnings
 from tools.devnet.demo.files import fill_site, keep_traffic_flowing, show_transfer
 from tools.devnet.demo.journal import Journal
+from tools.devnet.demo.slash import carry_out_the_slash, catch_a_cheat
 from tools.devnet.demo.streams import show_obedience
 from tools.devnet.demo.vote import change_a_parameter
 from tools.devnet.demo.watch import show_keys, watching
@@ -38,8 +40,11 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
         )
     demo = Demo(state, journal)
     await show_bonds(demo)
+    delegation = await delegate_to_a_relay(demo)
+    culprit = await catch_a_cheat(demo)
     if until == "chain":
         await change_a_parameter(demo)
+        await carry_out_the_slash(demo, culprit)
         return
     site = await fill_site(demo)
     async with watching(demo) as watch:
@@ -50,8 +55,10 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
             await change_a_parameter(demo)
             await show_obedience(demo)
             await show_keys(demo, watch)
+            await carry_out_the_slash(demo, culprit)
             traffic.cancel()
         await show_earnings(demo)
+        await show_shared_earnings(demo, delegation)
 
 
 @click.command()
@@ -112,6 +119,9 @@ def _finish(config: DevnetConfig, console: Console, *, keep: bool) -> None:
         "qnet client circuits",
         "qnet gov show latest",
         "qnet stake list --all",
+        "qnet stake positions",
+        "qnet court status",
+        "qnet gov contracts verify",
         "qnet devnet down",
     ):
         console.print(f"  {line}", highlight=False)

@@ -19,7 +19,7 @@ from tools.devnet.demo.evidence import (
     report_signers,
 )
 from tools.devnet.demo.journal import CheckFailedError
-from tools.devnet.demo.recompute import Memory, recompute
+from tools.devnet.demo.recompute import Memory, Outcome, recompute
 from tools.devnet.processes import check_alive
 from tools.devnet.state import NodeRecord
 
@@ -29,23 +29,32 @@ POLL_S = 1.0
 CLAIMS_AT_ONCE = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What a node's operator and its delegators got, in wei."""
+
+    operator: int
+    pool: int
+
+
 @dataclass(slots=True)
 class Ledger:
     """What the recomputation says so far.
 
     Attributes:
         memory: carried from epoch to epoch.
-        earned: wei per registry index, by epoch.
+        earned: outcomes per registry index, by epoch.
         catching_up: held while epochs that became final meanwhile are added.
     """
 
     memory: Memory = field(default_factory=Memory)
-    earned: dict[int, dict[int, int]] = field(default_factory=dict)
+    earned: dict[int, dict[int, Outcome]] = field(default_factory=dict)
     catching_up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def total(self, index: int, epoch: int) -> int:
-        """Wei a node has earned up to and including an epoch."""
-        return sum(wei.get(index, 0) for e, wei in self.earned.items() if e <= epoch)
+    def total(self, index: int, epoch: int) -> tuple[int, int]:
+        """Wei that operator and delegators of a node have earned up to and including an epoch."""
+        found = [told[index] for e, told in self.earned.items() if e <= epoch and index in told]
+        return sum(one.operator for one in found), sum(one.pool for one in found)
 
 
 async def show_earnings(demo: Demo) -> None:
@@ -106,8 +115,8 @@ async def _check_epoch(
     evidence, value = await asyncio.to_thread(read_evidence, blob, contracts)
     await check_against_chain(epoch, blob, evidence, value, contracts)
     outcomes = recompute(evidence.facts, ledger.memory)
-    ledger.earned[epoch] = {index: outcome.reward for index, outcome in outcomes.items()}
-    total = sum(ledger.earned[epoch].values())
+    ledger.earned[epoch] = outcomes
+    total = sum(outcome.reward for outcome in outcomes.values())
     oracle = (await contracts.oracle.report(epoch)).report
     if total != oracle.total_reward_wei:
         raise CheckFailedError(
@@ -147,43 +156,48 @@ async def _claim_everything(demo: Demo, contracts: Contracts, ledger: Ledger) ->
     """Let every operator settle and claim; compare each amount with the recomputation."""
     gate = asyncio.Semaphore(CLAIMS_AT_ONCE)
 
-    async def claim(node: NodeRecord) -> int:
+    async def claim(node: NodeRecord) -> Paid:
         async with gate:
             return await _claim(demo, contracts, ledger, node)
 
     nodes = demo.state.nodes
     paid = await asyncio.gather(*(claim(node) for node in nodes))
+    claimed = sum(one.operator for one in paid)
+    shared = sum(one.pool for one in paid)
     demo.journal.require(
-        all(amount > 0 for amount in paid),
+        all(one.operator > 0 for one in paid),
         "every operator was paid",
-        f"{len(paid)} operators, {format_qnet(sum(paid))} QNET",
+        f"{len(paid)} operators, {format_qnet(claimed)} QNET",
     )
     demo.journal.verified(
-        "each claimed amount equals the recomputation to the last wei", f"{sum(paid)} wei"
+        "each amount equals the recomputation to the last wei", f"{claimed + shared} wei"
     )
     vault = await contracts.vault.total_paid()
     demo.journal.require(
-        vault == sum(paid), "the vault paid out exactly what was claimed", f"{vault} wei"
+        vault == claimed + shared, "the vault paid out exactly what was settled", f"{vault} wei"
     )
 
 
-async def _claim(demo: Demo, contracts: Contracts, ledger: Ledger, node: NodeRecord) -> int:
-    """One operator's `qnet stake claim`, checked by its token balance."""
+async def _claim(demo: Demo, contracts: Contracts, ledger: Ledger, node: NodeRecord) -> Paid:
+    """One operator's `qnet stake claim`, checked by its token balance and its pool's sum."""
     owner = bytes.fromhex(demo.state.account(node.operator).address[2:])
     before = await contracts.token.balance_of(owner)
     words = ("stake", "claim", "--node", node.index, *demo.signed_by(node.operator))
     told = await asyncio.to_thread(demo.qnet, *words)
-    paid = await contracts.token.balance_of(owner) - before
+    balance = await contracts.token.balance_of(owner) - before
+    _, pool = await contracts.hub.settled_cumulative(node.index)
+    paid = Paid(balance, pool)
     epoch = int(told[-1]["epoch"])
     await _catch_up(demo, contracts, ledger, epoch)
-    due = ledger.total(node.index, epoch)
-    if paid != due or paid != int(told[-1]["wei"]):
+    due = Paid(*ledger.total(node.index, epoch))
+    if paid != due or balance != int(told[-1]["wei"]):
         raise CheckFailedError(
             f"{node.operator} was paid another amount than recomputed",
-            why=f"paid {paid} wei, recomputed {due} wei up to epoch {epoch}",
+            why=f"paid {paid}, recomputed {due} up to epoch {epoch}",
         )
+    shared = f", {format_qnet(pool)} QNET to delegators" if pool else ""
     demo.journal.console.print(
-        f"          {node.name} ({node.role}) {format_qnet(paid)} QNET",
+        f"          {node.name} ({node.role}) {format_qnet(balance)} QNET{shared}",
         highlight=False,
     )
     demo.journal.console.print(

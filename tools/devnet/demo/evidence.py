@@ -37,6 +37,7 @@ RECEIPT_FIELDS = (
 )
 REPORT_FIELDS = (
     ("epoch", "uint32"),
+    ("attempt", "uint32"),
     ("paramsHash", "bytes32"),
     ("nodesRoot", "bytes32"),
     ("evidenceRoot", "bytes32"),
@@ -160,8 +161,11 @@ def _integer(word: object) -> int:
 
 
 def _node(row: Sequence[Any]) -> NodeFact:
-    index, owner, role, state, slot, _, start, end = row
-    return NodeFact(index, bytes(owner), role, state, slot, _integer(start), _integer(end))
+    index, owner, role, state, slot, _, *amounts = row
+    start, end, pool_start, pool_end, cost, margin = map(_integer, amounts)
+    return NodeFact(
+        index, bytes(owner), role, state, slot, start, end, pool_start, pool_end, cost, margin
+    )
 
 
 def _count(raw: bytes, keys: Mapping[int, bytes], verifier: Verifier) -> list[Count]:
@@ -197,7 +201,7 @@ async def check_against_chain(
     """Check what the blob says about the chain by asking the chain.
 
     Raises:
-        CheckFailedError: hash, parameters, budget, or a node's role or bond differ.
+        CheckFailedError: hash, parameters, budget, or a node's role, stake or terms differ.
     """
     report = (await contracts.oracle.report(epoch)).report
     if keccak256(blob) != report.data_hash:
@@ -208,13 +212,30 @@ async def check_against_chain(
         raise CheckFailedError(f"epoch {epoch}: the parameters are not those on the chain")
     if evidence.facts.budget != info.budget_wei:
         raise CheckFailedError(f"epoch {epoch}: the budget is not the one on the chain")
-    start, end = (await contracts.epochs.clock()).epoch_bounds(epoch)
     for node in evidence.facts.nodes:
-        entered = await contracts.registry.node(node.index)
-        bonds = [await contracts.hub.bond_at(node.index, moment) for moment in (start, end)]
-        told = (node.owner, node.role, node.slot, [node.bond_start, node.bond_end])
-        if told != (entered.owner, int(entered.role), entered.has_slot, bonds):
+        if node != await _node_on_chain(contracts, node.index, epoch):
             raise CheckFailedError(f"epoch {epoch}: node {node.index} differs from the chain")
+
+
+async def _node_on_chain(contracts: Contracts, index: int, epoch: int) -> NodeFact:
+    """What registry and hub say about a node in an epoch."""
+    start, end = (await contracts.epochs.clock()).epoch_bounds(epoch)
+    entered = await contracts.registry.node(index)
+    status = await contracts.registry.status_at(index, epoch)
+    terms = await contracts.hub.terms_at(index, epoch)
+    return NodeFact(
+        index=index,
+        owner=entered.owner,
+        role=int(entered.role),
+        state=int(status.state),
+        slot=status.has_slot,
+        bond_start=await contracts.hub.bond_at(index, start),
+        bond_end=await contracts.hub.bond_at(index, end),
+        pool_start=await contracts.hub.pool_at(index, start),
+        pool_end=await contracts.hub.pool_at(index, end),
+        cost=terms.cost_wei,
+        margin=terms.margin_ppm,
+    )
 
 
 def report_signers(
@@ -232,7 +253,7 @@ def report_signers(
     """
     told = document["report"]
     names = (
-        "epoch", "params_hash", "nodes_root", "evidence_root", "audit_root",
+        "epoch", "attempt", "params_hash", "nodes_root", "evidence_root", "audit_root",
         "total_reward_wei", "node_count", "data_hash", "previous_hash",
     )  # fmt: skip
     values = [_json_value(told[name]) for name in names]

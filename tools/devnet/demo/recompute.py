@@ -18,13 +18,13 @@ from qnet.crypto.kdf import Label, derive_key
 PPM = 1_000_000
 CARRY = 900
 ENTRY, RELAY, EXIT = 1, 2, 4
-ACTIVE = 2
+ACTIVE, RETIRED, JAILED, TOMBSTONED = 2, 3, 4, 5
 ROLE_NAMES = {ENTRY: "entry", RELAY: "relay", 3: "mix", EXIT: "exit"}
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFact:
-    """One node as the chain shows it: role and state are the registry's numbers, bonds wei."""
+    """One node as the chain shows it: role and state are the registry's numbers, amounts wei."""
 
     index: int
     owner: bytes
@@ -33,16 +33,26 @@ class NodeFact:
     slot: bool
     bond_start: int
     bond_end: int
+    pool_start: int
+    pool_end: int
+    cost: int
+    margin: int
 
     @property
-    def stake(self) -> int:
-        """Stake that counts (QN-REW-002)."""
+    def bond(self) -> int:
+        """Own bond that counts (QN-REW-002)."""
         return min(self.bond_start, self.bond_end)
+
+    def stake(self, factor: int) -> int:
+        """Stake that counts: delegations only up to `factor` times the bond (QN-REW-002)."""
+        first = self.bond_start + min(self.pool_start, factor * self.bond_start)
+        last = self.bond_end + min(self.pool_end, factor * self.bond_end)
+        return min(first, last)
 
     @property
     def takes_part(self) -> bool:
         """Active with stake (QN-REW-005)."""
-        return self.state == ACTIVE and self.stake > 0
+        return self.state == ACTIVE and self.bond > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +102,17 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One node's result: W and P in ppm, reward in wei."""
+    """One node's result: W and P in ppm; reward, and the operator's part of it, in wei."""
 
     w: int
     p: int
     reward: int
+    operator: int
+
+    @property
+    def pool(self) -> int:
+        """The delegators' part, wei."""
+        return self.reward - self.operator
 
 
 def recompute(facts: Facts, memory: Memory) -> dict[int, Outcome]:
@@ -108,7 +124,9 @@ def recompute(facts: Facts, memory: Memory) -> dict[int, Outcome]:
         for node in facts.nodes
     }
     for node in facts.nodes:
-        if node.takes_part:
+        if not node.takes_part:
+            _remember_idle(node, facts, memory)
+        else:
             _remember(node.index, outcomes[node.index], slots[node.index][-1], facts, memory)
     memory.n_hat = n_hat
     return outcomes
@@ -120,16 +138,28 @@ def _outcome(node: NodeFact, work: int, slot_values: Sequence[int], facts: Facts
     best = sorted(slot_values)[drop:]
     p = floor(Fraction(1000 * sum(best), len(best)))
     if not (node.takes_part and node.slot):
-        return Outcome(work, p, 0)
+        return Outcome(work, p, 0, 0)
     role = ROLE_NAMES[node.role]
     budget = floor(Fraction(facts.budget * facts.parameters[f"weight_{role}_ppm"], PPM))
-    sigma = Fraction(_sigma(node.stake, facts), PPM)
-    own = Fraction(_sigma(node.stake, facts), PPM)
+    stake = node.stake(facts.parameters["delegation_factor"])
+    sigma = Fraction(_sigma(stake, facts), PPM)
+    own = Fraction(_sigma(node.bond, facts), PPM)
     alpha = Fraction(facts.parameters["alpha_ppm"], PPM)
     bond_factor = (1 + alpha * own) / (1 + alpha)
     share = Fraction(budget, facts.parameters[f"slots_{role}"])
     exact = share * sigma * bond_factor * Fraction(p, PPM) ** 2 * Fraction(work, PPM)
-    return Outcome(work, p, floor(exact))
+    reward = floor(exact)
+    return Outcome(work, p, reward, _operator_part(node, reward, p, stake, facts))
+
+
+def _operator_part(node: NodeFact, reward: int, p: int, stake: int, facts: Facts) -> int:
+    """Cost first, then the margin, then what the own bond earns (QN-REW-052)."""
+    cost = min(node.cost, facts.parameters["cost_max_wei"])
+    margin = min(max(node.margin, facts.parameters["margin_min_ppm"]), PPM)
+    first = min(reward, floor(Fraction(cost * p, PPM)))
+    second = floor(Fraction((reward - first) * margin, PPM))
+    third = floor(Fraction((reward - first - second) * node.bond, stake))
+    return first + second + third
 
 
 def _sigma(stake: int, facts: Facts) -> int:
@@ -142,7 +172,8 @@ def _expected_weight(node: NodeFact, facts: Facts, memory: Memory) -> int:
     history = memory.history.get(node.index)
     mean = floor(Fraction(sum(history), len(history))) if history else 900_000
     rho = memory.rho.get(node.index, facts.parameters["reputation_start_ppm"])
-    share = Fraction(_sigma(node.stake, facts), PPM) * Fraction(mean, PPM) ** 4
+    stake = node.stake(facts.parameters["delegation_factor"])
+    share = Fraction(_sigma(stake, facts), PPM) * Fraction(mean, PPM) ** 4
     return floor(10**9 * share * Fraction(rho, PPM))
 
 
@@ -260,6 +291,18 @@ def _drawn(target: int, slot: int, facts: Facts) -> set[int]:
 
     wanted = min(facts.parameters["audits_per_slot"], len(facts.members))
     return set(sorted(range(len(facts.members)), key=draw)[:wanted])
+
+
+def _remember_idle(node: NodeFact, facts: Facts, memory: Memory) -> None:
+    """What remains of a node that took no part (QN-REW-044, QN-REW-061)."""
+    memory.last_p.pop(node.index, None)
+    start = facts.parameters["reputation_start_ppm"]
+    rho = memory.rho.get(node.index, start)
+    if node.state == JAILED:
+        rho = min(rho, start)
+    elif node.state in {RETIRED, TOMBSTONED}:
+        rho = 0
+    memory.rho[node.index] = rho
 
 
 def _remember(index: int, outcome: Outcome, last: int, facts: Facts, memory: Memory) -> None:

@@ -66,6 +66,7 @@ def worse(evidence, attack, mean):
         (claims.dropping_loses, sweep.DROPPING),
         (claims.self_dealing_pays_nothing, sweep.BUYING),
         (claims.forgers_earn_what_honest_earn, sweep.FORGING),
+        (claims.faking_pays_nothing, sweep.FORGING),
         (claims.minority_of_auditors_gains_nothing, sweep.AUDITORS),
         (claims.equivocation_loses, sweep.EQUIVOCATING),
     ],
