@@ -41,7 +41,7 @@ contract BondTest is StakingTest {
         vm.warp(GENESIS + 10);
         vm.prank(alice);
         hub.bond(node, 7);
-        uint48 current = uint48(block.timestamp);
+        uint48 current = uint48(vm.getBlockTimestamp());
         vm.expectRevert(abi.encodeWithSelector(IStakedVotes.FutureLookup.selector, current, current));
         hub.bondAt(node, current);
         vm.warp(current + 1);

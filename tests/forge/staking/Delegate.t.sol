@@ -47,7 +47,7 @@ contract DelegateTest is StakingTest {
     function test_IsAFactOfTheSecondItHappenedIn() external {
         vm.warp(GENESIS + 10);
         _delegate(bob, node, 7);
-        uint48 current = uint48(block.timestamp);
+        uint48 current = uint48(vm.getBlockTimestamp());
         vm.expectRevert(abi.encodeWithSelector(IStakedVotes.FutureLookup.selector, current, current));
         hub.poolAt(node, current);
         vm.warp(current + 1);

@@ -44,7 +44,7 @@ contract PokeTest is StakingTest {
         hub.poke(bob, node);
         vm.assertEq(hub.poolOf(node), AMOUNT + 10 * QNET);
         vm.assertEq(hub.stakeOf(node), BOND + AMOUNT + 10 * QNET);
-        uint48 current = uint48(block.timestamp);
+        uint48 current = uint48(vm.getBlockTimestamp());
         vm.warp(current + 1);
         vm.assertEq(hub.poolAt(node, current), AMOUNT + 10 * QNET);
     }

@@ -33,7 +33,7 @@ contract SettleNodeTest is StakingTest {
     function test_StreamsThePoolsPartEvenly() external {
         _delegate(bob, node, AMOUNT);
         _settle(_leaf(0, node, 0, 7 * QNET, M), 7 * QNET);
-        uint256 start = block.timestamp;
+        uint256 start = vm.getBlockTimestamp();
         _expectStream(7 * QNET, start + STREAM);
         vm.assertEq(hub.poolOf(node), AMOUNT);
         vm.warp(start + 1);
@@ -71,7 +71,7 @@ contract SettleNodeTest is StakingTest {
         _report(second, 9);
         _finalize(0);
         hub.settleNode(leaf, _none);
-        uint256 end = block.timestamp + STREAM;
+        uint256 end = vm.getBlockTimestamp() + STREAM;
         vm.warp(block.timestamp + STREAM / 2);
         _finalize(1);
         hub.settleNode(second, _none);
