@@ -160,7 +160,7 @@ def slot(session: Session, index: int | None, rival: int | None) -> None:
                 ),
                 "both earn as they do now until the next epoch",
             ]
-            extra["from"] = weakest
+            extra["rival"] = weakest
             call = contracts.registry.take_slot_from(node.index, weakest)
         await send(session, "qnet.stake.slot/1", call, preview, extra)
 

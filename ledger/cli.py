@@ -78,15 +78,18 @@ def report(epoch: int) -> None:
         rows.append(
             {
                 "node": leaf.node,
+                "bond": format_qnet(leaf.bond_wei),
                 "stake": format_qnet(leaf.stake_wei),
                 "slots": " ".join(map(str, slots)),
                 "work": f"{leaf.w_ppm / 10_000:.2f} %",
                 "reputation": f"{leaf.rho_ppm / 10_000:.2f} %",
                 "reward": format_qnet(leaf.reward_wei),
-                "all_rewards": format_qnet(leaf.cum_operator_wei),
+                "operator": format_qnet(leaf.cum_operator_wei),
+                "delegators": format_qnet(leaf.cum_pool_wei),
             }
         )
-    say(f"epoch {epoch}, report {found['hash']}")
+    attempt = int(found["report"]["attempt"])
+    say(f"epoch {epoch}, attempt {attempt}, report {found['hash']}")
     emit("qnet.ledger.report/1", found, rows=rows)
 
 
@@ -155,6 +158,42 @@ def verify(epoch: int, source: str | None) -> None:
     found = asyncio.run(verify_epoch(home, config, epoch, source=source))
     lines = [f"{check}: {what}" for check, what in found["checks"].items()]
     emit("qnet.ledger.verify/1", found, text="\n".join(lines))
+
+
+@ledger.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--epoch", type=click.IntRange(min=0), help="Judge the report of this epoch, too.")
+@click.option("--from", "source", help="URL of the member to fetch that report's data from.")
+def evidence(folder: Path, epoch: int | None, source: str | None) -> None:
+    """Write everything that can be proven to files in FOLDER, for `qnet court prove`."""
+    from ledger.evidence import write_evidence
+
+    home, config = _open()
+    paths = asyncio.run(write_evidence(home, config, folder, epoch=epoch, source=source))
+    found = {"files": [str(path) for path in paths]}
+    lines = found["files"] or ["nothing can be proven"]
+    emit("qnet.ledger.evidence/1", found, text="\n".join(lines))
+
+
+@ledger.command()
+def challenges() -> None:
+    """List the proofs this member has taken to the court."""
+
+    async def read() -> list[Any]:
+        async with _database() as work, work() as rows:
+            return list(await rows.challenges.all())
+
+    rows = [
+        {
+            "evidence": row.kind,
+            "against": row.subject,
+            "state": row.state,
+            "challenge": row.challenge,
+            "note": row.note,
+        }
+        for row in asyncio.run(read())
+    ]
+    emit("qnet.ledger.challenges/1", rows, rows=rows)
 
 
 @asynccontextmanager

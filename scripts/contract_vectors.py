@@ -10,12 +10,15 @@ import json
 import subprocess
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from brownie import Contract, accounts, chain
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils import keccak
 
+Leaf = tuple[object, ...]
+Tree = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "tests" / "vectors" / "contracts.json"
 GENESIS = 1_800_000_000
@@ -158,7 +161,7 @@ def typed(
     }
 
 
-def sample_leaf(epoch: int, node: int) -> tuple[int, ...]:
+def sample_leaf(epoch: int, node: int) -> Leaf:
     """Return the leaf of a node, every field different."""
     slot_p = sum(((1000 - 7 * node - slot) % 1001) << (10 * slot) for slot in range(24))
     reward = 10**18 * node + epoch
@@ -176,21 +179,21 @@ def sample_leaf(epoch: int, node: int) -> tuple[int, ...]:
     )
 
 
-def sample_link(slot: int) -> tuple[int | bytes, ...]:
+def sample_link(slot: int) -> Leaf:
     """Return a link leaf, every field different."""
     sent = BUCKET * (slot + 2)
     names = (word(f"sender's receipt {slot}"), word(f"receiver's receipt {slot}"))
     return (LEAF_EPOCH, slot, slot + 7, slot + 9, sent, sent + 1, sent + 2, *names)
 
 
-def sample_audit(slot: int) -> tuple[int | list[int], ...]:
+def sample_audit(slot: int) -> Leaf:
     """Return an audit leaf with as many results as its slot's number."""
     auditors = list(range(2, 2 + slot))
     sent = [12 + auditor for auditor in auditors]
     return (LEAF_EPOCH, slot, slot + 3, auditors, sent, [probes - 1 for probes in sent])
 
 
-def text_of(value: object) -> object:
+def text_of(value: object) -> Any:
     """Return numbers as decimal text and bytes as 0x text, also within lists."""
     if isinstance(value, (list, tuple)):
         return [text_of(item) for item in value]
@@ -198,8 +201,8 @@ def text_of(value: object) -> object:
 
 
 def trees(
-    oracle: Contract, kind: int, types: list[tuple[str, str]], sets: list[list[tuple[object, ...]]]
-) -> list[dict[str, object]]:
+    oracle: Contract, kind: int, types: list[tuple[str, str]], sets: list[list[Leaf]]
+) -> list[Tree]:
     """Return trees over leaves of a kind, by npm's merkle-tree."""
     struct = f"({','.join(name for _, name in types)})"
     head = text_of((kind, chain.id, oracle.address))
@@ -222,9 +225,7 @@ def trees(
     ]
 
 
-def check_node_hashes(
-    oracle: Contract, sets: list[list[tuple[object, ...]]], found: list[dict[str, object]]
-) -> None:
+def check_node_hashes(oracle: Contract, sets: list[list[Leaf]], found: list[Tree]) -> None:
     """Hold the hashes of node leaves against the oracle's."""
     for leaves, tree in zip(sets, found, strict=True):
         for leaf, expected in zip(leaves, tree["hashes"], strict=True):
@@ -235,8 +236,8 @@ def check_node_hashes(
 def check_in_report(
     contracts: dict[str, Contract],
     reveal: bytes,
-    links: tuple[list[tuple[object, ...]], dict[str, object]],
-    audits: tuple[list[tuple[object, ...]], dict[str, object]],
+    links: tuple[list[Leaf], Tree],
+    audits: tuple[list[Leaf], Tree],
 ) -> None:
     """Report link and audit leaves in epoch 0 and let the court's judge find each of them.
 
@@ -283,9 +284,7 @@ def build() -> dict[str, object]:
     oracle, committee = contracts["ReportOracle"], contracts["Committee"]
     registry = contracts["NodeRegistry"]
 
-    nodes = [
-        [sample_leaf(LEAF_EPOCH, node) for node in range(1, size + 1)] for size in TREE_SIZES
-    ]
+    nodes = [[sample_leaf(LEAF_EPOCH, node) for node in range(1, size + 1)] for size in TREE_SIZES]
     links = [sample_link(slot) for slot in range(7)]
     audits = [sample_audit(slot) for slot in range(7)]
     node_trees = trees(oracle, NODE_LEAF, LEAF_TYPES, nodes)

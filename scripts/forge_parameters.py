@@ -21,7 +21,12 @@ library MainParameters {
     function all()
         internal
         pure
-        returns (bytes32[] memory keys, uint256[] memory values, uint256[] memory mins, uint256[] memory maxs)
+        returns (
+            bytes32[] memory keys,
+            uint256[] memory values,
+            uint256[] memory mins,
+            uint256[] memory maxs
+        )
     {
 """
 

@@ -29,7 +29,7 @@ abstract contract LeafDemands is ReportStore, ReentrancyGuardTransient {
         _checkSubmitted(epoch, entry);
         if (node == 0 || node > epochs.nodeCountOf(epoch)) revert NoSuchLeaf(epoch, node);
         Demand storage demand = _store().demands[epoch][node];
-        if (demand.demandedAt != 0 && demand.attempt == entry.attempt) revert AlreadyDemanded(epoch, node);
+        if (demand.demandedAt != 0 && demand.attempt == entry.course.attempt) revert AlreadyDemanded(epoch, node);
         uint256 answer = parameters.get(ParameterKeys.DEMAND_ANSWER_S);
         uint256 until = windowEnd(epoch);
         if (block.timestamp + answer > until) revert TooLateToDemand(until - answer);
@@ -38,7 +38,7 @@ abstract contract LeafDemands is ReportStore, ReentrancyGuardTransient {
         uint256 bond = parameters.get(ParameterKeys.CHALLENGE_BOND_WEI);
         uint40 deadline = SafeCast.toUint40(block.timestamp + answer);
         _store().demands[epoch][node] =
-            Demand(msg.sender, uint40(block.timestamp), deadline, entry.attempt, SafeCast.toUint128(bond));
+            Demand(msg.sender, uint40(block.timestamp), deadline, entry.course.attempt, SafeCast.toUint128(bond));
         ++entry.openDemands;
         emit LeafDemanded(epoch, node, msg.sender, bond, deadline);
         token.take(msg.sender, bond);
@@ -50,7 +50,7 @@ abstract contract LeafDemands is ReportStore, ReentrancyGuardTransient {
         Entry storage entry = _store().entries[epoch];
         _checkSubmitted(epoch, entry);
         Demand storage demand = _store().demands[epoch][node];
-        if (demand.demander == address(0) || demand.attempt != entry.attempt) revert NotDemanded(epoch, node);
+        if (demand.demander == address(0) || demand.attempt != entry.course.attempt) revert NotDemanded(epoch, node);
         uint256 deadline = _due(demand);
         if (block.timestamp > deadline) revert DemandOver(deadline);
         if (!MerkleProof.verifyCalldata(proof, entry.nodesRoot, leafHash(leaf))) revert InvalidProof(epoch, node);
@@ -69,7 +69,7 @@ abstract contract LeafDemands is ReportStore, ReentrancyGuardTransient {
         Demand storage demand = _store().demands[epoch][node];
         address demander = demand.demander;
         if (demander == address(0)) revert NotDemanded(epoch, node);
-        if (demand.attempt == entry.attempt) {
+        if (demand.attempt == entry.course.attempt) {
             uint256 deadline = _due(demand);
             if (block.timestamp <= deadline) revert DemandPending(deadline);
             emit DemandUnanswered(epoch, node, demander);

@@ -24,6 +24,9 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
     /// @inheritdoc IReportOracle
     ICommittee public immutable override committee;
 
+    /// @dev Least report_deadline_s that can ever be set: to a report that comes within it the parameter does not matter.
+    uint256 private immutable _deadlineMin;
+
     constructor(
         address owner_,
         IParameters parameters_,
@@ -33,6 +36,7 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
         IPausing court_
     ) Owned(owner_) ReportStore(parameters_, epochs_, court_) LeafDemands(token_) {
         committee = committee_;
+        (_deadlineMin,) = parameters_.bounds(ParameterKeys.REPORT_DEADLINE_S);
         _disableInitializers();
     }
 
@@ -49,9 +53,11 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
     {
         Store storage store = _store();
         Entry storage entry = store.entries[r.epoch];
-        _checkTime(r.epoch, entry);
-        _checkOrder(store, r);
-        _checkBody(r, entry);
+        Course memory course = entry.course;
+        Cursor memory cursor = store.cursor;
+        _checkTime(r.epoch, course);
+        _checkOrder(cursor, r);
+        _checkBody(r, course.attempt);
 
         bytes32 digest = _digest(r);
         entry.hash = digest;
@@ -59,13 +65,12 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
         entry.evidenceRoot = r.evidenceRoot;
         entry.auditRoot = r.auditRoot;
         entry.dataHash = r.dataHash;
-        entry.totalReward = SafeCast.toUint96(r.totalReward);
-        entry.previousPlusOne = store.lastPlusOne;
-        entry.submittedAt = uint40(block.timestamp);
-        entry.status = Status.Submitted;
-        store.next = r.epoch + 1;
-        store.lastPlusOne = r.epoch + 1;
-        ++store.unfinished;
+        course.totalReward = SafeCast.toUint96(r.totalReward);
+        course.previousPlusOne = cursor.lastPlusOne;
+        course.submittedAt = uint40(block.timestamp);
+        course.status = Status.Submitted;
+        entry.course = course;
+        store.cursor = Cursor(r.epoch + 1, r.epoch + 1, cursor.unfinished + 1, cursor.finalThrough);
         emit ReportSubmitted(r.epoch, digest, bitmap, msg.sender);
         committee.checkQuorum(digest, bitmap, signatures);
     }
@@ -78,13 +83,13 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
         uint256 until = windowEnd(epoch);
         if (block.timestamp < until) revert WindowOpen(until);
         if (entry.openDemands != 0) revert DemandsOpen(epoch, entry.openDemands);
-        uint32 previous = entry.previousPlusOne;
-        if (previous > store.finalThrough) revert PredecessorNotFinal(previous - 1);
-        entry.status = Status.Final;
-        store.finalThrough = epoch + 1;
-        --store.unfinished;
+        uint32 previous = entry.course.previousPlusOne;
+        if (previous > store.cursor.finalThrough) revert PredecessorNotFinal(previous - 1);
+        entry.course.status = Status.Final;
+        store.cursor.finalThrough = epoch + 1;
+        --store.cursor.unfinished;
         emit ReportFinalized(epoch, entry.hash);
-        epochs.closeEpoch(epoch, entry.totalReward);
+        epochs.closeEpoch(epoch, entry.course.totalReward);
     }
 
     /// @inheritdoc IReportOracle
@@ -98,13 +103,13 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
     function markSkipped(uint32 epoch) external override {
         if (msg.sender != address(epochs)) revert NotEpochs(msg.sender);
         Store storage store = _store();
-        Status status = store.entries[epoch].status;
+        Status status = store.entries[epoch].course.status;
         if (status == Status.Submitted || status == Status.Final) revert AlreadyReported(epoch);
         uint256 deadline = reportDeadline(epoch);
         if (block.timestamp <= deadline) revert DeadlineNotPassed(epoch, deadline);
-        uint32 expected = _skipTo(store.next, epoch);
+        uint32 expected = _skipTo(store.cursor.next, epoch);
         if (expected != epoch) revert ReportOutOfOrder(expected, epoch);
-        store.next = epoch + 1;
+        store.cursor.next = epoch + 1;
     }
 
     /// @inheritdoc IReportOracle
@@ -116,28 +121,29 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
     {
         Store storage store = _store();
         Entry storage entry = store.entries[epoch];
-        status = entry.status;
+        Course memory course = entry.course;
+        status = course.status;
         if (status == Status.None) return (r, bytes32(0), 0, status);
         r.epoch = epoch;
-        r.attempt = status == Status.Disabled ? entry.attempt - 1 : entry.attempt;
+        r.attempt = status == Status.Disabled ? course.attempt - 1 : course.attempt;
         (r.paramsHash,, r.nodeCount,) = epochs.reportTerms(epoch);
         r.nodesRoot = entry.nodesRoot;
         r.evidenceRoot = entry.evidenceRoot;
         r.auditRoot = entry.auditRoot;
-        r.totalReward = entry.totalReward;
+        r.totalReward = course.totalReward;
         r.dataHash = entry.dataHash;
         hash = entry.hash;
-        uint32 previous = entry.previousPlusOne;
+        uint32 previous = course.previousPlusOne;
         if (previous != 0) {
             r.prevReportHash = store.entries[previous - 1].hash;
             if (_digest(r) != hash) r.prevReportHash = bytes32(0);
         }
-        return (r, hash, entry.submittedAt, status);
+        return (r, hash, course.submittedAt, status);
     }
 
     /// @inheritdoc IReportOracle
     function isFinal(uint32 epoch) external view override returns (bool) {
-        return _store().entries[epoch].status == Status.Final;
+        return _store().entries[epoch].course.status == Status.Final;
     }
 
     /// @inheritdoc IReportOracle
@@ -147,47 +153,47 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
 
     /// @inheritdoc IReportOracle
     function attemptOf(uint32 epoch) external view override returns (uint32) {
-        return _store().entries[epoch].attempt;
+        return _store().entries[epoch].course.attempt;
     }
 
     /// @inheritdoc IReportOracle
     function finalThrough() external view override returns (uint32) {
-        return _store().finalThrough;
+        return _store().cursor.finalThrough;
     }
 
     /// @inheritdoc IReportOracle
     function predecessorOf(uint32 epoch) external view override returns (uint32) {
-        return _store().entries[epoch].previousPlusOne;
+        return _store().entries[epoch].course.previousPlusOne;
     }
 
     /// @inheritdoc IReportOracle
     function reportDeadline(uint32 epoch) public view override returns (uint256) {
-        return _deadline(epochs.epochEnd(epoch), _store().entries[epoch].disabledAt);
+        return _deadline(epochs.epochEnd(epoch), _store().entries[epoch].course.disabledAt);
     }
 
     /// @inheritdoc IReportOracle
     function nextEpoch() external view override returns (uint32) {
-        return _skipTo(_store().next, type(uint32).max);
+        return _skipTo(_store().cursor.next, type(uint32).max);
     }
 
     /// @inheritdoc IReportOracle
-    function lastReportHash() public view override returns (bytes32) {
-        uint32 last = _store().lastPlusOne;
-        return last == 0 ? bytes32(0) : _store().entries[last - 1].hash;
+    function lastReportHash() external view override returns (bytes32) {
+        return _hashOf(_store().cursor.lastPlusOne);
     }
 
     /// @inheritdoc IReportOracle
     function unfinished() external view override returns (uint32) {
-        return _store().unfinished;
+        return _store().cursor.unfinished;
     }
 
     function _authorizeUpgrade(address) internal override onlyOwner {}
 
-    function _checkTime(uint32 epoch, Entry storage entry) private view {
+    function _checkTime(uint32 epoch, Course memory course) private view {
         uint256 end = epochs.epochEnd(epoch);
         if (block.timestamp < end) revert EpochNotOver(epoch, end);
-        if (entry.status == Status.Submitted || entry.status == Status.Final) revert AlreadyReported(epoch);
-        uint256 deadline = _deadline(end, entry.disabledAt);
+        if (course.status == Status.Submitted || course.status == Status.Final) revert AlreadyReported(epoch);
+        if (block.timestamp <= Math.max(end, course.disabledAt) + _deadlineMin) return;
+        uint256 deadline = _deadline(end, course.disabledAt);
         if (block.timestamp > deadline) revert DeadlinePassed(epoch, deadline);
     }
 
@@ -198,21 +204,25 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
         return from + parameters.get(ParameterKeys.REPORT_DEADLINE_S) + pausedSince(from);
     }
 
-    function _checkOrder(Store storage store, EpochReport calldata r) private view {
-        uint32 expected = _skipTo(store.next, r.epoch);
+    function _checkOrder(Cursor memory cursor, EpochReport calldata r) private view {
+        uint32 expected = _skipTo(cursor.next, r.epoch);
         if (r.epoch != expected) revert ReportOutOfOrder(expected, r.epoch);
-        if (store.unfinished >= UNFINISHED_MAX) revert TooManyUnfinished(UNFINISHED_MAX);
-        bytes32 last = lastReportHash();
+        if (cursor.unfinished >= UNFINISHED_MAX) revert TooManyUnfinished(UNFINISHED_MAX);
+        bytes32 last = _hashOf(cursor.lastPlusOne);
         if (r.prevReportHash != last) revert WrongPredecessor(last, r.prevReportHash);
     }
 
-    function _checkBody(EpochReport calldata r, Entry storage entry) private view {
+    function _checkBody(EpochReport calldata r, uint32 attempt) private view {
         (bytes32 paramsHash, uint256 budget, uint32 nodeCount, bool open) = epochs.reportTerms(r.epoch);
         if (!open) revert EpochNotStarted(r.epoch);
-        if (r.attempt != entry.attempt) revert WrongAttempt(entry.attempt, r.attempt);
+        if (r.attempt != attempt) revert WrongAttempt(attempt, r.attempt);
         if (r.paramsHash != paramsHash) revert WrongParameters(paramsHash, r.paramsHash);
         if (r.totalReward > budget) revert BudgetExceeded(r.totalReward, budget);
         if (r.nodeCount != nodeCount) revert WrongNodeCount(nodeCount, r.nodeCount);
+    }
+
+    function _hashOf(uint32 epochPlusOne) private view returns (bytes32) {
+        return epochPlusOne == 0 ? bytes32(0) : _store().entries[epochPlusOne - 1].hash;
     }
 
     /// @dev First epoch from `cursor` on that was not skipped, not beyond `limit`.

@@ -12,20 +12,25 @@ import {ParameterKeys} from "../libraries/ParameterKeys.sol";
 /// @title What the report oracle keeps, and how a report is disabled
 /// @dev Documented in IReportOracle.
 abstract contract ReportStore is IReportOracle, Pausing, EIP712 {
-    /// @dev What stands elsewhere is not stored again: the epoch is the key, its parameter hash and node count are in
-    /// Epochs, the hash of the predecessor in the predecessor's entry. `attempt` counts how often the epoch was disabled.
-    struct Entry {
-        bytes32 hash;
-        bytes32 nodesRoot;
-        bytes32 evidenceRoot;
-        bytes32 auditRoot;
-        bytes32 dataHash;
+    /// @dev What happened to a report, in one slot. `attempt` counts how often the epoch was disabled.
+    struct Course {
         uint96 totalReward;
         uint32 attempt;
         uint32 previousPlusOne;
         uint40 submittedAt;
         uint40 disabledAt;
         Status status;
+    }
+
+    /// @dev What stands elsewhere is not stored again: the epoch is the key, its parameter hash and node count are in
+    /// Epochs, the hash of the predecessor in the predecessor's entry.
+    struct Entry {
+        bytes32 hash;
+        bytes32 nodesRoot;
+        bytes32 evidenceRoot;
+        bytes32 auditRoot;
+        bytes32 dataHash;
+        Course course;
         uint32 openDemands;
     }
 
@@ -38,13 +43,18 @@ abstract contract ReportStore is IReportOracle, Pausing, EIP712 {
         uint128 bond;
     }
 
-    /// @custom:storage-location erc7201:qnet.ReportOracle
-    struct Store {
-        mapping(uint32 epoch => Entry) entries;
+    /// @dev Where reporting stands, in one slot.
+    struct Cursor {
         uint32 next;
         uint32 lastPlusOne;
         uint32 unfinished;
         uint32 finalThrough;
+    }
+
+    /// @custom:storage-location erc7201:qnet.ReportOracle
+    struct Store {
+        mapping(uint32 epoch => Entry) entries;
+        Cursor cursor;
         mapping(uint32 epoch => mapping(uint32 node => Demand)) demands;
     }
 
@@ -88,7 +98,7 @@ abstract contract ReportStore is IReportOracle, Pausing, EIP712 {
     /// @inheritdoc IReportOracle
     /// @dev It stands still while nobody can prove (the court is paused) or demand (this contract is).
     function windowEnd(uint32 epoch) public view override returns (uint256) {
-        uint256 from = _store().entries[epoch].submittedAt;
+        uint256 from = _store().entries[epoch].course.submittedAt;
         if (from == 0) return 0;
         return from + parameters.get(ParameterKeys.CHALLENGE_WINDOW_S) + court.pausedSince(from) + pausedSince(from);
     }
@@ -96,23 +106,24 @@ abstract contract ReportStore is IReportOracle, Pausing, EIP712 {
     /// @dev Disable a submitted report and all that follow it. Demands of theirs are void: their bonds go back.
     function _disable(uint32 epoch) internal {
         Store storage store = _store();
-        uint32 cursor = store.lastPlusOne;
-        while (cursor > epoch) {
-            Entry storage entry = store.entries[cursor - 1];
-            entry.status = Status.Disabled;
-            entry.disabledAt = uint40(block.timestamp);
+        uint32 last = store.cursor.lastPlusOne;
+        while (last > epoch) {
+            Entry storage entry = store.entries[last - 1];
+            entry.course.status = Status.Disabled;
+            entry.course.disabledAt = uint40(block.timestamp);
             entry.openDemands = 0;
-            ++entry.attempt;
-            --store.unfinished;
-            emit ReportDisabled(cursor - 1, entry.hash);
-            cursor = entry.previousPlusOne;
+            ++entry.course.attempt;
+            --store.cursor.unfinished;
+            emit ReportDisabled(last - 1, entry.hash);
+            last = entry.course.previousPlusOne;
         }
-        store.lastPlusOne = cursor;
-        store.next = epoch;
+        store.cursor.lastPlusOne = last;
+        store.cursor.next = epoch;
     }
 
     function _checkSubmitted(uint32 epoch, Entry storage entry) internal view {
-        if (entry.status != Status.Submitted) revert WrongStatus(epoch, entry.status);
+        Status status = entry.course.status;
+        if (status != Status.Submitted) revert WrongStatus(epoch, status);
     }
 
     function _digest(EpochReport memory r) internal view returns (bytes32) {

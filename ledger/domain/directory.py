@@ -33,7 +33,7 @@ class DirectoryView:
         report_hash: of the last live report, 32 bytes.
         min_version: least protocol version.
         registry: entries by index.
-        stakes_wei: own bond by index.
+        stakes_wei: stake that counts by index, delegation included.
     """
 
     block_number: int

@@ -2,7 +2,8 @@
 
 It keeps the same books with the same integers as the contract, for tests and simulations. Left
 out are tokens, permits, pauses and the choice of vote delegates: an account votes for itself.
-Errors carry the names of the contract's. Set `now` before each call; it never goes back.
+Errors carry the names of the contract's; a call that is refused may have brought the account's
+liens up to date, as a poke would. Set `now` before each call; it never goes back.
 
 Source: docs/spec/staking.md.
 """
@@ -61,8 +62,8 @@ class Hub:
     def bond(self, index: int, amount_wei: int) -> None:
         """Add to a node's own bond."""
         node = self.nodes[index]
-        _refuse("ZeroAmount", when=amount_wei <= 0)
         _refuse("NotBondable", when=node.state in GONE)
+        _refuse("ZeroAmount", when=amount_wei <= 0)
         self.balance_wei += amount_wei
         self._set_bond(node, node.bond_wei + amount_wei)
 
@@ -77,8 +78,6 @@ class Hub:
 
     def delegate(self, account: Account, index: int, amount_wei: int) -> int:
         """Put tokens into a node's pool; returns the shares."""
-        _refuse("ZeroAmount", when=amount_wei <= 0)
-        self._refresh(account, index)
         self._check_open(index, amount_wei)
         self.balance_wei += amount_wei
         return self._enter(account, index, amount_wei)
@@ -96,11 +95,10 @@ class Hub:
         """Move shares to another pool, under a lien (QN-STK-023); returns the new shares."""
         _refuse("SameNode", when=source == target)
         self._refresh(account, source)
-        self._refresh(account, target)
-        _refuse("TooManyTickets", when=len(self.liens.get(account, [])) >= TICKETS_MAX)
         self._check_free(account, source, shares)
         amount = self.nodes[source].pool.worth(shares, self.now)
         self._check_open(target, amount)
+        _refuse("TooManyTickets", when=len(self.liens.get(account, [])) >= TICKETS_MAX)
         self._leave(account, source, shares)
         minted = self._enter(account, target, amount)
         epoch = self.clock.epoch_at(self.now)
@@ -115,8 +113,8 @@ class Hub:
         if ticket is None:
             raise StakeRefusedError("NoTicket")
         node = self.nodes[ticket.index]
-        _refuse("Frozen", when=node.freezes > 0)
         _refuse("StillUnbonding", when=self.now < ticket.unlocks_at_s)
+        _refuse("Frozen", when=node.freezes > 0)
         buckets = node.buckets(from_bond=ticket.from_bond)
         buckets[ticket.epoch], amount = buckets[ticket.epoch].withdrawn(ticket.shares)
         del self.tickets[account][number]
@@ -252,11 +250,12 @@ class Hub:
     def _check_open(self, index: int, amount_wei: int) -> None:
         """Whether a pool takes an amount (QN-STK-003)."""
         node = self.nodes[index]
+        _refuse("ZeroAmount", when=amount_wei <= 0)
         _refuse("NotBondable", when=node.state in CLOSED)
-        behind = node.settled_through < self.final_through and index <= self.final_leaves
-        _refuse("NotSettled", when=behind)
         most = self.parameters.delegation_factor * node.bond_wei
         _refuse("Oversubscribed", when=node.pool.available(self.now) + amount_wei > most)
+        behind = node.settled_through < self.final_through and index <= self.final_leaves
+        _refuse("NotSettled", when=behind)
         _refuse("ZeroAmount", when=node.pool.shares_for(amount_wei, self.now) == 0)
 
     def _check_free(self, account: Account, index: int, shares: int) -> None:
@@ -297,32 +296,35 @@ class Hub:
 
     def _refresh(self, account: Account, index: int) -> None:
         """Apply slashes of the sources of liens, and lift the liens that are over."""
-        kept = []
+        kept, burned = [], 0
         for lien in self.liens.get(account, []):
             if lien.target != index:
                 kept.append(lien)
                 continue
-            current = self._follow(account, lien)
-            over = self.now >= lien.unlocks_at_s and not self.nodes[lien.source].freezes
-            if current.shares and not over:
+            current, lost = self._follow(account, lien)
+            burned += lost
+            if self.now < lien.unlocks_at_s or self.nodes[lien.source].freezes:
                 kept.append(current)
         if account in self.liens:
             self.liens[account] = kept
+        if burned:
+            self.balance_wei -= burned
+            self._cap_principal(account, index)
 
-    def _follow(self, account: Account, lien: Lien) -> Lien:
-        """Take from a lien what its source's slashes since then cost it, and burn it."""
+    def _follow(self, account: Account, lien: Lien) -> tuple[Lien, int]:
+        """Take from a lien what its source's slashes since then cost it; returns the wei."""
         slashes = self.nodes[lien.source].slashes
         left = lien.shares
         for slash in slashes[lien.slashes_seen :]:
             if slash.epoch <= lien.epoch:
                 left -= lien_loss(left, slash)
-        lost = lien.shares - left
+        lost, amount = lien.shares - left, 0
         if lost:
             held = self.positions[account, lien.target]
             self.positions[account, lien.target] = replace(held, shares=held.shares - lost)
-            self.balance_wei -= self._take_out(lien.target, lost)
-            self._cap_principal(account, lien.target)
-        return replace(lien, slashes_seen=len(slashes), shares=left)
+            amount = self._take_out(lien.target, lost)
+            self._checkpoint(lien.target)
+        return replace(lien, slashes_seen=len(slashes), shares=left), amount
 
     def _cap_principal(self, account: Account, index: int) -> None:
         held = self.positions.get((account, index))

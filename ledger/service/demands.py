@@ -73,9 +73,7 @@ class Demands:
             return
         await self._states.after(on_chain.hash)
         found = await self._handlers.proven_leaf(on_chain.hash, node)
-        if found is None:
-            _log.error("a demanded leaf is not in our data of the report", epoch=epoch, node=node)
-            return
+        assert found is not None, "the oracle takes demands for leaves of the report only"
         call = oracle.answer_leaf(*found)
         assert call.to is not None
         # all of us at once would pay for one answer: each waits a part of the first half

@@ -64,6 +64,8 @@ def test_from_admission_to_the_loss_of_everything(bonded):
     assert not committee.isMember(signer)
     with refused("BadSignature", NEWCOMER):
         anchor(world, world.genesis, (0, 1, 4))
+    world.advance_to(world.epochs.epochStart(6))
+    assert committee.nextChange() == world.epochs.epochStart(14), "the next set is frozen too"
     world.advance_to(active_from)
     assert committee.isMember(signer)
     assert (committee.size(), committee.quorum()) == (5, 4)

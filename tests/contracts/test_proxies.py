@@ -18,6 +18,34 @@ def proxy(request, world):
     return getattr(world, request.param)
 
 
+@pytest.fixture(scope="module")
+def used(world):
+    """A node, part of its bond in a ticket, a challenge, and a report of epoch 0."""
+    world.bond_committee()
+    operator, challenger = world.operators[0], world.challenger(accounts[5])
+    index = world.bonded_node(operator, "relay")
+    world.court.open(b"\x01" * 32, {"from": challenger})
+    world.advance(10)
+    world.hub.unbond(index, QNET, {"from": operator})
+    world.end_epoch(0)
+    world.submit(world.report(0, world.honest_leaves(0)))
+    return world
+
+
+def facts(world):
+    """Return some of what every proxy keeps."""
+    operator = world.operators[0]
+    return {
+        "node": tuple(world.registry.node(1)),
+        "bond": world.hub.bondOf(1),
+        "votes": world.hub.getVotes(operator),
+        "ticket": tuple(world.hub.ticketOf(operator, 0)),
+        "report": world.oracle.lastReportHash(),
+        "challenge": tuple(world.court.challengeOf(1)),
+        "guardians": [part.guardian() for part in (world.hub, world.oracle, world.court)],
+    }
+
+
 def test_nobody_initialises_again(world, proxy):
     arguments = [accounts[9]] if proxy == world.registry else []
     with refused("InvalidInitialization"):
@@ -33,28 +61,21 @@ def test_only_the_timelock_upgrades(world, proxy):
         proxy.upgradeToAndCall(target, b"", {"from": accounts[9]})
 
 
-def test_upgrade_keeps_state(world):
-    operator = world.operators[0]
-    index = world.bonded_node(operator, "relay")
-    compiled = deployment.artifact("StakeHub")
+@pytest.mark.parametrize("name", ["NodeRegistry", "StakeHub", "ReportOracle", "DisputeCourt"])
+def test_upgrade_keeps_state(used, name):
+    compiled = deployment.artifact(name)
     factory = web3.eth.contract(abi=compiled["abi"], bytecode=compiled["bytecode"])
-    links = [
-        world.timelock.address,
-        world.token.address,
-        world.parameters.address,
-        world.epochs.address,
-        world.registry.address,
-        world.oracle.address,
-        world.vault.address,
-        world.slasher.address,
-        world.court.address,
-    ]
-    data = factory.constructor(*links).data_in_transaction
+    found = deployment.creations(
+        used.plan, lambda place: used.contracts.get(place, used.timelock).address
+    )
+    data = factory.constructor(*dict(found)[name]).data_in_transaction
     fresh = accounts[9].transfer(data=data, silent=True).contract_address
-    with world.as_timelock() as timelock:
-        world.hub.upgradeToAndCall(fresh, b"", {"from": timelock})
-    assert implementation_of(world.hub) == fresh
-    assert world.hub.bondOf(index) == 100_000 * QNET == world.hub.getVotes(operator)
+    proxy = used.contracts[name]
+    before = facts(used)
+    with used.as_timelock() as timelock:
+        proxy.upgradeToAndCall(fresh, b"", {"from": timelock})
+    assert implementation_of(proxy) == fresh
+    assert facts(used) == before
 
 
 def test_upgrade_to_something_else_is_refused(world):
@@ -90,16 +111,8 @@ def test_the_judge_looks_where_the_court_does(world):
         assert getattr(judge, name)() == getattr(world.court, name)() == getattr(world, name), name
 
 
-def test_storage_stands_at_its_erc7201_namespace(world):
-    operator = world.operators[0]
-    index = world.bonded_node(operator, "relay")
-    world.advance(10)
-    world.hub.unbond(index, QNET, {"from": operator})
-    challenger = world.challenger(accounts[5])
-    world.court.open(b"\x01" * 32, {"from": challenger})
-    world.bond_committee()
-    world.end_epoch(0)
-    world.submit(world.report(0, world.honest_leaves(0)))
+def test_storage_stands_at_its_erc7201_namespace(used):
+    world = used
     owner = int(world.timelock.address, 16)
     places = [
         (world.registry, "qnet.NodeRegistry", 5, 0xFFFFFFFF, 1),  # nodes registered

@@ -79,7 +79,7 @@ def test_forged_leaves_are_refused(ready):
             ready.hub.settleNode(forged, proof, {"from": accounts[9]})
     with refused("InvalidProof"):
         ready.hub.settleNode(leaves[0], proof[:-1], {"from": accounts[9]})
-    with refused("UnknownNode", 9):
+    with refused("InvalidProof", 9, 0):
         ready.hub.settleNode((0, 9, *leaves[0][2:]), proof, {"from": accounts[9]})
 
 

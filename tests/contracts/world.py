@@ -96,11 +96,10 @@ class World:
         self.signers = [Account.create() for _ in range(members)]
         values = deployment.profile_parameters("main") | (parameters or {})
         self.genesis = now() + DAY
-        slots = values["slots_per_epoch"][0]
-        anchor, self.beacon = deployment.beacon_chain(bytes32("seed"), BEACON_EPOCHS * slots)
-        self.reveals = self.beacon[slots - 1 :: slots]
-        self.anchor = anchor
-        plan = deployment.Plan(
+        length = values["slots_per_epoch"][0]
+        self.anchor, self.beacon = deployment.beacon_chain(bytes32("seed"), BEACON_EPOCHS * length)
+        self.reveals = self.beacon[length - 1 :: length]
+        self.plan = deployment.Plan(
             parameters=values,
             members=[
                 (owner.address, signer.address, f"http://member-{i}.example")
@@ -109,11 +108,11 @@ class World:
                 )
             ],
             genesis=self.genesis,
-            anchor=anchor,
+            anchor=self.anchor,
             holder=self.holder.address,
             supply=1_000_000_000 * QNET,
         )
-        contracts = deployment.deploy(self.deployer, plan)
+        self.contracts = contracts = deployment.deploy(self.deployer, self.plan)
         self.parameter_names = list(values)
         self.token = contracts["QNetToken"]
         self.parameters = contracts["Parameters"]

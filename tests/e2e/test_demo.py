@@ -9,12 +9,16 @@ from tests.e2e.test_devnet import processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 STEPS = (
+    "delegation",
+    "two receipts",
     "file over three hops",
     "governance",
     "new rule obeyed",
     "forward secrecy",
+    "slash",
     "evidence",
     "claims",
+    "shared earnings",
 )
 
 

@@ -1,6 +1,7 @@
 """One chain for all governance tests; each starts from the same snapshot."""
 
 import asyncio
+import json
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from qnet.chain.deploy import deploy
 from qnet.chain.deployment import Deployment
 from qnet.chain.layout import DeploymentRequest, MemberSeat
 from qnet.chain.sender import KeySigner
+from qnet.cli.root import run
 from qnet.crypto.keys import ReceiptKey
 from qnet.parameters import NetworkParameters
 from qnet.wallet.keystore import LIGHT, KeyKind, encrypt, save
@@ -33,6 +35,7 @@ class World:
     url: str
     manifest: Path
     keys: dict[str, ReceiptKey]
+    signers: tuple[ReceiptKey, ...]
     keystores: dict[str, Path]
     passphrase_file: Path
 
@@ -49,13 +52,13 @@ class World:
         return ["--rpc", self.url, "--deployment", str(self.manifest)]
 
 
-async def _deploy(url, manifest, keys, parameters):
+async def _deploy(url, manifest, keys, signers, parameters):
     async with ChainClient.connect(url) as client:
         for key in keys.values():
             await EmbeddedChain(client).set_balance(key.address, 10**21)
         seats = [
-            MemberSeat(ReceiptKey.generate().address, ReceiptKey.generate().address, "http://x")
-            for _ in range(4)
+            MemberSeat(ReceiptKey.generate().address, signer.address, "http://x")
+            for signer in signers
         ]
         amounts = {"alice": 2_000_000, "bob": 100_000, "carol": 10, "operator": 100_000}
         request = DeploymentRequest(
@@ -74,6 +77,7 @@ async def _deploy(url, manifest, keys, parameters):
 def open_world(folder, parameters):
     """A chain of its own with everything deployed."""
     keys = {name: ReceiptKey.generate() for name in (*NAMES, "deployer")}
+    signers = tuple(ReceiptKey.generate() for _ in range(4))
     passphrase = folder / "passphrase"
     passphrase.write_text("correct horse\n")
     passphrase.chmod(0o600)
@@ -90,8 +94,8 @@ def open_world(folder, parameters):
         save(stores[name], stored)
     with Anvil(log=folder / "anvil.log") as anvil:
         manifest = folder / "deployment.json"
-        asyncio.run(_deploy(anvil.url, manifest, keys, parameters))
-        yield World(anvil.url, manifest, keys, stores, passphrase)
+        asyncio.run(_deploy(anvil.url, manifest, keys, signers, parameters))
+        yield World(anvil.url, manifest, keys, signers, stores, passphrase)
 
 
 @pytest.fixture(scope="session")
@@ -118,3 +122,21 @@ def world(deployed):
 async def contracts(world):
     async with ChainClient.connect(world.url) as client:
         yield await Contracts.open(client, Deployment.load(world.manifest))
+
+
+@pytest.fixture
+def type_in(world, capsys):
+    """Run a command; return its exit code, JSON documents on stdout, and stderr."""
+
+    def typed(*words):
+        capsys.readouterr()
+        code = run([str(word) for word in words])
+        captured = capsys.readouterr()
+        decoder, rest, documents = json.JSONDecoder(), captured.out.strip(), []
+        while rest.startswith("{"):
+            document, end = decoder.raw_decode(rest)
+            documents.append(document)
+            rest = rest[end:].strip()
+        return code, documents or [rest], captured.err
+
+    return typed

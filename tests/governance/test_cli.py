@@ -10,29 +10,10 @@ import pytest
 from node.keys import create_keys
 from qnet.chain.anvil import EmbeddedChain
 from qnet.chain.client import ChainClient
-from qnet.cli.root import run
 from qnet.wallet.keystore import LIGHT
 
 pytestmark = pytest.mark.chain
 NAME = "streams_per_circuit_max"
-
-
-@pytest.fixture
-def type_in(world, capsys):
-    """Run a command; return its exit code, JSON documents on stdout, and stderr."""
-
-    def typed(*words):
-        capsys.readouterr()
-        code = run([str(word) for word in words])
-        captured = capsys.readouterr()
-        decoder, rest, documents = json.JSONDecoder(), captured.out.strip(), []
-        while rest.startswith("{"):
-            document, end = decoder.raw_decode(rest)
-            documents.append(document)
-            rest = rest[end:].strip()
-        return code, documents or [rest], captured.err
-
-    return typed
 
 
 def pass_time(world, seconds):

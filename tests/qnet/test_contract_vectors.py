@@ -94,7 +94,7 @@ def test_parameters_hash() -> None:
 
 def test_addresses_follow_from_deployer_and_nonce() -> None:
     deployer = from_hex(VECTORS["deployer"])
-    offsets = {"QNetToken": 0, "QNetTimelock": 2, "ReportOracle": 10, "Slasher": 14, "DisputeCourt": 16}
+    offsets = {"QNetToken": 0, "QNetTimelock": 2, "ReportOracle": 10, "DisputeCourt": 16}
     for name, nonce in offsets.items():
         assert create_address(deployer, nonce) == from_hex(VECTORS["contracts"][name])
 

@@ -25,6 +25,24 @@ def test_profiles_of_the_design():
     assert weights == 1_000_000
 
 
+def test_stakes_and_disputes_of_the_design():
+    main, day = NetworkParameters.profile("main"), 86_400
+    assert main.delegation_factor == 9
+    assert (main.margin_min_ppm, main.slot_edge_ppm) == (100_000, 100_000)
+    assert main.terms_delay_s == main.unbond_s == 21 * day
+    assert main.unbond_s >= main.evidence_s + main.escrow_s
+    assert (main.slash_receipts_ppm, main.slash_cap_ppm) == (50_000, 100_000)
+    assert (main.slash_window_s, main.stream_s, main.jail_s) == (30 * day, 7 * day, 7 * day)
+    assert main.challenger_ppm == 50_000
+    assert main.challenge_bond_wei * 100 == main.emission_wei
+
+
+@pytest.mark.parametrize("profile", ["main", "devnet"])
+def test_a_demanded_leaf_can_be_shown_within_the_window(profile):
+    parameters = NetworkParameters.profile(profile)
+    assert parameters.demand_answer_s < parameters.challenge_window_s
+    assert parameters.challenge_open_s < parameters.evidence_s
+
 @given(st.sampled_from(sorted(BOUNDS)), st.integers(-5, 10**28))
 def test_hash_is_the_abi_encoding_the_contract_hashes(name, value):
     parameters = NetworkParameters.profile("devnet")

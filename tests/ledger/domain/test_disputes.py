@@ -81,6 +81,16 @@ def test_the_expected_leaf_is_the_honest_one(place):
     assert expected_leaf(leaf, BEFORE.nodes[place], DATA) == leaf
 
 
+def test_an_active_node_without_stake_keeps_its_reputation():
+    nodes = list(DATA.snapshot.nodes)
+    nodes[0] = replace(nodes[0], bond_end_wei=0)
+    data = replace(DATA, snapshot=replace(DATA.snapshot, nodes=tuple(nodes)))
+    leaf = expected_leaf(HONEST.nodes[0], BEFORE.nodes[0], data)
+    assert (leaf.slot_p, leaf.w_ppm, leaf.reward_wei) == (0, 0, 0)
+    assert leaf.rho_ppm == BEFORE.nodes[0].rho_ppm
+    assert recompute(data.encode()).leaves[0] == leaf
+
+
 def with_node(place: int, **changes: int) -> Claims:
     nodes = list(HONEST.nodes)
     nodes[place] = replace(nodes[place], **changes)

@@ -129,6 +129,18 @@ def test_an_overdue_epoch_is_skipped_for_good():
     assert chain.deadline(1) == chain.now + DEVNET.report_deadline_s
 
 
+def test_a_skipped_epoch_is_passed_over_again_after_a_disabling():
+    chain = make_chain()
+    chain.now = EPOCH_S
+    submit(chain, 0)
+    chain.now = chain.deadline(1) + 1
+    chain.skip(1)
+    chain.disable(0)
+    assert chain.next_epoch == 0
+    submit(chain, 0)
+    assert chain.next_epoch == 2
+
+
 def test_only_so_many_reports_wait():
     chain = make_chain()
     for epoch in range(UNFINISHED_MAX + 1):

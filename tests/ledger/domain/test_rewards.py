@@ -168,6 +168,14 @@ def test_vectors():
         assert reward(**numbers, parameters=parameters) == int(case["reward_wei"])
 
 
+def test_split_vectors():
+    for case in json.loads((VECTORS / "split.json").read_text())["cases"]:
+        parameters = NetworkParameters.profile(case["profile"])
+        names = ("reward_wei", "p_ppm", "cost_wei", "margin_ppm", "bond_wei", "stake_wei")
+        got = split(*(int(case[name]) for name in names), parameters)
+        assert got == (int(case["operator_wei"]), int(case["pool_wei"]))
+
+
 def test_work_vectors():
     for case in json.loads((VECTORS / "work.json").read_text())["cases"]:
         nodes = [

@@ -171,15 +171,15 @@ def dropping_loses(evidence: Evidence) -> Claim:
 
 
 def self_dealing_pays_nothing(evidence: Evidence) -> Claim:
-    """Traffic between one's own nodes: invented, it leaves W as it was; bought, it costs."""
-    invented, lazy = evidence.of(sweep.SELF_DEALING), evidence.of(sweep.LAZY)
+    """Traffic between one's own nodes: invented, it leaves W as it is; bought, it costs."""
+    invented = [o for o in evidence.outcomes if o.setting.attack == sweep.SELF_DEALING]
     bought = evidence.of(sweep.BUYING)
-    more = max((a.work - b.work for a, b in zip(invented, lazy, strict=True)), default=0.0)
+    raised = max((outcome.forged_w_ppm for outcome in invented), default=0)
     return Claim(
         "SelfDealingPaysNothing",
         "QN-REW-024",
-        more <= VOLUME_TOLERANCE and all(c.loses for c in bought),
-        f"invented between nodes of one owner: W {more:+.3f}; bought: {_range(bought)}",
+        raised == 0 and all(c.loses for c in bought),
+        f"receipts between nodes of one owner raise W by {raised} ppm; bought: {_range(bought)}",
     )
 
 

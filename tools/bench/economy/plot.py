@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-WIDTH: Final = 760
+WIDTH: Final = 860
 HEIGHT: Final = 420
-LEFT, RIGHT, TOP, BOTTOM = 64, 220, 40, 52
+LEFT, RIGHT, TOP, BOTTOM = 64, 300, 40, 52
 COLOURS: Final = (
     "#0b6e99", "#d9480f", "#2b8a3e", "#862e9c", "#c2255c", "#5f3dc4",
     "#e8a200", "#087f5b", "#495057", "#1864ab", "#a61e4d",

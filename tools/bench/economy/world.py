@@ -35,7 +35,7 @@ DAY_S: Final = 86_400
 INVENTED_CELLS: Final = 1 << 44
 """What forgers sign for each other: far above any clip."""
 CHECK_EVERY: Final = 30
-"""Epochs between two comparisons of N̂ with what it would be without forged receipts."""
+"""Epochs between two comparisons with what would be without forged receipts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Outcome:
             than its slot.
         unsplit: Rewards whose parts did not add up.
         n_hat_excess: Largest rise of N̂ through forged receipts against the bound of QN-REW-028.
+        forged_w_ppm: Largest rise of a node's W through forged receipts.
         n_hat_cells: N̂ after each epoch.
     """
 
@@ -82,6 +83,7 @@ class Outcome:
     overpaid: int = 0
     unsplit: int = 0
     n_hat_excess: float = 0.0
+    forged_w_ppm: int = 0
     n_hat_cells: list[int] = field(default_factory=list)
 
 
@@ -124,7 +126,7 @@ class World:
         measured = self._audit(views, weights)
         closing = close(epoch, views, matched, measured, self.state, self.parameters)
         if matched is not honest and epoch % CHECK_EVERY == CHECK_EVERY - 1:
-            self._compare_n_hat(views, honest, closing)
+            self._compare_forged(views, honest, closing)
         self._book(closing, flow)
         self.state = closing.after
         return closing
@@ -294,12 +296,14 @@ class World:
         self.outcome.paid_wei.append(sum(totals.values()))
         self.outcome.n_hat_cells.append(closing.work.n_hat_cells)
 
-    def _compare_n_hat(
+    def _compare_forged(
         self, views: Sequence[NodeView], honest: Mapping[Pair, int], closing: Closing
     ) -> None:
-        """How far forged receipts moved N̂, against 1.5 times the coalition's expected part."""
+        """What forged receipts moved: W, and N̂ against what the clip lets the coalition credit."""
         without = measure_work(views, honest, self.state, self.parameters)
         moved = closing.work.n_hat_cells - without.n_hat_cells
+        raised = (w_ppm - without.work_ppm[index] for index, w_ppm in closing.work.work_ppm.items())
+        self.outcome.forged_w_ppm = max(self.outcome.forged_w_ppm, *raised)
         ours = {agent.index for agent in coalition(self.agents)}
         bound = max(
             sum(

@@ -18,7 +18,7 @@ from qnet.crypto.kdf import Label, derive_key
 PPM = 1_000_000
 CARRY = 900
 ENTRY, RELAY, EXIT = 1, 2, 4
-ACTIVE = 2
+ACTIVE, RETIRED, JAILED, TOMBSTONED = 2, 3, 4, 5
 ROLE_NAMES = {ENTRY: "entry", RELAY: "relay", 3: "mix", EXIT: "exit"}
 
 
@@ -125,7 +125,7 @@ def recompute(facts: Facts, memory: Memory) -> dict[int, Outcome]:
     }
     for node in facts.nodes:
         if not node.takes_part:
-            memory.last_p.pop(node.index, None)
+            _remember_idle(node, facts, memory)
         else:
             _remember(node.index, outcomes[node.index], slots[node.index][-1], facts, memory)
     memory.n_hat = n_hat
@@ -291,6 +291,18 @@ def _drawn(target: int, slot: int, facts: Facts) -> set[int]:
 
     wanted = min(facts.parameters["audits_per_slot"], len(facts.members))
     return set(sorted(range(len(facts.members)), key=draw)[:wanted])
+
+
+def _remember_idle(node: NodeFact, facts: Facts, memory: Memory) -> None:
+    """What remains of a node that took no part (QN-REW-044, QN-REW-061)."""
+    memory.last_p.pop(node.index, None)
+    start = facts.parameters["reputation_start_ppm"]
+    rho = memory.rho.get(node.index, start)
+    if node.state == JAILED:
+        rho = min(rho, start)
+    elif node.state in {RETIRED, TOMBSTONED}:
+        rho = 0
+    memory.rho[node.index] = rho
 
 
 def _remember(index: int, outcome: Outcome, last: int, facts: Facts, memory: Memory) -> None:

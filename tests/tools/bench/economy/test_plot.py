@@ -36,5 +36,5 @@ def test_points_outside_stay_inside():
     far = [Line("far", [(99, -99)])]
     root = ET.fromstring(chart("T", Axis("a", 0, 5), Axis("b", 0, 1), far))
     circle = root.find(f"{SVG}circle")
-    assert 0 < float(circle.get("cx")) < 760
+    assert 0 < float(circle.get("cx")) < 860
     assert 0 < float(circle.get("cy")) < 420

@@ -61,12 +61,13 @@ def test_forged_receipts_give_w_one_to_nodes_that_carry_little():
     assert split(outcome, "cells")[0] < 0.3 * split(outcome, "cells")[1]
     assert all(agent.w_sum == 40_000_000 for agent in outcome.agents if agent.attacks)
     assert 0 < outcome.n_hat_excess <= 1
+    assert 0 < outcome.forged_w_ppm <= 1_000_000
 
 
 def test_receipts_between_nodes_of_one_owner_count_nothing():
     attack = Attack("self-dealing", behaviour=Behaviour(offers=0.1), forges=True, one_owner=True)
     outcome = run(attack, epochs=40)
-    assert outcome.n_hat_excess == 0
+    assert outcome.n_hat_excess == outcome.forged_w_ppm == 0
     assert all(agent.w_sum < 30_000_000 for agent in outcome.agents if agent.attacks)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.domain.report import recompute as committee_recompute
+from ledger.domain.state import NodeState
 from qnet.messages.receipt import Side
 from tests.ledger.domain.material import (
     CHAIN_ID,
@@ -37,13 +38,26 @@ probes = st.dictionaries(
     st.integers(1, 6), st.tuples(st.just(4), st.integers(0, 4)), min_size=1, max_size=6
 )
 reveals = st.dictionaries(st.tuples(st.integers(0, 5), st.integers(0, 3)), probes, max_size=10)
-bonds = st.lists(st.integers(0, 15_000 * QNET), min_size=6, max_size=6)
+amount = st.integers(0, 15_000 * QNET)
+stakes = st.fixed_dictionaries(
+    {
+        "bond_start_wei": amount,
+        "bond_end_wei": amount,
+        "pool_start_wei": st.just(0) | amount,
+        "pool_end_wei": st.just(0) | amount,
+        "cost_wei": st.integers(0, 60 * QNET),
+        "margin_ppm": st.integers(0, 10**6),
+        "state": st.sampled_from([NodeState.ACTIVE] * 6 + list(NodeState)[1:]),
+        "slot": st.sampled_from([True, True, True, False]),
+    }
+)
+networks = st.lists(stakes, min_size=6, max_size=6)
 
 
-def build(epoch, bond_list, link_list, reveal_map, before):
+def build(epoch, network, link_list, reveal_map, before):
     nodes = tuple(
-        view(index, role, bond)
-        for index, (role, bond) in enumerate(zip(ROLES, bond_list, strict=True), start=1)
+        view(index, role, **stake)
+        for index, (role, stake) in enumerate(zip(ROLES, network, strict=True), start=1)
     )
     receipts = []
     for a, b, cells, complete in link_list:
@@ -54,16 +68,24 @@ def build(epoch, bond_list, link_list, reveal_map, before):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(bonds, links, reveals), min_size=2, max_size=3))
+@given(st.lists(st.tuples(networks, links, reveals), min_size=2, max_size=3))
 def test_every_wei_agrees_over_several_epochs(epochs):
     before, memory = None, Memory()
-    for number, (bond_list, link_list, reveal_map) in enumerate(epochs, start=3):
-        blob = build(number, bond_list, link_list, reveal_map, before).encode()
+    sums = dict.fromkeys(range(1, 7), (0, 0))
+    for number, (network, link_list, reveal_map) in enumerate(epochs, start=3):
+        blob = build(number, network, link_list, reveal_map, before).encode()
         theirs = committee_recompute(blob)
         evidence, _ = read_evidence(blob, CONTRACTS)
         ours = recompute(evidence.facts, memory)
         assert {leaf.node: leaf.reward_wei for leaf in theirs.leaves} == {
             index: outcome.reward for index, outcome in ours.items()
+        }
+        sums = {
+            index: (operator + ours[index].operator, pool + ours[index].pool)
+            for index, (operator, pool) in sums.items()
+        }
+        assert sums == {
+            leaf.node: (leaf.cum_operator_wei, leaf.cum_pool_wei) for leaf in theirs.leaves
         }
         assert memory.n_hat == theirs.after.n_hat_cells
         before = theirs.after
