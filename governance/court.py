@@ -47,6 +47,7 @@ from qnet.units import PPM, format_qnet
 
 SHOWN = 50
 POLL_S = 0.5
+LATER_LOOKS = 4
 _FILE = click.Path(path_type=Path)
 
 
@@ -221,7 +222,7 @@ def prove(session: Session, evidence: Path) -> None:
             f"{format_qnet(challenge.bond_wei)} QNET come back to {opening.challenger}",
         ]
         call = contracts.court.prove(number, bytes.fromhex(opening.salt), proof)
-        await _await_later(session, call)
+        await _await_later(session, challenge.opened_at_s, call)
         extra = {"challenge": number, "kind": file.kind}
         await send(
             session,
@@ -235,11 +236,16 @@ def prove(session: Session, evidence: Path) -> None:
     run(session, work)
 
 
-async def _await_later(session: Session, call: Call) -> None:
+async def _await_later(session: Session, opened_at_s: int, call: Call) -> None:
     """Wait while it is too early: a proof may not come in its challenge's second."""
+    client = session.contracts.client
+    for _ in range(LATER_LOOKS):  # a chain without traffic may make no block by itself
+        if (await client.block("latest")).timestamp > opened_at_s:
+            break
+        await asyncio.sleep(POLL_S)
     while True:
         try:
-            await session.contracts.client.call(call, at="pending", sender=session.account)
+            await client.call(call, at="pending", sender=session.account)
         except ContractError as error:
             if error.name != "TooEarly":
                 raise

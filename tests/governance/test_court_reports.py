@@ -80,7 +80,7 @@ class Reports:
         await self.chain.send(
             self.chain.network.deployer, contracts.epochs.start_epoch(epoch, reveal)
         )
-        await control.warp(max(end, await control.now() + 1))
+        await control.warp(max(end + 1, await control.now() + 1))
         oracle = contracts.oracle
         report = EpochReport(
             epoch=epoch,
@@ -124,7 +124,8 @@ class Reports:
             argv += ["--passphrase-file", str(self.folder / "passphrase")]
         self.capsys.readouterr()
         code = await asyncio.to_thread(run, argv)
-        text, decoder, data = self.capsys.readouterr().out.strip(), json.JSONDecoder(), None
+        captured = self.capsys.readouterr()
+        text, decoder, data = captured.out.strip(), json.JSONDecoder(), captured.err
         while text.startswith("{"):
             document, end = decoder.raw_decode(text)
             data, text = document["data"], text[end:].strip()
