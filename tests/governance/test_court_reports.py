@@ -58,8 +58,8 @@ class Reports:
         fields = {
             "epoch": epoch,
             "node": self.node.index,
-            "bond_wei": 2000 * QNET if epoch else 0,
-            "stake_wei": 2000 * QNET if epoch else 0,
+            "bond_wei": 0,
+            "stake_wei": 0,
             "slot_p": 0,
             "w_ppm": 0,
             "rho_ppm": 250_000,
@@ -166,7 +166,8 @@ async def test_a_wrong_leaf_disables_the_report_and_charges_its_signers(chain, r
 
 
 async def test_a_leaf_that_follows_is_not_brought(chain, reports):
-    leaf = reports.leaf(0)
+    bond_wei = 2000 * QNET
+    leaf = reports.leaf(0, bond_wei=bond_wei, stake_wei=bond_wei, rho_ppm=250_000 - 250_000 // 6)
     await reports.submit(0, leaf)
     values = tuple(chain.network.parameters.to_map().values())
     for proof in (
