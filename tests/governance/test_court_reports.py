@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from governance import court
+from governance import demands
 from governance.settlement import ProvenLeaf
 from qnet.chain.reporting import ReportStatus
 from qnet.chain.staking import NodeState
@@ -190,7 +190,7 @@ async def test_a_demanded_leaf_is_shown_or_the_report_falls(chain, reports, monk
     async def fetch(_contracts, _epoch, _index):
         return ProvenLeaf(leaf, ())
 
-    monkeypatch.setattr(court, "fetch_leaf", fetch)
+    monkeypatch.setattr(demands, "fetch_leaf", fetch)
     code, told = await reports.qnet("court", "answer", 0, 1)
     assert (code, told["bond"]["amount"]) == (0, "100")
     assert (await reports.qnet("court", "answer", 0, 1))[0] == 9
