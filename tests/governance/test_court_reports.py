@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from governance import court
+from governance import demands
 from governance.settlement import ProvenLeaf
 from qnet.chain.reporting import ReportStatus
 from qnet.chain.staking import NodeState
@@ -58,8 +58,8 @@ class Reports:
         fields = {
             "epoch": epoch,
             "node": self.node.index,
-            "bond_wei": 2000 * QNET if epoch else 0,
-            "stake_wei": 2000 * QNET if epoch else 0,
+            "bond_wei": 0,
+            "stake_wei": 0,
             "slot_p": 0,
             "w_ppm": 0,
             "rho_ppm": 250_000,
@@ -80,7 +80,7 @@ class Reports:
         await self.chain.send(
             self.chain.network.deployer, contracts.epochs.start_epoch(epoch, reveal)
         )
-        await control.warp(max(end, await control.now() + 1))
+        await control.warp(max(end + 1, await control.now() + 1))
         oracle = contracts.oracle
         report = EpochReport(
             epoch=epoch,
@@ -124,7 +124,8 @@ class Reports:
             argv += ["--passphrase-file", str(self.folder / "passphrase")]
         self.capsys.readouterr()
         code = await asyncio.to_thread(run, argv)
-        text, decoder, data = self.capsys.readouterr().out.strip(), json.JSONDecoder(), None
+        captured = self.capsys.readouterr()
+        text, decoder, data = captured.out.strip(), json.JSONDecoder(), captured.err
         while text.startswith("{"):
             document, end = decoder.raw_decode(text)
             data, text = document["data"], text[end:].strip()
@@ -165,7 +166,8 @@ async def test_a_wrong_leaf_disables_the_report_and_charges_its_signers(chain, r
 
 
 async def test_a_leaf_that_follows_is_not_brought(chain, reports):
-    leaf = reports.leaf(0)
+    bond_wei = 2000 * QNET
+    leaf = reports.leaf(0, bond_wei=bond_wei, stake_wei=bond_wei, rho_ppm=250_000 - 250_000 // 6)
     await reports.submit(0, leaf)
     values = tuple(chain.network.parameters.to_map().values())
     for proof in (
@@ -188,7 +190,7 @@ async def test_a_demanded_leaf_is_shown_or_the_report_falls(chain, reports, monk
     async def fetch(_contracts, _epoch, _index):
         return ProvenLeaf(leaf, ())
 
-    monkeypatch.setattr(court, "fetch_leaf", fetch)
+    monkeypatch.setattr(demands, "fetch_leaf", fetch)
     code, told = await reports.qnet("court", "answer", 0, 1)
     assert (code, told["bond"]["amount"]) == (0, "100")
     assert (await reports.qnet("court", "answer", 0, 1))[0] == 9
