@@ -13,7 +13,7 @@ from governance.terms import in_force, in_words
 from qnet.chain.hub import Terms
 from qnet.cli.output import emit
 from qnet.parameters import NetworkParameters
-from qnet.units import PPM, format_qnet, parse_qnet
+from qnet.units import PPM, parse_qnet
 
 YEAR_S = 365 * 86_400
 
@@ -124,7 +124,12 @@ def calc(
         return parameters, found, shared
 
     parameters, found, shared = run(session, work)
-    data: dict[str, Any] = {
+    data = _data(role, parameters, found)
+    emit("qnet.stake.calc/1", data, text=_text(data, shared))
+
+
+def _data(role: str, parameters: NetworkParameters, found: Estimate) -> dict[str, Any]:
+    return {
         "role": role,
         "epoch_s": parameters.slot_s * parameters.slots_per_epoch,
         "stake": amount(found.stake_wei),
@@ -134,16 +139,23 @@ def calc(
         "operator_year_percent": f"{found.operator_yield_ppm / PPM * 100:.2f}",
         "delegators_year_percent": f"{found.pool_yield_ppm / PPM * 100:.2f}",
     }
-    text = "\n".join(
+
+
+def _text(data: dict[str, Any], shared: Terms) -> str:
+    """An estimate for people."""
+    stake, reward, operator, pool = (
+        data[name]["amount"] for name in ("stake", "reward", "operator", "delegators")
+    )
+    yields = (
+        f"operator {data['operator_year_percent']} % of its bond,"
+        f" delegators {data['delegators_year_percent']} % of the pool"
+    )
+    return "\n".join(
         (
-            f"stake that counts  {format_qnet(found.stake_wei)} QNET",
-            f"reward             {format_qnet(found.reward_wei)} QNET in {data['epoch_s']} s",
-            f"operator           {format_qnet(found.operator_wei)} QNET, keeps {in_words(shared)}",
-            f"delegators         {format_qnet(found.pool_wei)} QNET",
-            (
-                f"a year             operator {data['operator_year_percent']} % of its bond,"
-                f" delegators {data['delegators_year_percent']} % of the pool"
-            ),
+            f"stake that counts  {stake} QNET",
+            f"reward             {reward} QNET in {data['epoch_s']} s",
+            f"operator           {operator} QNET, keeps {in_words(shared)}",
+            f"delegators         {pool} QNET",
+            f"a year             {yields}",
         )
     )
-    emit("qnet.stake.calc/1", data, text=text)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from governance import demands, slashes
 from governance.challenges import (
     find_opened,
     open_challenge,
@@ -16,7 +17,6 @@ from governance.challenges import (
 )
 from governance.errors import ChallengeStateError, EvidenceFailsError
 from governance.evidence import check_evidence
-from governance.nodes import find_node, named
 from governance.session import (
     Session,
     account_options,
@@ -28,10 +28,9 @@ from governance.session import (
     send,
     stamp,
 )
-from governance.settlement import fetch_leaf
 from qnet.address import checksum_address
 from qnet.chain.contracts import Contracts
-from qnet.chain.disputes import Challenge, Slash, SlashState
+from qnet.chain.disputes import Challenge, Slash
 from qnet.chain.errors import ContractError
 from qnet.chain.values import Call, TxReceipt
 from qnet.cli.output import emit, say
@@ -43,10 +42,11 @@ from qnet.messages.proofs import (
     EvidenceFile,
     JailEvidence,
 )
-from qnet.units import PPM, format_qnet
+from qnet.units import format_qnet
 
 SHOWN = 50
 POLL_S = 0.5
+LATER_LOOKS = 4
 _FILE = click.Path(path_type=Path)
 
 
@@ -221,7 +221,7 @@ def prove(session: Session, evidence: Path) -> None:
             f"{format_qnet(challenge.bond_wei)} QNET come back to {opening.challenger}",
         ]
         call = contracts.court.prove(number, bytes.fromhex(opening.salt), proof)
-        await _await_later(session, call)
+        await _await_later(session, challenge.opened_at_s, call)
         extra = {"challenge": number, "kind": file.kind}
         await send(
             session,
@@ -235,11 +235,16 @@ def prove(session: Session, evidence: Path) -> None:
     run(session, work)
 
 
-async def _await_later(session: Session, call: Call) -> None:
+async def _await_later(session: Session, opened_at_s: int, call: Call) -> None:
     """Wait while it is too early: a proof may not come in its challenge's second."""
+    client = session.contracts.client
+    for _ in range(LATER_LOOKS):  # a chain without traffic may make no block by itself
+        if (await client.block("latest")).timestamp > opened_at_s:
+            break
+        await asyncio.sleep(POLL_S)
     while True:
         try:
-            await session.contracts.client.call(call, at="pending", sender=session.account)
+            await client.call(call, at="pending", sender=session.account)
         except ContractError as error:
             if error.name != "TooEarly":
                 raise
@@ -325,171 +330,11 @@ def jail(session: Session, evidence: Path) -> None:
     run(session, work)
 
 
-@court.command()
-@click.argument("epoch", type=click.IntRange(0))
-@click.argument("node", type=click.IntRange(1))
-@chain_options
-@account_options
-def demand(session: Session, epoch: int, node: int) -> None:
-    """Demand to see the leaf of NODE in the report of EPOCH; the bond goes to who shows it."""
-
-    async def work() -> None:
-        contracts = session.contracts
-        parameters = await contracts.parameters.all()
-        bond_wei = parameters.challenge_bond_wei
-        await require_tokens(session, bond_wei)
-        preview = [
-            f"demand the leaf of node {node} in the report of epoch {epoch}",
-            (
-                f"put down {format_qnet(bond_wei)} QNET: they go to whoever shows it within"
-                f" {parameters.demand_answer_s} s"
-            ),
-            "if nobody does, the report is disabled and they come back",
-        ]
-        if not await allow(session, contracts.oracle.address, bond_wei, "the oracle"):
-            return
-        extra = {"epoch": epoch, "node": node, "bond": amount(bond_wei)}
-        call = contracts.oracle.demand_leaf(epoch, node)
-        await send(session, "qnet.court.demand/1", call, preview, extra)
-
-    run(session, work)
-
-
-@court.command()
-@click.argument("epoch", type=click.IntRange(0))
-@click.argument("node", type=click.IntRange(1))
-@chain_options
-@account_options
-def answer(session: Session, epoch: int, node: int) -> None:
-    """Show the leaf of NODE in the report of EPOCH that somebody demanded, and take the bond."""
-
-    async def work() -> None:
-        contracts = session.contracts
-        demanded = await contracts.oracle.demand_of(epoch, node)
-        if not any(demanded.demander):
-            raise ChallengeStateError(f"nobody demands the leaf of node {node} in epoch {epoch}")
-        found = await fetch_leaf(contracts, epoch, node)
-        preview = [
-            f"show the leaf of node {node} in the report of epoch {epoch} (checked here)",
-            f"{format_qnet(demanded.bond_wei)} QNET go to {checksum_address(session.account)}",
-        ]
-        extra = {"epoch": epoch, "node": node, "bond": amount(demanded.bond_wei)}
-        call = contracts.oracle.answer_leaf(found.leaf, found.proof)
-        await send(session, "qnet.court.answer/1", call, preview, extra)
-
-    run(session, work)
-
-
-@court.command("expire-demand")
-@click.argument("epoch", type=click.IntRange(0))
-@click.argument("node", type=click.IntRange(1))
-@chain_options
-@account_options
-def expire_demand(session: Session, epoch: int, node: int) -> None:
-    """Disable the report of EPOCH whose leaf of NODE was not shown in time. Anybody may."""
-
-    async def work() -> None:
-        contracts = session.contracts
-        demanded = await contracts.oracle.demand_of(epoch, node)
-        preview = [
-            (
-                f"the leaf of node {node} in the report of epoch {epoch} was not shown until"
-                f" {stamp(demanded.deadline_s)}"
-            ),
-            "the report and all that follow it are disabled and can be reported anew",
-            (
-                f"its bond of {format_qnet(demanded.bond_wei)} QNET returns to"
-                f" {checksum_address(demanded.demander)}"
-            ),
-        ]
-        extra = {"epoch": epoch, "node": node}
-        call = contracts.oracle.expire_demand(epoch, node)
-        await send(session, "qnet.court.expire-demand/1", call, preview, extra)
-
-    run(session, work)
-
-
-@court.command()
-@click.argument("slash", type=click.IntRange(1))
-@chain_options
-@account_options
-def execute(session: Session, slash: int) -> None:
-    """Carry out a SLASH whose escrow is over. Anybody may."""
-
-    async def work() -> None:
-        contracts = session.contracts
-        found = await _in_escrow(contracts, slash)
-        now = (await contracts.client.block("latest")).timestamp
-        if now < found.executable_at_s:
-            raise ChallengeStateError(
-                f"slash {slash} is in escrow for another {found.executable_at_s - now} s",
-                why="the vetoer may stop it until then",
-            )
-        preview = [
-            f"carry out slash {slash} against {await _subject(contracts, found)}",
-            f"{await _cost_words(contracts, found)}",
-            "that cannot be undone",
-        ]
-
-        def facts(result: TxReceipt) -> dict[str, Any]:
-            made = contracts.slasher.only_event(result, "SlashExecuted").arguments
-            return {
-                "to_challenger": amount(made["toChallenger"]),
-                "refilled": amount(made["refilled"]),
-                "burned": amount(made["burned"]),
-            }
-
-        call = contracts.slasher.execute(slash)
-        extra = {"slash": slash}
-        await send(session, "qnet.court.execute/1", call, preview, extra, facts=facts)
-
-    run(session, work)
-
-
-@court.command()
-@click.argument("slash", type=click.IntRange(1))
-@chain_options
-@account_options
-def veto(session: Session, slash: int) -> None:
-    """Stop a SLASH in escrow; only the vetoer may. Holders can overrule it."""
-
-    async def work() -> None:
-        contracts = session.contracts
-        found = await _in_escrow(contracts, slash)
-        preview = [
-            f"stop slash {slash} against {await _subject(contracts, found)}",
-            "its tickets are no longer frozen; holders can overrule the veto by a vote",
-        ]
-        extra = {"slash": slash}
-        await send(session, "qnet.court.veto/1", contracts.slasher.veto(slash), preview, extra)
-
-    run(session, work)
-
-
-async def _in_escrow(contracts: Contracts, slash: int) -> Slash:
-    found = await contracts.slasher.slash(slash)
-    if found.state is not SlashState.ESCROW:
-        missing = found.state is SlashState.NONE
-        raise ChallengeStateError(
-            f"there is no slash {slash}"
-            if missing
-            else f"slash {slash} is {found.state.name.lower()}",
-            try_=("qnet court status",),
-        )
-    return found
-
-
-async def _subject(contracts: Contracts, slash: Slash) -> str:
-    if slash.is_member:
-        return f"member {slash.subject} of the committee"
-    return named(await find_node(contracts, slash.subject))
-
-
-async def _cost_words(contracts: Contracts, slash: Slash) -> str:
-    """What a slash costs and who gets it."""
-    share_ppm = await contracts.parameters.get("challenger_ppm")
-    part = f"{share_ppm * 100 / PPM:g} % of it go to {checksum_address(slash.challenger)}"
-    if slash.is_member:
-        return f"it loses its whole bond and its place; {part}"
-    lost = slash.ppm * 100 / PPM
-    return f"it loses {lost:g} % of its bond, delegators a tenth of that rate; {part}"
+for _command in (
+    demands.demand,
+    demands.answer,
+    demands.expire_demand,
+    slashes.execute,
+    slashes.veto,
+):
+    court.add_command(_command)

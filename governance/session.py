@@ -16,7 +16,7 @@ from qnet.address import checksum_address
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
 from qnet.chain.deployment import Deployment
-from qnet.chain.sender import KeySigner, Sender
+from qnet.chain.sender import KeySigner, PreparedTransaction, Sender
 from qnet.chain.values import Call, TxReceipt
 from qnet.cli.output import confirm, emit, say
 from qnet.cli.settings import settings
@@ -194,13 +194,7 @@ async def send(
     """
     sender = session.sender()
     prepared = await sender.prepare(call)
-    fee = prepared.gas_limit * prepared.fees.max_fee_wei
-    lines = [
-        *preview,
-        f"call {call.label.partition(NEWLINE)[0][:200]}",
-        f"fee at most {fee / COIN:.9f} coins of the chain",
-    ]
-    if not confirm(lines):
+    if not confirm([*preview, *_transaction_words(prepared)]):
         return None
     await session.contracts.client.broadcast(prepared.raw)
     tx = "0x" + prepared.tx_hash.hex()
@@ -219,6 +213,15 @@ async def send(
     data |= facts(result) if facts else {}
     emit(schema, data, text=f"done in block {result.block_number}, gas {result.gas_used}: {tx}")
     return result
+
+
+def _transaction_words(prepared: PreparedTransaction) -> list[str]:
+    """The call and its fee, for a preview."""
+    fee_wei = prepared.gas_limit * prepared.fees.max_fee_wei
+    return [
+        f"call {prepared.call.label.partition(NEWLINE)[0][:200]}",
+        f"fee at most {fee_wei / COIN:.9f} coins of the chain",
+    ]
 
 
 async def allow(session: Session, spender: bytes, amount_wei: int, who: str) -> bool:

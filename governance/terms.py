@@ -10,6 +10,7 @@ from governance.nodes import find_node, node_option, own_node
 from governance.session import Session, account_options, amount, chain_options, run, send
 from qnet.chain.hub import Terms
 from qnet.chain.staking import NodeState, RegisteredNode
+from qnet.chain.values import TxReceipt
 from qnet.cli.output import emit
 from qnet.errors import UsageError
 from qnet.parameters import NetworkParameters
@@ -53,58 +54,59 @@ def terms(session: Session, index: int | None, cost: str | None, margin: float |
     """Show how a node shares its rewards; with --cost or --margin, change it for your node."""
 
     async def show() -> None:
-        contracts = session.contracts
         found = index or (await own_node(session, None)).index
-        node = await find_node(contracts, found)
-        parameters = await contracts.parameters.all()
-        epoch = await contracts.epochs.current_epoch()
-        now = in_force(await contracts.hub.terms_at(node.index, epoch), parameters)
-        latest, from_epoch = await contracts.hub.latest_terms_of(node.index)
-        data = {
-            "node": node.index,
-            "cost": amount(now.cost_wei),
-            "margin_ppm": now.margin_ppm,
-            "next": {
-                "cost": amount(latest.cost_wei),
-                "margin_ppm": latest.margin_ppm,
-                "from_epoch": from_epoch,
-            }
-            if from_epoch > epoch
-            else None,
-        }
-        emit("qnet.stake.terms/1", data, text=await terms_words(session, node.index))
+        await _show(session, await find_node(session.contracts, found))
 
     async def change() -> None:
-        contracts = session.contracts
-        node = await own_node(session, index)
-        parameters = await contracts.parameters.all()
-        latest, _ = await contracts.hub.latest_terms_of(node.index)
-        old = in_force(latest, parameters)
-        wished = Terms(
-            old.cost_wei if cost is None else parse_qnet(cost),
-            old.margin_ppm if margin is None else round(margin * _PPM_PER_PERCENT),
-        )
-        _check(wished, parameters)
-        alone = await contracts.hub.shares_of(node.index) == 0
-        when = "the next epoch" if alone else f"an epoch {parameters.terms_delay_s} s from now"
-        preview = [
-            f"node {node.index} keeps {in_words(wished)} (before: {in_words(old)})",
-            f"from {when} on; terms set before others took effect replace them",
-        ]
-        extra = {
-            "node": node.index,
-            "cost": amount(wished.cost_wei),
-            "margin_ppm": wished.margin_ppm,
-        }
-        call = contracts.hub.set_terms(node.index, wished)
-
-        def facts(result: Any) -> dict[str, Any]:
-            made = contracts.hub.only_event(result, "TermsSet").arguments
-            return {"from_epoch": made["fromEpoch"]}
-
-        await send(session, "qnet.stake.set-terms/1", call, preview, extra, facts=facts)
+        await _change(session, await own_node(session, index), cost, margin)
 
     run(session, show if cost is None and margin is None else change)
+
+
+async def _show(session: Session, node: RegisteredNode) -> None:
+    """Print a node's terms now, and those that come."""
+    contracts = session.contracts
+    parameters = await contracts.parameters.all()
+    epoch = await contracts.epochs.current_epoch()
+    now = in_force(await contracts.hub.terms_at(node.index, epoch), parameters)
+    latest, from_epoch = await contracts.hub.latest_terms_of(node.index)
+    data: dict[str, Any] = {"node": node.index, **_data(now), "next": None}
+    if from_epoch > epoch:
+        data["next"] = {**_data(latest), "from_epoch": from_epoch}
+    emit("qnet.stake.terms/1", data, text=await terms_words(session, node.index))
+
+
+async def _change(
+    session: Session, node: RegisteredNode, cost: str | None, margin: float | None
+) -> None:
+    """Set a node's terms; what is not given stays."""
+    contracts = session.contracts
+    parameters = await contracts.parameters.all()
+    latest, _ = await contracts.hub.latest_terms_of(node.index)
+    old = in_force(latest, parameters)
+    wished = Terms(
+        old.cost_wei if cost is None else parse_qnet(cost),
+        old.margin_ppm if margin is None else round(margin * _PPM_PER_PERCENT),
+    )
+    _check(wished, parameters)
+    alone = await contracts.hub.shares_of(node.index) == 0
+    when = "the next epoch" if alone else f"an epoch {parameters.terms_delay_s} s from now"
+    preview = [
+        f"node {node.index} keeps {in_words(wished)} (before: {in_words(old)})",
+        f"from {when} on; terms set before others took effect replace them",
+    ]
+    call = contracts.hub.set_terms(node.index, wished)
+
+    def facts(result: TxReceipt) -> dict[str, Any]:
+        made = contracts.hub.only_event(result, "TermsSet").arguments
+        return {"from_epoch": made["fromEpoch"]}
+
+    extra = {"node": node.index, **_data(wished)}
+    await send(session, "qnet.stake.set-terms/1", call, preview, extra, facts=facts)
+
+
+def _data(found: Terms) -> dict[str, Any]:
+    return {"cost": amount(found.cost_wei), "margin_ppm": found.margin_ppm}
 
 
 def _check(wished: Terms, parameters: NetworkParameters) -> None:

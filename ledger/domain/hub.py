@@ -2,7 +2,8 @@
 
 It keeps the same books with the same integers as the contract, for tests and simulations. Left
 out are tokens, permits, pauses and the choice of vote delegates: an account votes for itself.
-Errors carry the names of the contract's. Set `now` before each call; it never goes back.
+Errors carry the names of the contract's; a call that is refused may have brought the account's
+liens up to date, as a poke would. Set `now` before each call; it never goes back.
 
 Source: docs/spec/staking.md.
 """

@@ -138,16 +138,15 @@ function merge(outputs) {
 
 const compileHere = (text) => solc().compile(text, { import: readImport });
 
-/** Compile texts in threads, as many at once as there are cores. */
-async function compileApart(texts, cores) {
-  const outputs = new Array(texts.length);
+/** Compile texts in threads, as many at once as there are cores; `done` gets the place and the output of each. */
+async function compileApart(texts, cores, done) {
   let next = 0;
   const work = () =>
     new Promise((resolve, reject) => {
       const worker = new Worker(__filename, { workerData: "solc" });
       const feed = () => (next < texts.length ? worker.postMessage([next, texts[next++]]) : worker.postMessage(null));
       worker.on("message", ([place, output]) => {
-        outputs[place] = output;
+        done(place, output);
         feed();
       });
       worker.on("error", reject);
@@ -155,7 +154,6 @@ async function compileApart(texts, cores) {
       feed();
     });
   await Promise.all(Array.from({ length: Math.min(cores, texts.length) }, work));
-  return outputs;
 }
 
 /** Compile standard JSON input; the output as an object. */
@@ -165,14 +163,16 @@ async function compile(input) {
   const keys = texts.map(keyOf);
   const outputs = keys.map(recall);
   const missing = [...texts.keys()].filter((place) => outputs[place] === undefined);
-  const fresh =
-    missing.length < 2
-      ? missing.map((place) => compileHere(texts[place]))
-      : await compileApart(missing.map((place) => texts[place]), os.cpus().length);
-  missing.forEach((place, i) => {
-    outputs[place] = fresh[i];
-    remember(keys[place], fresh[i]);
-  });
+  const keep = (i, output) => {
+    outputs[missing[i]] = output;
+    remember(keys[missing[i]], output);
+  };
+  const jobs = missing.map((place) => texts[place]);
+  if (jobs.length > 1) {
+    await compileApart(jobs, os.cpus().length, keep);
+  } else {
+    jobs.forEach((text, i) => keep(i, compileHere(text)));
+  }
   prune();
   return merge(outputs.map((text) => JSON.parse(text)));
 }

@@ -3,7 +3,7 @@
 import pytest
 from brownie import accounts
 from eth_utils import keccak
-from world import DAY, QNET, World, bytes32, deployment, now, refused
+from world import DAY, QNET, bytes32, deployment, now, refused
 
 SLOTS = 24
 
@@ -44,32 +44,6 @@ def test_starting_an_epoch_fixes_parameters_budget_and_beacon(world, anyone):
     assert world.epochs.nextEpoch() == 1
 
 
-def test_epochs_start_in_order_and_not_before_their_time(world, anyone):
-    with refused("EpochInFuture", 0, world.genesis):
-        world.epochs.startEpoch(0, world.reveals[0], anyone)
-    world.advance_to(world.genesis + 2 * DAY)
-    with refused("EpochOutOfOrder", 0, 1):
-        world.epochs.startEpoch(1, world.reveals[1], anyone)
-    for epoch in range(3):
-        world.epochs.startEpoch(epoch, world.reveals[epoch], anyone)
-    with refused("EpochOutOfOrder", 3, 2):
-        world.epochs.startEpoch(2, world.reveals[2], anyone)
-
-
-def test_wrong_reveals_are_refused(world, anyone):
-    world.advance_to(world.genesis)
-    for wrong in (world.reveals[1], world.beacon[SLOTS - 2], world.anchor, bytes(32)):
-        with refused("BadReveal"):
-            world.epochs.startEpoch(0, wrong, anyone)
-
-
-def test_reveal_cannot_be_replayed(world, anyone):
-    world.advance_to(world.genesis + DAY)
-    world.epochs.startEpoch(0, world.reveals[0], anyone)
-    with refused("BadReveal"):
-        world.epochs.startEpoch(1, world.reveals[0], anyone)
-
-
 def test_owner_renews_the_chain(world, anyone):
     anchor, values = deployment.beacon_chain(bytes32("second"), SLOTS * 2)
     with refused("NotOwner"):
@@ -99,34 +73,3 @@ def test_missed_report_is_skipped_after_its_deadline(world, anyone):
     assert world.oracle.nextEpoch() == 1
     with refused("NotSkippable", 0):
         world.epochs.skipEpoch(0, anyone)
-
-
-def test_reported_epoch_cannot_be_skipped(world, anyone):
-    world.bond_committee()
-    world.end_epoch(0)
-    world.submit(world.report(0, [world.leaf(0, 1, 0)]))
-    world.advance(2 * DAY)
-    with refused("AlreadyReported", 0):
-        world.epochs.skipEpoch(0, anyone)
-
-
-def test_epochs_are_skipped_in_order(world, anyone):
-    world.end_epoch(0)
-    world.end_epoch(1)
-    world.advance(DAY)
-    with refused("ReportOutOfOrder", 0, 1):
-        world.epochs.skipEpoch(1, anyone)
-
-
-def test_only_the_oracle_closes_and_only_epochs_skips(world, anyone):
-    with refused("NotOracle"):
-        world.epochs.closeEpoch(0, 0, anyone)
-    with refused("NotEpochs"):
-        world.oracle.markSkipped(0, anyone)
-
-
-def test_calendar_must_be_pinned(module_isolation):
-    parameters = deployment.profile_parameters("main")
-    value = parameters["slot_s"][0]
-    with pytest.raises(Exception, match="CalendarNotPinned|reverted"):
-        World(parameters={"slot_s": (value, 1, DAY)})

@@ -60,8 +60,8 @@ contract ExecuteNodeTest is SlasherTest {
         slasher.execute(1);
         uint256 left = hub.slashableOf(index, 0);
         vm.assertGe(left, 360_000 * QNET);
-        vm.assertLe(left, 360_000 * QNET + 1000);
-        vm.assertLe(slasher.allowanceOf(index, 0), 1000);
+        vm.assertLe(left, 360_000 * QNET + GRAIN);
+        vm.assertLe(slasher.allowanceOf(index, 0), GRAIN);
     }
 
     function test_AnExhaustedCapStillTombstonesAndUnfreezes() external {
@@ -85,15 +85,15 @@ contract ExecuteNodeTest is SlasherTest {
         slasher.execute(1);
         uint256 left = hub.slashableOf(index, 0);
         slasher.execute(2);
-        vm.assertLe(left - hub.slashableOf(index, 0), 1000);
+        vm.assertLe(left - hub.slashableOf(index, 0), GRAIN);
         left = hub.slashableOf(index, 0);
         vm.warp(first + WINDOW - 1);
-        vm.assertLe(slasher.allowanceOf(index, 0), 1000);
+        vm.assertLe(slasher.allowanceOf(index, 0), GRAIN);
         vm.warp(first + WINDOW);
         vm.assertEq(slasher.allowanceOf(index, 0), left / 10);
         slasher.execute(3);
         vm.assertGe(hub.slashableOf(index, 0), left - left / 10);
-        vm.assertLe(hub.slashableOf(index, 0), left - left / 10 + 1000);
+        vm.assertLe(hub.slashableOf(index, 0), left - left / 10 + GRAIN);
     }
 
     function test_SmallSlashesAddUpToTheCap() external {

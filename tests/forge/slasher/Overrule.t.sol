@@ -68,7 +68,7 @@ contract OverruleTest is SlasherTest {
         slasher.execute(2);
         uint256 left = hub.slashableOf(index, 0);
         _overrule(1);
-        vm.assertLe(left - hub.slashableOf(index, 0), 1000);
+        vm.assertLe(left - hub.slashableOf(index, 0), GRAIN);
     }
 
     function test_OnlyAVetoIsOverruledAndOnlyByTheOwner() external {

@@ -14,6 +14,8 @@ abstract contract SlasherTest is World {
     uint256 internal constant WINDOW = 30 * DAY;
     uint32 internal constant FIVE_PERCENT = 50_000;
     uint32 internal constant ALL = 1_000_000;
+    /// @dev A rate cut down to the cap is a whole number of millionths: so much less than the cap may be taken.
+    uint256 internal constant GRAIN = QNET;
 
     address internal alice;
     address internal carol;

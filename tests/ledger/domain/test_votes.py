@@ -123,6 +123,7 @@ def test_votes_are_bound_to_topic_view_phase_and_digest():
     assert is_vote_of(1, vote, TRUST, TOPIC)
     assert not is_vote_of(2, vote, TRUST, TOPIC)
     assert not is_vote_of(1, vote, TRUST, Topic(Kind.REPORT, 60))
+    assert not is_vote_of(1, vote, TRUST, Topic(Kind.CONSENSUS, 60, attempt=1))
     for other in (
         Vote(Phase.LOCK, 4, vote.digest, vote.signature),
         Vote(Phase.PREPARE, 5, vote.digest, vote.signature),

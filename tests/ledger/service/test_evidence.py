@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import pytest
 from aiohttp import web
 
+from ledger.domain.accounts import NodeStake
 from ledger.domain.blob import EpochData
 from ledger.domain.claims import NO_LEAF, expected_leaf
+from ledger.domain.hub import Hub
 from ledger.domain.report import EpochResult, recompute
-from ledger.domain.state import NetworkState, NodeRecord
+from ledger.domain.state import NetworkState, NodeRecord, NodeState
 from ledger.errors import BadDataError, NoReportError
 from ledger.evidence import proofs_against
 from ledger.service.chain_reader import ChainReader
@@ -36,6 +38,8 @@ class Stage:
     chain: ChainFixture
     nodes: list[RegisteredNodeKeys]
     data: EpochData
+    backer: bytes
+    delegated_s: int
 
     @classmethod
     async def build(cls, chain: ChainFixture) -> "Stage":
@@ -47,7 +51,8 @@ class Stage:
         backer = await chain.new_account(DELEGATED)
         approve = contracts.token.approve(contracts.hub.address, DELEGATED)
         await chain.send(backer, approve)
-        await chain.send(backer, contracts.hub.delegate(nodes[1].index, DELEGATED))
+        sent = await chain.send(backer, contracts.hub.delegate(nodes[1].index, DELEGATED))
+        delegated_s = (await chain.client.block(sent.block_number)).timestamp
         clock = await contracts.epochs.clock()
         await chain.control.warp(clock.epoch_bounds(0)[1] + 5)
         beacons = tuple(map(network.beacon.value, range(clock.slots_per_epoch)))
@@ -60,7 +65,7 @@ class Stage:
         receipts = signed_link(chain, keys, first, second)
         parameters = await contracts.parameters.all()
         data = EpochData(snapshot, parameters, beacons, receipts, (), NetworkState())
-        return cls(chain, nodes, data)
+        return cls(chain, nodes, data, backer.address, delegated_s)
 
     async def submit(self, data: EpochData) -> EpochResult:
         """What a quorum that does not check would do."""
@@ -137,6 +142,33 @@ async def test_court_and_ledger_expect_the_same_leaves(chain: ChainFixture):
     async with serving(stage.with_node(0, bond_start_wei=1)) as url:
         with pytest.raises(BadDataError):
             await proofs_against(chain.contracts, 0, url)
+
+
+async def test_a_settled_reward_streams_as_the_model_says(chain: ChainFixture):
+    stage = await Stage.build(chain)
+    result = await stage.submit(stage.data)
+    contracts, index = chain.contracts, stage.nodes[1].index
+    hub, parameters = contracts.hub, stage.data.parameters
+    leaf, anyone = result.leaves[index - 1], chain.network.deployer
+    await chain.control.warp(await contracts.oracle.window_end(0) + 1)
+    await chain.send(anyone, contracts.oracle.finalize(0))
+    sent = await chain.send(anyone, hub.settle_node(leaf, result.proof(index)))
+    model = Hub(parameters, await contracts.epochs.clock(), now=stage.delegated_s)
+    model.nodes[index] = NodeStake(stage.nodes[1].owner.address, NodeState.ACTIVE)
+    model.bond(index, BOND)
+    model.delegate(stage.backer, index, DELEGATED)
+    model.now = (await chain.client.block(sent.block_number)).timestamp
+    model.settle(index, 0, leaf.cum_operator_wei, leaf.cum_pool_wei)
+    assert await hub.owed(index) == model.nodes[index].owed_wei > 0
+    for wait in (0, parameters.stream_s // 3, parameters.stream_s):
+        model.now = await chain.control.now() + wait
+        await chain.control.warp(model.now)
+        model.now = (await chain.client.block("latest")).timestamp
+        assert await hub.pool_of(index) == model.nodes[index].pool.available(model.now)
+        found = await hub.position_of(stage.backer, index)
+        assert found.worth_wei == model.worth_of(stage.backer, index)
+    gained = model.worth_of(stage.backer, index) - DELEGATED
+    assert leaf.cum_pool_wei * 999 // 1000 < gained <= leaf.cum_pool_wei
 
 
 async def test_an_invented_bond_is_a_bad_leaf(chain: ChainFixture):

@@ -13,7 +13,16 @@ from tests.support.signed_network import make_network
 pytestmark = pytest.mark.chain
 
 REPORT = EpochReport(
-    4, b"\x01" * 32, b"\x02" * 32, b"\x03" * 32, b"\x04" * 32, 10**22, 8, b"\x05" * 32, bytes(32)
+    epoch=4,
+    attempt=2,
+    params_hash=b"\x01" * 32,
+    nodes_root=b"\x02" * 32,
+    evidence_root=b"\x03" * 32,
+    audit_root=b"\x04" * 32,
+    total_reward_wei=10**22,
+    node_count=8,
+    data_hash=b"\x05" * 32,
+    previous_hash=bytes(32),
 )
 LEAF = NodeLeaf(4, 7, 10**21, 10**22, pack_slot_p((1000, 1, 0)), 10**6, 250_000, 10**20, 10**21, 3)
 

@@ -118,6 +118,7 @@ class Comparison:
         saved: Work saved by it, in QNET of cost at a traffic cost of 1; negative if it works more.
         work: Mean W.
         performance: Mean P that the audits found.
+        others_work: Mean W of the nodes that do not attack.
     """
 
     setting: Setting
@@ -128,6 +129,7 @@ class Comparison:
     saved: float
     work: float
     performance: float
+    others_work: float
 
     @property
     def loses(self) -> bool:
@@ -183,4 +185,10 @@ def compare(pairs: Iterable[tuple[Outcome, Outcome]], share: float) -> Compariso
         saved=statistics.fmean(a.traffic - b.traffic for a, b in zip(honest, attack, strict=True)),
         work=statistics.fmean(one.work for one in attack),
         performance=statistics.fmean(one.performance for one in attack),
+        others_work=statistics.fmean(_others_work(outcome) for _, _, outcome in found),
     )
+
+
+def _others_work(outcome: Outcome) -> float:
+    others = [agent.w_sum for agent in outcome.agents if not agent.attacks]
+    return statistics.fmean(others) / outcome.setting.epochs / 1e6

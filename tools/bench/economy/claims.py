@@ -115,7 +115,7 @@ def volume_mints_nothing(evidence: Evidence) -> Claim:
     )
     return Claim(
         "VolumeMintsNothing",
-        "economics.md, Reward",
+        "QN-REW-051",
         ratio <= 1 + VOLUME_TOLERANCE,
         f"ten times the traffic pays {ratio:.4f} times as much",
     )
@@ -141,7 +141,7 @@ def hurting_pays_nothing(evidence: Evidence) -> Claim:
     found = evidence.of(sweep.HURTING)
     return Claim(
         "HurtingPaysNothing",
-        "economics.md, Reward",
+        "QN-REW-051",
         all(c.income.mean <= NO_CHANGE and c.profit.mean <= NO_CHANGE for c in found),
         f"rivals lose 60 % of circuits: {_range(found)}",
     )
@@ -306,6 +306,7 @@ def concessions(evidence: Evidence) -> list[dict[str, Any]]:
     rows = [
         ("audits do not see a loss this small", _levels(little)),
         ("traffic above the target is not asked for", _levels(tolerated)),
+        ("forgers raise N̂, and honest nodes miss it", _harmed(evidence.of(sweep.FORGING))),
         (
             "a rival's slot, once it is jailed, goes to a node that waits",
             f"{_range(waiting)}; pays {_pays(waiting)}",
@@ -325,6 +326,11 @@ def _drops(comparison: Comparison) -> float:
 def _levels(found: Iterable[Comparison]) -> str:
     told = [f"{c.setting.attack.label}: {100 * c.profit.mean:+.1f} %" for c in found]
     return "; ".join(told) or "nothing ran"
+
+
+def _harmed(found: Iterable[Comparison]) -> str:
+    told = [f"{100 * c.setting.share:g} %: {c.others_work:.2f}" for c in found]
+    return "W of the others at a share of " + (", ".join(told) or "none")
 
 
 def _pays(found: Iterable[Comparison]) -> str:

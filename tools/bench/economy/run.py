@@ -102,6 +102,7 @@ def row(comparison: Comparison) -> dict[str, Any]:
         "work_done_percent": percent(comparison.traffic),
         "mean_p": round(comparison.performance, 4),
         "mean_w": round(comparison.work, 4),
+        "others_w": round(comparison.others_work, 4),
         "pays_at_traffic_cost": comparison.pays,
         "verdict": comparison.verdict,
     }

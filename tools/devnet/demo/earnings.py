@@ -93,9 +93,11 @@ async def _await_final(demo: Demo, contracts: Contracts, last: int) -> list[int]
             return [epoch for epoch in final if epoch <= last]
         await asyncio.sleep(POLL_S)
     epoch = await contracts.oracle.next_epoch()
+    status = (await contracts.oracle.report(last)).status.name.lower()
     raise CheckFailedError(
         f"epoch {last} is not final after {PATIENCE_S} s",
-        why=f"the next epoch to report is {epoch}; see qnet devnet logs ledger-0",
+        why=f"its report: {status}, the next epoch to report is {epoch}; "
+        "see qnet devnet logs ledger-0",
     )
 
 

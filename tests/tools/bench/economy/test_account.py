@@ -35,7 +35,7 @@ def test_profit_is_income_less_costs():
 def test_where_an_attack_begins_to_pay():
     def pays(lost, saved):
         one = Interval(0.0, 0.0)
-        return Comparison(Setting(LAZY, 0.2, 1, 1), one, one, 1.0, lost, saved, 1.0, 1.0).pays
+        return Comparison(Setting(LAZY, 0.2, 1, 1), one, one, 1.0, lost, saved, 1.0, 1.0, 1.0).pays
 
     assert pays(lost=2, saved=4) == "above 50.0 %"
     assert pays(lost=-1, saved=-4) == "below 25.0 %"

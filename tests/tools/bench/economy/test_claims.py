@@ -41,7 +41,7 @@ def test_claims_hold_at_small_size(evidence):
 @pytest.mark.timeout(300)
 def test_concessions_are_told_in_figures(evidence):
     told = concessions(evidence)
-    assert len(told) == 4
+    assert len(told) == 5
     assert all(any(letter.isdigit() for letter in row["found"]) for row in told)
 
 
@@ -93,7 +93,7 @@ def test_a_verdict_needs_more_than_chance():
 
     def found(mean, half):
         one = Interval(mean, half)
-        return Comparison(setting, one, one, 1.0, 0.0, 0.0, 1.0, 1.0).verdict
+        return Comparison(setting, one, one, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0).verdict
 
     assert [found(-1, 0.5), found(-1, 2), found(1, 0.5)] == ["loses", "even", "gains"]
 
