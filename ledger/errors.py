@@ -1,7 +1,6 @@
 """Errors of the ledger."""
 
 from qnet.errors import (
-    ChainPreconditionError,
     ConfigError,
     NetworkError,
     NotFoundError,
@@ -90,12 +89,6 @@ class UnauthorisedError(RejectedError):
     """A call lacks the right token or signature."""
 
     code = "Q1009"
-
-
-class EpochClosedError(ChainPreconditionError):
-    """The chain does not take the report of this epoch any more."""
-
-    code = "Q1010"
 
 
 class StakeRefusedError(RejectedError):

@@ -44,6 +44,7 @@ class Challenger:
     def __init__(self, member: Member, account: bytes) -> None:
         self._member = member
         self._account = account
+        self._unfunded: set[int] = set()
 
     async def run(self) -> None:
         """Look for evidence, for ever; a chain that does not answer only delays."""
@@ -132,7 +133,8 @@ class Challenger:
             await self._send("open", row, contracts.court.open(commitment))
         elif await contracts.token.balance_of(self._account) >= bond:
             await self._send("approve", row, contracts.token.approve(court, bond))
-        else:
+        elif row.row_id not in self._unfunded:
+            self._unfunded.add(row.row_id)
             _log.warning("no tokens for a challenge bond", bond_wei=str(bond), kind=row.kind)
         return True
 
