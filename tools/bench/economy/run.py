@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -77,11 +75,7 @@ def _found(outcomes: Mapping[Setting, Outcome], settings: Sequence[Setting]) -> 
 
 def _markets(plan: Plan) -> list[Holdings]:
     task = partial(chase, epochs=plan.epochs, circuits=plan.circuits)
-    workers = plan.processes or os.cpu_count() or 1
-    if workers == 1:
-        return [task(seed) for seed in range(plan.runs)]
-    with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(task, range(plan.runs)))
+    return sweep.on_processors(task, range(plan.runs), plan.processes)
 
 
 def row(comparison: Comparison) -> dict[str, Any]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
+from multiprocessing import get_context
+from typing import Final, TypeVar
 
 from tools.bench.economy.account import Comparison, compare
 from tools.bench.economy.agents import NO_ATTACK, Attack, Behaviour
 from tools.bench.economy.probing import WICKED_MAX
 from tools.bench.economy.traffic import CIRCUITS
 from tools.bench.economy.world import Outcome, Setting, simulate
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 SHARES: Final = (0.04, 0.1, 0.2, 0.35, 0.5)
 """Of every role that a coalition holds; 0.04 is one node of each."""
@@ -111,14 +115,25 @@ def honest_setting(setting: Setting) -> Setting:
     return replace(setting, attack=attack, share=share)
 
 
+def on_processors(task: Callable[[T], R], items: Sequence[T], processes: int | None) -> list[R]:
+    """Results of a task for every item, in order, on several processors.
+
+    Args:
+        task: A function of a module, as new processes import it.
+        items: What to call it with.
+        processes: At once; None for all processors.
+    """
+    workers = min(processes or os.cpu_count() or 1, len(items))
+    if workers <= 1:
+        return [task(item) for item in items]
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        return list(pool.map(task, items))
+
+
 def run_all(settings: Iterable[Setting], processes: int | None) -> dict[Setting, Outcome]:
-    """Every run once, on several processors."""
+    """Every run once."""
     todo = list(dict.fromkeys(settings))
-    workers = processes or os.cpu_count() or 1
-    if workers == 1:
-        return {setting: simulate(setting) for setting in todo}
-    with ProcessPoolExecutor(workers) as pool:
-        return dict(zip(todo, pool.map(simulate, todo, chunksize=1), strict=True))
+    return dict(zip(todo, on_processors(simulate, todo, processes), strict=True))
 
 
 def compare_all(

@@ -329,8 +329,6 @@ def _loss(agent: Agent) -> float:
 
 def _mean(values: Mapping[int, float], weights: Mapping[int, int]) -> float:
     total = sum(weights.values())
-    if not total:
-        return 0.0
     return sum(values[index] * weight for index, weight in weights.items()) / total
 
 

@@ -1,5 +1,7 @@
 """What runs, and against what."""
 
+import pytest
+
 from tools.bench.economy import sweep
 from tools.bench.economy.agents import NO_ATTACK
 from tools.bench.economy.sweep import Plan, all_settings, cases, honest_setting, run_all
@@ -26,9 +28,10 @@ def test_honest_runs_are_among_all():
     assert {honest_setting(one) for one in settings if one.attack.name != "honest"} <= set(settings)
 
 
-def test_a_run_happens_once_on_any_number_of_processes():
-    setting = PLAN.setting(NO_ATTACK, 0.0)
-    alone = run_all([setting, setting], 1)
-    both = run_all([setting], 2)
-    assert list(alone) == [setting]
-    assert alone[setting].paid_wei == both[setting].paid_wei
+@pytest.mark.timeout(300)
+def test_a_run_happens_once_and_is_the_same_in_another_process():
+    settings = [PLAN.setting(NO_ATTACK, 0.0, seed) for seed in (1, 2, 1)]
+    alone, apart = run_all(settings, 1), run_all(settings, 2)
+    assert list(alone) == list(apart) == settings[:2]
+    for setting in alone:
+        assert alone[setting].paid_wei == apart[setting].paid_wei
