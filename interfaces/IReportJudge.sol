@@ -10,8 +10,8 @@ import {IStakeHub} from "./IStakeHub.sol";
 
 /// @title What a report must be
 /// @notice Tells whether proofs against reports hold. It keeps nothing and changes nothing: the court, which makes it,
-/// hands it the calls for such proofs as they came (number of the challenge and salt do not matter here) and decides what
-/// follows.
+/// hands it the calls for such proofs as they came (number of the challenge and salt do not matter here) and decides
+/// what follows.
 /// @dev A function returns if its proof holds, and reverts with an error of IDisputeCourt if not. `refill` is what the
 /// report pays too much as far as the proof shows it, in wei. Source: docs/spec/disputes.md.
 interface IReportJudge {

@@ -156,8 +156,8 @@ interface IReportOracle is IPausing {
     /// @notice Show a demanded leaf; the bond goes to the caller. Never paused.
     function answerLeaf(NodeLeaf calldata leaf, bytes32[] calldata proof) external;
 
-    /// @notice Disable a report whose leaf was not shown in time; the bond goes back. Anyone. If the report was disabled
-    /// for another reason, only the bond goes back. Never paused.
+    /// @notice Disable a report whose leaf was not shown in time; the bond goes back. Anyone. If the report was
+    /// disabled for another reason, only the bond goes back. Never paused.
     function expireDemand(uint32 epoch, uint32 node) external;
 
     /// @notice Record that an epoch stays without a report. Only Epochs, after the deadline.
@@ -183,8 +183,8 @@ interface IReportOracle is IPausing {
     /// @notice Moment from which a submitted report can be finalized; 0 if there never was one.
     function windowEnd(uint32 epoch) external view returns (uint256);
 
-    /// @notice A demand that waits: who pays, how much, and until when an answer is due, pauses of the court included; all
-    /// zero if there is none.
+    /// @notice A demand that waits: who pays, how much, and until when an answer is due, pauses of the court included;
+    /// all zero if there is none.
     function demandOf(uint32 epoch, uint32 node)
         external
         view

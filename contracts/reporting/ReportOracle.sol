@@ -24,7 +24,7 @@ contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
     /// @inheritdoc IReportOracle
     ICommittee public immutable override committee;
 
-    /// @dev Least report_deadline_s that can ever be set: to a report that comes within it the parameter does not matter.
+    /// @dev Least report_deadline_s that can ever be set: a report that comes within it is in time whatever it is.
     uint256 private immutable _deadlineMin;
 
     constructor(

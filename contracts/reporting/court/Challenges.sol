@@ -89,8 +89,8 @@ abstract contract Challenges is IDisputeCourt, Pausing, ReentrancyGuardTransient
         judge = new ReportJudge(parameters_, epochs_, registry_, hub_, oracle_);
     }
 
-    /// @dev The one way to bring a proof: by who committed to exactly this call, in time. The challenge is proven before
-    /// the proof is looked at; one that does not hold reverts.
+    /// @dev The one way to bring a proof: by who committed to exactly this call, in time. The challenge counts as proven
+    /// before the proof is looked at; one that does not hold reverts.
     modifier proving(uint256 id, bytes32 salt) {
         _present(id, salt);
         _;
@@ -127,8 +127,8 @@ abstract contract Challenges is IDisputeCourt, Pausing, ReentrancyGuardTransient
         return _store().count;
     }
 
-    /// @dev A proof held: the bond goes back. Whatever the token does meanwhile, the challenge is over and what was proven
-    /// has taken effect.
+    /// @dev A proof held: the bond goes back. Whatever the token does meanwhile, the challenge is over and what was
+    /// proven has taken effect.
     function _conclude(uint256 id, bytes32 evidence, bool moot) internal nonReentrant {
         emit ChallengeProven(id, msg.sender, evidence, moot);
         token.pay(msg.sender, _store().challenges[id].bond);

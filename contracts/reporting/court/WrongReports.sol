@@ -9,8 +9,8 @@ import {ParameterKeys} from "../../libraries/ParameterKeys.sol";
 import {Challenges} from "./Challenges.sol";
 
 /// @title Proofs against reports, and the charge of their signers
-/// @dev Documented in IDisputeCourt. Whether a proof holds says the judge, who gets the call as it came; what follows is
-/// the same for all of them.
+/// @dev Documented in IDisputeCourt. Whether a proof holds says the judge, who gets the call as it came; what follows
+/// is the same for all of them.
 abstract contract WrongReports is Challenges {
     bytes32 private constant WRONG_REPORT = keccak256("qnet evidence: wrong report");
     uint256 private constant SIGNATURE_BYTES = 65;
@@ -149,8 +149,8 @@ abstract contract WrongReports is Challenges {
         return Address.functionStaticCall(address(judge), msg.data);
     }
 
-    /// @dev If the latest report of an epoch is wrong, remember who proved it, and disable the report unless it is final
-    /// or disabled. Only a final report can have made the vault lose something.
+    /// @dev If the latest report of an epoch is wrong, remember who proved it, and disable the report unless it is
+    /// final or disabled. Only a final report can have made the vault lose something.
     function _condemn(uint256 id, uint32 epoch) private {
         uint256 refill = abi.decode(_judgement(), (uint256));
         (bytes32 hash, IReportOracle.Status status) = _freshReport(epoch);

@@ -52,16 +52,20 @@ abstract contract AuditRules is Facts {
         return 0;
     }
 
-    function _checkAuditLeaf(IReportOracle.EpochReport memory r, IDisputeCourt.AuditLeaf calldata leaf, bytes32[] calldata proof)
-        private
-        view
-        returns (bytes32)
-    {
+    function _checkAuditLeaf(
+        IReportOracle.EpochReport memory r,
+        IDisputeCourt.AuditLeaf calldata leaf,
+        bytes32[] calldata proof
+    ) private view returns (bytes32) {
         bytes32 encoded = keccak256(abi.encode(uint8(IDisputeCourt.LeafKind.Audit), block.chainid, oracle, leaf));
         return _checkLeaf(IDisputeCourt.LeafKind.Audit, r.auditRoot, encoded, proof);
     }
 
-    function _isPossible(IReportOracle.EpochReport memory r, IDisputeCourt.AuditLeaf calldata leaf) private view returns (bool) {
+    function _isPossible(IReportOracle.EpochReport memory r, IDisputeCourt.AuditLeaf calldata leaf)
+        private
+        view
+        returns (bool)
+    {
         return leaf.epoch == r.epoch && leaf.slot < _slots() && leaf.target != 0
             && leaf.target <= r.nodeCount;
     }
@@ -79,11 +83,12 @@ abstract contract AuditRules is Facts {
     }
 
     /// @dev P of the slot that follows from the results (QN-REW-044).
-    function _performance(IReportOracle.EpochReport memory r, IDisputeCourt.AuditLeaf calldata audit, uint256 slotP, IDisputeCourt.ProvenLeaf calldata previous)
-        private
-        view
-        returns (uint256)
-    {
+    function _performance(
+        IReportOracle.EpochReport memory r,
+        IDisputeCourt.AuditLeaf calldata audit,
+        uint256 slotP,
+        IDisputeCourt.ProvenLeaf calldata previous
+    ) private view returns (uint256) {
         if (audit.auditors.length >= RewardFormula.RESULTS_MIN) {
             return RewardFormula.medianOf(audit.sent, audit.returned);
         }

@@ -50,21 +50,26 @@ abstract contract LinkRules is Facts {
     ) external view override returns (uint256 refill) {
         (IReportOracle.EpochReport memory r,) = _reportOf(epoch);
         bool differ = _checkLinkLeaf(r, a, proofA) != _checkLinkLeaf(r, b, proofB);
-        if (!differ || a.slot != b.slot || a.nodeFrom != b.nodeFrom || a.nodeTo != b.nodeTo) revert IDisputeCourt.NothingWrong();
+        bool oneTuple = a.slot == b.slot && a.nodeFrom == b.nodeFrom && a.nodeTo == b.nodeTo;
+        if (!differ || !oneTuple) revert IDisputeCourt.NothingWrong();
         return 0;
     }
 
-    function _checkLinkLeaf(IReportOracle.EpochReport memory r, IDisputeCourt.LinkLeaf calldata leaf, bytes32[] calldata proof)
-        private
-        view
-        returns (bytes32)
-    {
+    function _checkLinkLeaf(
+        IReportOracle.EpochReport memory r,
+        IDisputeCourt.LinkLeaf calldata leaf,
+        bytes32[] calldata proof
+    ) private view returns (bytes32) {
         bytes32 encoded = keccak256(abi.encode(uint8(IDisputeCourt.LeafKind.Link), block.chainid, oracle, leaf));
         return _checkLeaf(IDisputeCourt.LeafKind.Link, r.evidenceRoot, encoded, proof);
     }
 
     /// @dev Whether the pair is one that earns: in range, apart, of two owners, of fitting roles, both taking part.
-    function _isPossible(IReportOracle.EpochReport memory r, IDisputeCourt.LinkLeaf calldata leaf) private view returns (bool) {
+    function _isPossible(IReportOracle.EpochReport memory r, IDisputeCourt.LinkLeaf calldata leaf)
+        private
+        view
+        returns (bool)
+    {
         (uint32 from, uint32 to) = (leaf.nodeFrom, leaf.nodeTo);
         if (leaf.epoch != r.epoch || leaf.slot >= _slots()) return false;
         if (from == to || from == 0 || to == 0 || from > r.nodeCount || to > r.nodeCount) return false;
@@ -93,7 +98,9 @@ abstract contract LinkRules is Facts {
     ) private view returns (bool) {
         if (signature.length == 0) return false;
         bytes32 digest = Signatures.receiptDigest(oracle.domainSeparator(), receipt);
-        if (keccak256(bytes.concat(digest, signature)) != named) revert IDisputeCourt.InvalidProof(IDisputeCourt.LeafKind.Link);
+        if (keccak256(bytes.concat(digest, signature)) != named) {
+            revert IDisputeCourt.InvalidProof(IDisputeCourt.LeafKind.Link);
+        }
         address key = registry.receiptKeyAt(side == SENDER ? leaf.nodeFrom : leaf.nodeTo, leaf.epoch);
         return receipt.epoch != leaf.epoch || receipt.slot != leaf.slot || receipt.nodeFrom != leaf.nodeFrom
             || receipt.nodeTo != leaf.nodeTo || receipt.side != side || receipt.packets != packets

@@ -78,8 +78,8 @@ abstract contract NodeLeafRules is Facts {
         return _expected(claimed, previous, _valuesOf(claimed.epoch, values));
     }
 
-    /// @dev Whether a leaf could be right, as far as it can be told from itself and the calendar. Only of such a leaf the
-    /// rest can be computed; of what any other pays nothing is due.
+    /// @dev Whether a leaf could be right, as far as it can be told from itself and the calendar. Only of such a leaf
+    /// the rest can be computed; of what any other pays nothing is due.
     function _isPossible(IReportOracle.EpochReport memory r, IReportOracle.NodeLeaf calldata leaf)
         private
         view
