@@ -88,6 +88,7 @@ class NetworkParameters:
     anonymity_set_min_users: int = _p(1000, 1000, 1, 10**9, "clients warn below this")
     # audits and rewards
     audits_per_slot: int = _p(11, 3, 1, 64, "members that probe each target in each slot")
+    probes_per_slot: int = _p(12, 2, 1, 1000, "probes of each target by each of these members")
     audit_latency_max_ms: int = _p(5000, 5000, 10, 60_000, "a slower probe counts as failed")
     capacity_burst_bytes: int = _p(
         64 << 20, 1 << 20, 1 << 16, 1 << 30, "size of one capacity burst"
@@ -113,10 +114,10 @@ class NetworkParameters:
     )
     alpha_ppm: int = _p(300_000, 300_000, 0, 10**6, "weight of the own bond in the reward")
     link_clip_ppm: int = _p(
-        1_500_000, 1_500_000, 10**6, 10**7, "a link counts up to this x expected"
+        1_500_000, 1_500_000, 10**6, 10**7, "a node is credited up to this x its share"
     )
     work_target_ppm: int = _p(
-        750_000, 750_000, 1, 10**6, "share of expected traffic that gives W = 1"
+        850_000, 850_000, 1, 10**6, "share of expected traffic that gives W = 1"
     )
     delegation_factor: int = _p(9, 9, 0, 1000, "delegation counts up to this x the own bond")
     cost_max_wei: int = _p(5 * _QNET, 50 * _QNET, 0, 10**27, "most an operator may take first")

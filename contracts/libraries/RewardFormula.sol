@@ -113,14 +113,15 @@ library RewardFormula {
         return Math.mulDiv(work.budget, factor, divisor);
     }
 
-    /// @dev Operator's and delegators' part of a reward (QN-REW-052). The bond is at most the stake.
-    function split(uint256 whole, uint256 p, Terms memory terms, uint256 bond, uint256 stake)
+    /// @dev Operator's and delegators' part of a reward (QN-REW-052). The bond is at most the stake; p and w are at most M.
+    function split(uint256 whole, uint256 p, uint256 w, Terms memory terms, uint256 bond, uint256 stake)
         internal
         pure
         returns (uint256 operator, uint256 pool)
     {
         if (whole == 0) return (0, 0);
-        uint256 cost = Math.min(whole, Math.mulDiv(Math.min(terms.cost, terms.costMax), p, M));
+        uint256 earned = Math.mulDiv(Math.mulDiv(Math.min(terms.cost, terms.costMax), p, M), w, M);
+        uint256 cost = Math.min(whole, earned);
         uint256 margin = Math.min(Math.max(terms.margin, terms.marginMin), M);
         uint256 forMargin = Math.mulDiv(whole - cost, margin, M);
         uint256 forBond = Math.mulDiv(whole - cost - forMargin, bond, stake);

@@ -138,7 +138,7 @@ def expected_leaf(claimed: NodeLeaf, previous: NodeLeaf | None, data: EpochData)
         slots = role_slots(node.role, parameters)
         earned = reward(budget, slots, stake, node.bond_wei, p_ppm, w_ppm, parameters)
     terms = node.cost_wei, node.margin_ppm
-    operator, pool = split(earned, p_ppm, *terms, node.bond_wei, stake, parameters)
+    operator, pool = split(earned, p_ppm, w_ppm, *terms, node.bond_wei, stake, parameters)
     return NodeLeaf(
         epoch=data.snapshot.epoch,
         node=node.index,

@@ -201,7 +201,7 @@ class _Outcome:
                 parameters,
             )
         terms = node.cost_wei, node.margin_ppm
-        operator, pool = split(earned, p_ppm, *terms, node.bond_wei, stake, parameters)
+        operator, pool = split(earned, p_ppm, w_ppm, *terms, node.bond_wei, stake, parameters)
         record = NodeRecord(
             rho_ppm=next_reputation(before.rho_ppm, p_ppm, w_ppm, node.state, parameters),
             last_p=slots[-1],

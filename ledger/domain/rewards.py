@@ -3,11 +3,11 @@
 Multiply first, divide once, round down. Source: docs/spec/rewards.md, QN-REW-024 to 053.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger.domain.reputation import expected_weight, stake_factor
-from ledger.domain.state import EARNING_ROLES, M, NetworkState, NodeView
+from ledger.domain.reputation import expected_weight, node_weight, stake_factor
+from ledger.domain.state import EARNING_ROLES, M, NetworkState, NodeRecord, NodeView
 from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
 
@@ -84,6 +84,7 @@ def reward(
 def split(
     reward_wei: int,
     p_ppm: int,
+    w_ppm: int,
     cost_wei: int,
     margin_ppm: int,
     bond_wei: int,
@@ -95,6 +96,7 @@ def split(
     Args:
         reward_wei: R.
         p_ppm: epoch P.
+        w_ppm: W.
         cost_wei: of the node's terms.
         margin_ppm: of the node's terms.
         bond_wei: own bond that counts.
@@ -104,24 +106,28 @@ def split(
     if reward_wei == 0:
         return 0, 0
     margin = min(max(margin_ppm, parameters.margin_min_ppm), M)
-    first = min(reward_wei, min(cost_wei, parameters.cost_max_wei) * p_ppm // M)
+    cost = min(cost_wei, parameters.cost_max_wei)
+    first = min(reward_wei, cost * p_ppm // M * w_ppm // M)
     own = (reward_wei - first) * margin // M
     rest = reward_wei - first - own
     from_bond = rest * bond_wei // stake_wei
     return first + own + from_bond, rest - from_bond
 
 
-def expected_weights(
-    nodes: Sequence[NodeView], state: NetworkState, parameters: NetworkParameters
+Weighing = Callable[[NodeRecord, int, NetworkParameters], int]
+"""Weight of a node from its record and the stake that counts."""
+
+
+def weights_of(
+    nodes: Sequence[NodeView],
+    state: NetworkState,
+    parameters: NetworkParameters,
+    weighing: Weighing,
 ) -> dict[int, int]:
-    """Expected weight of every node that takes part (QN-REW-014)."""
-    start = parameters.reputation_start_ppm
+    """Weight of every node that takes part, by index."""
+    start, factor = parameters.reputation_start_ppm, parameters.delegation_factor
     return {
-        node.index: expected_weight(
-            state.record(node.index, start),
-            node.stake_wei(parameters.delegation_factor),
-            parameters,
-        )
+        node.index: weighing(state.record(node.index, start), node.stake_wei(factor), parameters)
         for node in nodes
         if node.takes_part
     }
@@ -141,11 +147,10 @@ def measure_work(
         state: before the epoch.
         parameters: of the epoch.
     """
-    weights = expected_weights(nodes, state, parameters)
     views = {node.index: node for node in nodes if node.takes_part}
-    totals = dict.fromkeys(Role, 0)
-    for index, weight in weights.items():
-        totals[views[index].role] += weight
+    asked = weights_of(nodes, state, parameters, node_weight)
+    expected = weights_of(nodes, state, parameters, expected_weight)
+    asked_in, expected_in = _by_role(views, asked), _by_role(views, expected)
     counting = {
         pair: cells
         for pair, cells in sorted(matched.items())
@@ -156,11 +161,21 @@ def measure_work(
     credited: dict[int, int] = {}
     work: dict[int, int] = {}
     for index, node in views.items():
-        total = totals[node.role]
-        share = parameters.link_clip_ppm * volume * weights[index]
-        credited[index] = min(carried[index], share // (M * total) if total else 0)
-        work[index] = _work(credited[index], weights[index], total, state.n_hat_cells, parameters)
+        total = asked_in[node.role]
+        clip = parameters.link_clip_ppm * volume * asked[index] // (M * total) if total else 0
+        credited[index] = min(carried[index], clip)
+        work[index] = _work(
+            credited[index], expected[index], expected_in[node.role], state.n_hat_cells, parameters
+        )
     return Work(counting, credited, work, _next_n_hat(views, credited))
+
+
+def _by_role(views: Mapping[int, NodeView], weights: Mapping[int, int]) -> dict[Role, int]:
+    """Sum of the weights of each role."""
+    totals = dict.fromkeys(Role, 0)
+    for index, weight in weights.items():
+        totals[views[index].role] += weight
+    return totals
 
 
 def earns(left: NodeView | None, right: NodeView | None) -> bool:

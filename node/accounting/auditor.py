@@ -71,17 +71,18 @@ class SlotPlan:
 
 
 def plan_slot(
-    work: SlotWork, *, window_s: float, latency_max_ms: int, random: RandomBytes
+    work: SlotWork, *, probes: int, window_s: float, latency_max_ms: int, random: RandomBytes
 ) -> SlotPlan:
     """Spread a slot's work over it at random moments, in random order.
 
     Args:
         work: what the member wants.
+        probes: of each target, `probes_per_slot`.
         window_s: seconds to the end of the slot, above 0.
         latency_max_ms: `audit_latency_max_ms`.
         random: source of random bytes.
     """
-    tasks: list[Target | Measure] = [*work.targets, *(Measure(i) for i in work.capacity)]
+    tasks: list[Target | Measure] = [*work.targets * probes, *(Measure(i) for i in work.capacity)]
     shuffle(tasks, random)
     probe_s = min(latency_max_ms / 1000, window_s * PROBE_SHARE)
     span_s = window_s * (1 - SLACK_SHARE) - 2 * probe_s

@@ -146,6 +146,7 @@ class Worker:
             return None
         return plan_slot(
             work,
+            probes=parameters.probes_per_slot,
             window_s=window_s,
             latency_max_ms=parameters.audit_latency_max_ms,
             random=secrets.token_bytes,

@@ -106,7 +106,7 @@ abstract contract NodeLeafRules is Facts {
         leaf.rho = _reputation(leaf, previous, state, takesPart, p, v);
         leaf.reward = takesPart && slot ? _reward(leaf, p, v) : 0;
         (uint256 forOperator, uint256 forPool) =
-            RewardFormula.split(leaf.reward, p, _terms(leaf, v), leaf.bond, leaf.stake);
+            RewardFormula.split(leaf.reward, p, leaf.w, _terms(leaf, v), leaf.bond, leaf.stake);
         unchecked {
             leaf.cumOperator = previous.cumOperator + forOperator;
             leaf.cumPool = previous.cumPool + forPool;

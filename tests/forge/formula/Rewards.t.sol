@@ -64,43 +64,51 @@ contract RewardsTest is Test {
 
     function test_CostComesFirstThenMarginThenBond() external pure {
         RewardFormula.Terms memory terms = RewardFormula.Terms(10, 100, 200_000, 100_000);
-        (uint256 operator, uint256 pool) = RewardFormula.split(1010, M, terms, 1, 4);
+        (uint256 operator, uint256 pool) = RewardFormula.split(1010, M, M, terms, 1, 4);
         vm.assertEq(operator, 10 + 200 + 200);
         vm.assertEq(pool, 600);
     }
 
     function test_CostAndMarginAreClamped() external pure {
         RewardFormula.Terms memory terms = RewardFormula.Terms(1000, 10, 0, 100_000);
-        (uint256 operator,) = RewardFormula.split(1010, M, terms, 0, 4);
+        (uint256 operator,) = RewardFormula.split(1010, M, M, terms, 0, 4);
         vm.assertEq(operator, 10 + 100);
         terms.margin = 2 * M;
-        (operator,) = RewardFormula.split(1010, M, terms, 0, 4);
+        (operator,) = RewardFormula.split(1010, M, M, terms, 0, 4);
         vm.assertEq(operator, 1010);
     }
 
-    function test_CostShrinksWithPAndNeverExceedsTheReward() external pure {
+    function test_CostShrinksWithPAndWAndNeverExceedsTheReward() external pure {
         RewardFormula.Terms memory terms = RewardFormula.Terms(100, 100, 0, 0);
-        (uint256 operator,) = RewardFormula.split(1000, M / 2, terms, 0, 1);
+        (uint256 operator,) = RewardFormula.split(1000, M / 2, M, terms, 0, 1);
         vm.assertEq(operator, 50);
-        (operator,) = RewardFormula.split(7, M, terms, 0, 1);
+        (operator,) = RewardFormula.split(1000, M / 2, M / 5, terms, 0, 1);
+        vm.assertEq(operator, 10);
+        (operator,) = RewardFormula.split(7, M, M, terms, 0, 1);
         vm.assertEq(operator, 7);
     }
 
     function test_NoRewardNeedsNoStake() external pure {
         (uint256 operator, uint256 pool) =
-            RewardFormula.split(0, M, RewardFormula.Terms(1, 1, M, M), 0, 0);
+            RewardFormula.split(0, M, M, RewardFormula.Terms(1, 1, M, M), 0, 0);
         vm.assertEq(operator + pool, 0);
     }
 
-    function testFuzz_TheSplitAddsUp(uint256 whole, uint256 p, uint256 cost, uint256 margin, uint256 bond, uint256 stake)
-        external
-        pure
-    {
+    function testFuzz_TheSplitAddsUp(
+        uint256 whole,
+        uint256 p,
+        uint256 w,
+        uint256 cost,
+        uint256 margin,
+        uint256 bond,
+        uint256 stake
+    ) external pure {
         stake = _bound(stake, 1, type(uint256).max);
         bond = _bound(bond, 0, stake);
         p = _bound(p, 0, M);
+        w = _bound(w, 0, M);
         (uint256 operator, uint256 pool) =
-            RewardFormula.split(whole, p, RewardFormula.Terms(cost, cost, margin, 0), bond, stake);
+            RewardFormula.split(whole, p, w, RewardFormula.Terms(cost, cost, margin, 0), bond, stake);
         vm.assertLe(operator, whole);
         vm.assertEq(operator + pool, whole);
     }

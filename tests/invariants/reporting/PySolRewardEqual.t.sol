@@ -75,7 +75,7 @@ contract PySolRewardEqual is Test {
         );
         vm.assertEq(reward, c.reward, "reward");
         RewardFormula.Terms memory terms = RewardFormula.Terms(c.cost, c.costMax, c.margin, c.marginMin);
-        (uint256 forOperator, uint256 forPool) = RewardFormula.split(reward, p, terms, bond, stake);
+        (uint256 forOperator, uint256 forPool) = RewardFormula.split(reward, p, c.w, terms, bond, stake);
         vm.assertEq(forOperator, c.forOperator, "operator");
         vm.assertEq(forPool, c.forPool, "pool");
         RewardFormula.Pace memory pace = RewardFormula.Pace(c.start, c.rise, c.fall);

@@ -18,22 +18,38 @@ def stake(node, parameters) -> int:
     )
 
 
-def expected_weight(node, record, parameters) -> int:
+def asked_weight(node, record, parameters) -> int:
+    """Of clients: the expected one times the measured rate."""
+    beta = Fraction(1, 4)
+    if record is not None and record.kbps:
+        beta = ratio(record.kbps, parameters.capacity_reference_kbps)
+    return expected_weight(node, record, parameters, beta)
+
+
+def expected_weight(node, record, parameters, beta=1) -> int:
     sigma = ratio(stake(node, parameters), parameters.stake_reference_wei)
     history = record.history_ppm if record else ()
     mean = Fraction(sum(history) // len(history) if history else 900_000, 10**6)
     rho = Fraction(record.rho_ppm if record else parameters.reputation_start_ppm, 10**6)
-    return floor(10**9 * sigma * mean**4 * rho)
+    return floor(10**9 * sigma * mean**4 * rho * beta)
+
+
+def shares(part, weight):
+    """Of each node in its role."""
+    found = {}
+    for i, node in part.items():
+        total = sum(weight[j] for j, other in part.items() if other.role == node.role)
+        found[i] = Fraction(weight[i], total) if total else Fraction(0)
+    return found
 
 
 def work(nodes, traffic, state, parameters):
     """(credited, W, N̂) by plain definition."""
     part = {node.index: node for node in nodes if node.state == 2 and stake(node, parameters) > 0}
-    weight = {i: expected_weight(n, state.records.get(i), parameters) for i, n in part.items()}
-    share = {}
-    for i, node in part.items():
-        total = sum(weight[j] for j, other in part.items() if other.role == node.role)
-        share[i] = Fraction(weight[i], total) if total else Fraction(0)
+    share, asked = (
+        shares(part, {i: weigh(n, state.records.get(i), parameters) for i, n in part.items()})
+        for weigh in (expected_weight, asked_weight)
+    )
     volume = max(state.n_hat_cells, parameters.traffic_floor_cells)
     sums = dict.fromkeys(part, 0)
     for (a, b), cells in traffic.items():
@@ -45,7 +61,7 @@ def work(nodes, traffic, state, parameters):
             sums[i] += cells
     clip = Fraction(parameters.link_clip_ppm, 10**6)
     credited = {
-        i: min(s // 2 if part[i].role == 2 else s, floor(clip * volume * share[i]))
+        i: min(s // 2 if part[i].role == 2 else s, floor(clip * volume * asked[i]))
         for i, s in sums.items()
     }
     factor = {}
@@ -68,9 +84,10 @@ def reward(budget, slots, stake, bond, p_ppm, w_ppm, parameters) -> int:
     return floor(Fraction(budget, slots) * sigma * (1 + alpha * own) / (1 + alpha) * p**2 * w)
 
 
-def split(whole, p_ppm, cost, margin, bond, total, parameters):
+def split(whole, p_ppm, w_ppm, cost, margin, bond, total, parameters):
     """Operator's and pool's part, each step with exact fractions."""
-    first = min(whole, floor(min(cost, parameters.cost_max_wei) * Fraction(p_ppm, 10**6)))
+    present = floor(min(cost, parameters.cost_max_wei) * Fraction(p_ppm, 10**6))
+    first = min(whole, floor(present * Fraction(w_ppm, 10**6)))
     share = Fraction(min(max(margin, parameters.margin_min_ppm), 10**6), 10**6)
     own = floor((whole - first) * share)
     rest = whole - first - own

@@ -103,7 +103,7 @@ def case(source: random.Random) -> list[int]:
     bond = min(bonds)
     stake = min(counted_stake(*at, factor) for at in zip(bonds, pools, strict=True))
     earned = reward(part, paid_slots, stake, bond, p, w, parameters)
-    operator, pool = split(earned, p, cost, margin, bond, stake, parameters)
+    operator, pool = split(earned, p, w, cost, margin, bond, stake, parameters)
     after = next_reputation(rho, p, w, state, parameters)
     inputs = [pack_slot_p(slots), len(slots), budget, weight, paid_slots]
     inputs += [parameters.stake_reference_wei, parameters.alpha_ppm]

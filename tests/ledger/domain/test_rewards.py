@@ -71,18 +71,18 @@ def test_splitting_a_stake_below_z_never_profits(parameters, data):
 terms = st.tuples(st.integers(0, 100 * QNET), st.integers(0, 2 * M))
 
 
-@given(st.integers(0, 10**22), ppm, terms, stakes, st.integers(1, 10**24), profiles)
-def test_split_equals_exact_fractions_and_loses_nothing(whole, p, own, bond, more, parameters):
-    got = split(whole, p, *own, bond, bond + more, parameters)
-    assert got == reference.split(whole, p, *own, bond, bond + more, parameters)
+@given(st.integers(0, 10**22), ppm, ppm, terms, stakes, st.integers(1, 10**24), profiles)
+def test_split_equals_exact_fractions_and_loses_nothing(whole, p, w, own, bond, more, parameters):
+    got = split(whole, p, w, *own, bond, bond + more, parameters)
+    assert got == reference.split(whole, p, w, *own, bond, bond + more, parameters)
     assert sum(got) == whole
     assert min(got) >= 0
     assert got[0] >= whole * parameters.margin_min_ppm // M
 
 
 def test_without_delegation_the_operator_gets_all():
-    assert split(10**20, M, 0, 0, 10**21, 10**21, DEVNET) == (10**20, 0)
-    assert split(0, M, 5, M, 0, 0, DEVNET) == (0, 0)
+    assert split(10**20, M, M, 0, 0, 10**21, 10**21, DEVNET) == (10**20, 0)
+    assert split(0, M, M, 5, M, 0, 0, DEVNET) == (0, 0)
 
 
 @given(profiles, st.data())
@@ -171,7 +171,7 @@ def test_vectors():
 def test_split_vectors():
     for case in json.loads((VECTORS / "split.json").read_text())["cases"]:
         parameters = NetworkParameters.profile(case["profile"])
-        names = ("reward_wei", "p_ppm", "cost_wei", "margin_ppm", "bond_wei", "stake_wei")
+        names = ("reward_wei", "p_ppm", "w_ppm", "cost_wei", "margin_ppm", "bond_wei", "stake_wei")
         got = split(*(int(case[name]) for name in names), parameters)
         assert got == (int(case["operator_wei"]), int(case["pool_wei"]))
 
@@ -183,8 +183,8 @@ def test_work_vectors():
             for index, (role, bond) in enumerate(case["nodes"], start=1)
         ]
         records = {
-            int(index): NodeRecord(rho_ppm=rho, history_ppm=tuple(history))
-            for index, (rho, history) in case["records"].items()
+            int(index): NodeRecord(rho_ppm=rho, history_ppm=tuple(history), kbps=kbps)
+            for index, (rho, history, kbps) in case["records"].items()
         }
         state = NetworkState(epoch=0, n_hat_cells=case["n_hat"], records=records)
         matched = {(a, b): cells for a, b, cells in case["matched"]}

@@ -134,7 +134,7 @@ def _paid(node: NodeView, p_ppm: int, w_ppm: int, parameters: NetworkParameters)
             parameters,
         )
     operator, pool = split(
-        earned, p_ppm, node.cost_wei, node.margin_ppm, node.bond_wei, stake, parameters
+        earned, p_ppm, w_ppm, node.cost_wei, node.margin_ppm, node.bond_wei, stake, parameters
     )
     return Paid(p_ppm, w_ppm, earned, operator, pool)
 

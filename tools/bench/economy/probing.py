@@ -13,8 +13,6 @@ from typing import Final
 
 from ledger.domain.audits import Probe, auditors_of, slot_performance
 from ledger.domain.state import P_CARRY
-from node.accounting.assignments import SlotWork, Target
-from node.accounting.auditor import plan_slot
 from qnet.messages.audit import NO_PROBES, AuditResult
 from qnet.parameters import NetworkParameters
 from tools.bench.economy.chance import seeded
@@ -68,13 +66,6 @@ class Odds:
         if random.random() < (1 - self.target) * (1 - self.others):
             return Probe(1_000, None)
         return Probe(None, random.random() < (1 - self.control) * (1 - self.others))
-
-
-def probes_per_slot() -> int:
-    """Probes that an auditor plans for one target in one slot."""
-    work = SlotWork(0, 0, 3600, (Target(1, 2),), (), 1)
-    plan = plan_slot(work, window_s=3600, latency_max_ms=5000, random=bytes)
-    return len(plan.jobs)
 
 
 def draw_slots(odds: Odds, parameters: NetworkParameters, random: Random) -> tuple[int, ...]:

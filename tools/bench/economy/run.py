@@ -17,7 +17,7 @@ from tools.bench.economy.agents import NO_ATTACK
 from tools.bench.economy.claims import Evidence, concessions, judge
 from tools.bench.economy.delegation import Holdings, chase
 from tools.bench.economy.plot import Axis, Line, chart
-from tools.bench.economy.probing import MEMBERS, probes_per_slot
+from tools.bench.economy.probing import MEMBERS
 from tools.bench.economy.sweep import ONE_SHARE, Plan
 from tools.bench.economy.world import Outcome, Setting
 from tools.bench.machine import machine
@@ -40,7 +40,7 @@ def run(plan: Plan) -> dict[str, Any]:
         "epochs": plan.epochs,
         "runs": plan.runs,
         "circuits": plan.circuits,
-        "probes_per_result": plan.probes or probes_per_slot(),
+        "probes_per_result": plan.probes or scaled_parameters().probes_per_slot,
         "members": MEMBERS,
         "fixed_cost": FIXED_COST,
         "traffic_cost": TRAFFIC_COST,

@@ -77,7 +77,7 @@ class Plan:
         runs: Seeds of each.
         circuits: That stand for all of an epoch.
         shares: Of the coalitions.
-        probes: Probes of one auditor in one slot; None for what auditors plan.
+        probes: Probes of one auditor in one slot; None for `probes_per_slot`.
         processes: At once; None for all processors.
     """
 

@@ -25,7 +25,7 @@ from tools.bench.economy.agents import (
 )
 from tools.bench.economy.books import Closing, Measured, close
 from tools.bench.economy.chance import seeded
-from tools.bench.economy.probing import Odds, draw_slots, probes_per_slot
+from tools.bench.economy.probing import Odds, draw_slots
 from tools.bench.economy.traffic import CELLS, CIRCUITS, Flow, Hops, Lane, Users
 
 BAD_EPOCHS: Final = 5
@@ -49,7 +49,7 @@ class Setting:
         epochs: Length.
         circuits: That stand for all of an epoch.
         cells: Of all users in an epoch.
-        probes: Probes of one auditor in one slot; None for what auditors plan.
+        probes: Probes of one auditor in one slot; None for `probes_per_slot`.
     """
 
     attack: Attack
@@ -112,7 +112,7 @@ class World:
         self._random = seeded("economy", setting.seed)
         self._users = Users(self._random, setting.circuits, setting.cells)
         self._owners = {agent.index: agent.owner for agent in self.agents}
-        self._probes = setting.probes or probes_per_slot()
+        self._probes = setting.probes or self.parameters.probes_per_slot
         self._kbps = {agent.index: self._burst(agent) for agent in self.agents}
 
     def step(self, epoch: int) -> Closing:

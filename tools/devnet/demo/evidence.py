@@ -20,7 +20,7 @@ from qnet.codec import Reader
 from qnet.crypto.keys import keccak256
 from qnet.parameters import NetworkParameters
 from tools.devnet.demo.journal import CheckFailedError
-from tools.devnet.demo.recompute import Count, Facts, NodeFact, Probe
+from tools.devnet.demo.recompute import Burst, Count, Facts, NodeFact, Probe
 
 MAX_BLOB_BYTES = 16 << 20
 SIGNATURE_BYTES = 65
@@ -56,6 +56,13 @@ RESULT_FIELDS = (
     ("returned", "uint32"),
     ("p50Ms", "uint32"),
     ("probeRoot", "bytes32"),
+)
+CAPACITY_FIELDS = (
+    ("epoch", "uint32"),
+    ("auditor", "uint32"),
+    ("target", "uint32"),
+    ("size", "uint64"),
+    ("micros", "uint64"),
 )
 
 
@@ -123,7 +130,8 @@ def read_evidence(blob: bytes, contracts: Contracts) -> tuple[Evidence, Mapping[
     keys = {row[0]: row[5] for row in value["nodes"]}
     counts = [count for raw in value["receipts"] for count in _count(raw, keys, verifier)]
     members = [bytes(member) for member in value["members"]]
-    probes = [p for raw in value["audits"] for p in _probes(raw, members, verifier)]
+    shown = [_shown(raw, members, verifier) for raw in value["audits"]]
+    probes = [probe for found, _ in shown for probe in found]
     facts = Facts(
         parameters={name: _integer(word) for name, word in value["params"].items()},
         budget=_integer(value["budget"]),
@@ -132,6 +140,7 @@ def read_evidence(blob: bytes, contracts: Contracts) -> tuple[Evidence, Mapping[
         beacons=[bytes(beacon) for beacon in value["beacons"]],
         counts=counts,
         probes=probes,
+        bursts=[burst for _, found in shown for burst in found],
     )
     sides: dict[tuple[int, int, int], set[int]] = {}
     for count in counts:
@@ -180,19 +189,28 @@ def _count(raw: bytes, keys: Mapping[int, bytes], verifier: Verifier) -> list[Co
     return [Count(slot, source, target, side, cells)]
 
 
-def _probes(raw: bytes, members: Sequence[bytes], verifier: Verifier) -> list[Probe]:
+def _shown(
+    raw: bytes, members: Sequence[bytes], verifier: Verifier
+) -> tuple[list[Probe], list[Burst]]:
     """The signed results of one reveal."""
     reader = Reader(raw)
     _, epoch, slot, auditor = reader.u8(), reader.u32(), reader.u16(), reader.u32()
-    _, results, _ = reader.take(32), reader.u32(), reader.u32()
+    _, results, capacities = reader.take(32), reader.u32(), reader.u32()
     found: list[Probe] = []
+    bursts: list[Burst] = []
     for _ in range(results):
         target, sent, returned, p50 = reader.u32(), reader.u32(), reader.u32(), reader.u32()
         root, signature = reader.take(32), reader.take(SIGNATURE_BYTES)
         values = (epoch, slot, auditor, target, sent, returned, p50, root)
         if verifier.signer("AuditResult", RESULT_FIELDS, values, signature) == members[auditor]:
             found.append(Probe(slot, auditor, target, sent, returned))
-    return found
+    for _ in range(capacities):
+        target, size, micros = reader.u32(), reader.u64(), reader.u64()
+        signature = reader.take(SIGNATURE_BYTES)
+        values = (epoch, auditor, target, size, micros)
+        if verifier.signer("CapacityResult", CAPACITY_FIELDS, values, signature) == members[auditor]:
+            bursts.append(Burst(auditor, target, size, micros))
+    return found, bursts
 
 
 async def check_against_chain(

@@ -9,7 +9,7 @@ Source: docs/spec/rewards.md (the numbers QN-REW-… beside each step).
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 
@@ -17,6 +17,7 @@ from qnet.crypto.kdf import Label, derive_key
 
 PPM = 1_000_000
 CARRY = 900
+BETA_NEW = Fraction(1, 4)
 ENTRY, RELAY, EXIT = 1, 2, 4
 ACTIVE, RETIRED, JAILED, TOMBSTONED = 2, 3, 4, 5
 ROLE_NAMES = {ENTRY: "entry", RELAY: "relay", 3: "mix", EXIT: "exit"}
@@ -78,6 +79,16 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Burst:
+    """A revealed capacity result: bytes received in so many microseconds."""
+
+    auditor: int
+    target: int
+    size: int
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything one epoch's rewards depend on."""
 
@@ -88,15 +99,17 @@ class Facts:
     beacons: Sequence[bytes]
     counts: Sequence[Count]
     probes: Sequence[Probe]
+    bursts: Sequence[Burst]
 
 
 @dataclass(slots=True)
 class Memory:
-    """What one epoch hands to the next: reputation in ppm, slot P, epoch P, traffic in cells."""
+    """What one epoch hands to the next: reputation, slot P, epoch P, kbit/s, traffic in cells."""
 
     rho: dict[int, int] = field(default_factory=dict)
     last_p: dict[int, int] = field(default_factory=dict)
     history: dict[int, list[int]] = field(default_factory=dict)
+    rate: dict[int, int] = field(default_factory=dict)
     n_hat: int = 0
 
 
@@ -149,14 +162,17 @@ def _outcome(node: NodeFact, work: int, slot_values: Sequence[int], facts: Facts
     share = Fraction(budget, facts.parameters[f"slots_{role}"])
     exact = share * sigma * bond_factor * Fraction(p, PPM) ** 2 * Fraction(work, PPM)
     reward = floor(exact)
-    return Outcome(work, p, reward, _operator_part(node, reward, p, stake, facts))
+    outcome = Outcome(work, p, reward, 0)
+    return replace(outcome, operator=_operator_part(node, outcome, stake, facts))
 
 
-def _operator_part(node: NodeFact, reward: int, p: int, stake: int, facts: Facts) -> int:
+def _operator_part(node: NodeFact, outcome: Outcome, stake: int, facts: Facts) -> int:
     """Cost first, then the margin, then what the own bond earns (QN-REW-052)."""
+    reward = outcome.reward
     cost = min(node.cost, facts.parameters["cost_max_wei"])
     margin = min(max(node.margin, facts.parameters["margin_min_ppm"]), PPM)
-    first = min(reward, floor(Fraction(cost * p, PPM)))
+    present = floor(Fraction(cost * outcome.p, PPM))
+    first = min(reward, floor(Fraction(present * outcome.w, PPM)))
     second = floor(Fraction((reward - first) * margin, PPM))
     third = floor(Fraction((reward - first - second) * node.bond, stake))
     return first + second + third
@@ -167,24 +183,32 @@ def _sigma(stake: int, facts: Facts) -> int:
     return min(floor(Fraction(stake * PPM, facts.parameters["stake_reference_wei"])), PPM)
 
 
-def _expected_weight(node: NodeFact, facts: Facts, memory: Memory) -> int:
-    """Weight v with a bandwidth factor of one (QN-REW-011, 013, 014)."""
+def _weight(node: NodeFact, facts: Facts, memory: Memory, beta: Fraction) -> int:
+    """Selection weight for a bandwidth factor (QN-REW-011, 013)."""
     history = memory.history.get(node.index)
     mean = floor(Fraction(sum(history), len(history))) if history else 900_000
     rho = memory.rho.get(node.index, facts.parameters["reputation_start_ppm"])
     stake = node.stake(facts.parameters["delegation_factor"])
     share = Fraction(_sigma(stake, facts), PPM) * Fraction(mean, PPM) ** 4
-    return floor(10**9 * share * Fraction(rho, PPM))
+    return floor(10**9 * share * Fraction(rho, PPM) * beta)
+
+
+def _beta(node: NodeFact, facts: Facts, memory: Memory) -> Fraction:
+    """Bandwidth factor from the rate measured before the epoch (QN-REW-012)."""
+    if node.index not in memory.rate:
+        return BETA_NEW
+    share = Fraction(memory.rate[node.index] * PPM, facts.parameters["capacity_reference_kbps"])
+    return Fraction(min(floor(share), PPM), PPM)
 
 
 def _work(facts: Facts, memory: Memory) -> tuple[dict[int, int], int]:
     """W of every node that takes part and the next N̂ (QN-REW-020 to 033)."""
     nodes = {node.index: node for node in facts.nodes if node.takes_part}
-    weight = {i: _expected_weight(node, facts, memory) for i, node in nodes.items()}
+    weight = {i: _weight(node, facts, memory, Fraction(1)) for i, node in nodes.items()}
     total: dict[int, int] = defaultdict(int)
     for i, node in nodes.items():
         total[node.role] += weight[i]
-    credited = _credits(facts, memory, nodes, weight, total)
+    credited = _credits(facts, memory, nodes)
     by_role = {
         role: sum(credited[i] for i, node in nodes.items() if node.role == role)
         for role in (ENTRY, RELAY, EXIT)
@@ -205,14 +229,9 @@ def _work_factor(credited: int, weight: int, total: int, facts: Facts, memory: M
     return PPM if target == 0 else min(PPM, floor(Fraction(credited * PPM, target)))
 
 
-def _credits(
-    facts: Facts,
-    memory: Memory,
-    nodes: Mapping[int, NodeFact],
-    weight: Mapping[int, int],
-    total: Mapping[int, int],
-) -> dict[int, int]:
+def _credits(facts: Facts, memory: Memory, nodes: Mapping[int, NodeFact]) -> dict[int, int]:
     """Credited cells per node (QN-REW-023 to 027)."""
+    asked = {i: _weight(node, facts, memory, _beta(node, facts, memory)) for i, node in nodes.items()}
     matched = dict.fromkeys(nodes, 0)
     for (a, b), cells in match(facts.counts).items():
         if a not in nodes or b not in nodes or nodes[a].owner == nodes[b].owner:
@@ -225,8 +244,8 @@ def _credits(
     credited = {}
     for i, node in nodes.items():
         passed = floor(Fraction(matched[i], 2)) if node.role == RELAY else matched[i]
-        group = total[node.role]
-        most = floor(clip * volume * weight[i] / group) if group else 0
+        group = sum(asked[j] for j, other in nodes.items() if other.role == node.role)
+        most = floor(clip * volume * asked[i] / group) if group else 0
         credited[i] = min(passed, most)
     return credited
 
@@ -317,3 +336,18 @@ def _remember(index: int, outcome: Outcome, last: int, facts: Facts, memory: Mem
     memory.rho[index] = rho
     memory.last_p[index] = last
     memory.history[index] = [*memory.history.get(index, []), outcome.p][-7:]
+    rate = _rate(index, facts)
+    if rate is not None:
+        memory.rate[index] = rate
+
+
+def _rate(target: int, facts: Facts) -> int | None:
+    """Lower median of the auditors' kbit/s, if three or more measured (QN-REW-012)."""
+    limit = facts.parameters["capacity_burst_bytes"]
+    told: dict[int, int] = {}
+    for burst in facts.bursts:
+        if burst.target == target and 0 < burst.size <= limit and burst.micros > 0:
+            kbps = floor(Fraction(8000 * burst.size, burst.micros))
+            told[burst.auditor] = max(kbps, told.get(burst.auditor, 0))
+    rates = sorted(told.values())
+    return rates[(len(rates) - 1) // 2] if len(rates) >= 3 else None

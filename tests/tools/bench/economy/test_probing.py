@@ -5,17 +5,13 @@ import pytest
 from ledger.domain.audits import epoch_performance
 from tests.tools.bench.economy.small import SMALL
 from tools.bench.economy.chance import seeded
-from tools.bench.economy.probing import WICKED_MAX, Odds, draw_slots, probes_per_slot
+from tools.bench.economy.probing import WICKED_MAX, Odds, draw_slots
 
 
 def performance(odds, epochs=40):
     random = seeded("test", repr(odds))
     found = [epoch_performance(draw_slots(odds, SMALL, random)) for _ in range(epochs)]
     return sum(found) / len(found) / 1e6
-
-
-def test_auditors_plan_one_probe_for_each_target():
-    assert probes_per_slot() == 1
 
 
 def test_a_node_that_serves_has_p_one():
