@@ -122,6 +122,10 @@ interface IDisputeCourt is IPausing {
     error NoContradiction();
     /// @notice A signature is not of the key it must be of.
     error BadSignature(address expected);
+    /// @notice There is no such link, slot, or epoch as yet.
+    error ImpossibleReceipt(uint32 epoch, uint16 slot);
+    /// @notice What a node signs of an epoch in which it was not Active means nothing.
+    error NotActiveThen(uint32 index, uint32 epoch);
     /// @notice No report with this hash counts, or counted, for the epoch.
     error UnknownReport(uint32 epoch);
     /// @notice The leaf is not part of the report.

@@ -117,7 +117,8 @@ interface INodeRegistry is IOwned {
         view
         returns (bytes32);
 
-    /// @notice Register a node; the caller becomes its owner.
+    /// @notice Register a node; the caller becomes its owner. The fee register_fee_wei is burned from what the caller
+    /// allows this contract: every report has a leaf for each node ever registered.
     /// @param proof 65 bytes r, s, v by the receipt key over `keyProofDigest(caller, nodeId, receiptKey, deadline)`.
     /// Because it names the caller, a copied proof is worth nothing to someone else.
     /// @return index The node's number.
@@ -161,6 +162,9 @@ interface INodeRegistry is IOwned {
 
     /// @notice Appoint the contract that jails. Only the owner.
     function setSlasher(address newSlasher) external;
+
+    /// @notice Make a node Active or Registered as its bond asks for, after a vote on min_bond_wei. Anyone.
+    function refresh(uint32 index) external;
 
     /// @notice Take note of a changed bond. Only the stake hub.
     function onBondChanged(uint32 index, uint256 newBond) external;

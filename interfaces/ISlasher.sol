@@ -118,6 +118,8 @@ interface ISlasher is IPausing {
     function slashOf(uint256 id) external view returns (Slash memory);
     /// @notice Slashes queued so far; numbers start at 1.
     function count() external view returns (uint256);
+    /// @notice Slashes of a member that are in escrow.
+    function accusationsOf(uint256 member) external view returns (uint256);
     /// @notice Whether evidence was used.
     function isUsed(bytes32 evidence) external view returns (bool);
     /// @notice Wei a node can still lose now for something in an epoch.

@@ -117,7 +117,7 @@ interface IStakeHub is IPausing, IStakedVotes {
     error NoTicket(address account, uint8 ticket);
     /// @notice The ticket unlocks at `until`.
     error StillUnbonding(address account, uint8 ticket, uint256 until);
-    /// @notice A slash of the node is in escrow: its tickets wait for the outcome.
+    /// @notice A slash of the node is in escrow: its tickets wait for the outcome, and nobody moves to another node.
     error Frozen(uint32 index);
     /// @notice The report of the epoch is not final.
     error NotFinal(uint32 epoch);
@@ -180,7 +180,7 @@ interface IStakeHub is IPausing, IStakedVotes {
     /// @return amount What the shares are worth now, in wei.
     function undelegate(uint32 index, uint256 shares) external returns (uint8 ticket, uint256 amount);
 
-    /// @notice Move shares to another node's pool at once. They stay slashable at the source, and bound to the target,
+    /// @notice Move shares to another node's pool at once, unless a slash of the source is in escrow. They stay slashable at the source, and bound to the target,
     /// for the time a ticket waits; at most 16 such liens per account.
     function redelegate(uint32 source, uint32 target, uint256 shares, uint256 minShares)
         external

@@ -109,6 +109,9 @@ class NetworkParameters:
         100_000 * _QNET, 10_000 * _QNET, _QNET, 10**27, "Z: stake at which sigma reaches 1"
     )
     min_bond_wei: int = _p(10_000 * _QNET, 1000 * _QNET, _QNET, 10**27, "least own bond, Z/10")
+    register_fee_wei: int = _p(
+        100 * _QNET, 10 * _QNET, 0, 10**24, "burned for every node registered"
+    )
     committee_bond_wei: int = _p(
         1_000_000 * _QNET, 50_000 * _QNET, _QNET, 10**27, "each member's bond"
     )
@@ -132,7 +135,7 @@ class NetworkParameters:
     reputation_rise: int = _p(30, 30, 1, 1000, "reputation rises by (q - rho) / this")
     reputation_fall: int = _p(6, 6, 1, 1000, "reputation falls by (rho - q) / this")
     # disputes
-    evidence_s: int = _p(14 * _DAY, 60, 1, 90 * _DAY, "age at which evidence is too old")
+    evidence_s: int = _p(14 * _DAY, 60, 1, 30 * _DAY, "age at which evidence is too old")
     escrow_s: int = _p(7 * _DAY, 10, 1, 90 * _DAY, "a slash waits this long for a veto")
     challenge_bond_wei: int = _p(2400 * _QNET, 100 * _QNET, 1, 10**27, "a challenger's bond")
     challenge_open_s: int = _p(_DAY, 20, 1, 7 * _DAY, "time to show a proof after committing to it")

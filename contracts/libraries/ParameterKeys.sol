@@ -39,6 +39,7 @@ library ParameterKeys {
     bytes32 internal constant SLASH_WINDOW_S = "slash_window_s";
     bytes32 internal constant CHALLENGER_PPM = "challenger_ppm";
     bytes32 internal constant JAIL_S = "jail_s";
+    bytes32 internal constant REGISTER_FEE_WEI = "register_fee_wei";
     bytes32 internal constant WEIGHT_ENTRY_PPM = "weight_entry_ppm";
     bytes32 internal constant WEIGHT_RELAY_PPM = "weight_relay_ppm";
     bytes32 internal constant WEIGHT_MIX_PPM = "weight_mix_ppm";

@@ -19,7 +19,8 @@ import {ReportStore} from "./ReportStore.sol";
 /// @title Implementation of IReportOracle
 /// @dev Documented in IReportOracle.
 contract ReportOracle is LeafDemands, Initializable, UUPSUpgradeable {
-    uint256 private constant UNFINISHED_MAX = 8;
+    /// @dev Epochs of the longest pause, twice if court and oracle are paused, and of the window, at main values.
+    uint256 private constant UNFINISHED_MAX = 32;
 
     /// @inheritdoc IReportOracle
     ICommittee public immutable override committee;

@@ -49,12 +49,12 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
     uint256 public override count;
     /// @inheritdoc ISlasher
     mapping(bytes32 evidence => bool) public override isUsed;
+    /// @inheritdoc ISlasher
+    mapping(uint256 member => uint256) public override accusationsOf;
 
     mapping(uint256 id => Slash) private _slashes;
     /// @dev Sum of all a node ever lost, by time: its growth over the window is held against the cap.
     mapping(uint32 index => Checkpoints.Trace208) private _taken;
-    /// @dev Slashes of a member that are in escrow.
-    mapping(uint32 member => uint256) private _accusations;
     mapping(uint32 member => bool) private _expelled;
 
     constructor(
@@ -111,7 +111,7 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
         queued.ppm = uint32(PPM);
         queued.refill = refill;
         id = _queue(queued);
-        bool first = ++_accusations[index] == 1;
+        bool first = ++accusationsOf[index] == 1;
         if (first && !_expelled[index]) committee.suspend(index);
     }
 
@@ -147,7 +147,7 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
         Slash storage slash = _inState(id, State.Vetoed);
         slash.state = State.Executed;
         emit VetoOverruled(id);
-        if (slash.isMember && _accusations[slash.subject] == 0 && !_expelled[slash.subject]) {
+        if (slash.isMember && accusationsOf[slash.subject] == 0 && !_expelled[slash.subject]) {
             committee.suspend(slash.subject);
         }
         _distribute(id, slash, slash.isMember ? _slashMember(slash) : _slashNode(slash));
@@ -227,7 +227,7 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
         uint32 subject = slash.subject;
         if (!slash.isMember) {
             hub.unfreeze(subject);
-        } else if (--_accusations[subject] == 0 && !_expelled[subject]) {
+        } else if (--accusationsOf[subject] == 0 && !_expelled[subject]) {
             committee.release(subject);
         }
     }

@@ -62,6 +62,7 @@ abstract contract Delegation is Pools {
         returns (uint256 minted)
     {
         if (source == target) revert SameNode(source);
+        if (_stake(source).freezes != 0) revert Frozen(source);
         (uint256 bound, uint256 slashed) = _settleLiens(msg.sender, source);
         (uint256 amount, uint256 principal) = _exit(source, msg.sender, shares, bound);
         minted = _enter(target, msg.sender, amount, minShares);

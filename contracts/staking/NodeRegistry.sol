@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
+import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Burnable.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
@@ -102,6 +103,8 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         emit NodeRegistered(index, nodeId, msg.sender, role, receiptKey);
         emit NodeStateChanged(index, State.None, State.Registered);
         _record(index);
+        uint256 fee = parameters.get(ParameterKeys.REGISTER_FEE_WEI);
+        if (fee != 0) ERC20Burnable(address(hub.token())).burnFrom(msg.sender, fee);
     }
 
     /// @inheritdoc INodeRegistry
@@ -204,6 +207,13 @@ contract NodeRegistry is INodeRegistry, Initializable, UUPSUpgradeable, Owned, E
         State state = _node(index).state;
         if (state != State.Registered && state != State.Active) return;
         _enter(index, _hasEnough(bond) ? State.Active : State.Registered);
+    }
+
+    /// @inheritdoc INodeRegistry
+    function refresh(uint32 index) external override {
+        State state = _node(index).state;
+        if (state != State.Registered && state != State.Active) revert WrongState(index, state);
+        _enter(index, _hasEnough(hub.bondOf(index)) ? State.Active : State.Registered);
     }
 
     /// @inheritdoc INodeRegistry

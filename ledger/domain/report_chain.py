@@ -13,7 +13,7 @@ from typing import Final
 from ledger.errors import ReportRefusedError
 from qnet.messages.report import NO_REPORT, EpochReport
 
-UNFINISHED_MAX: Final = 8
+UNFINISHED_MAX: Final = 32
 """Reports that wait to become final."""
 
 

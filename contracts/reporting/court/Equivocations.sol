@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDisputeCourt} from "../../../interfaces/IDisputeCourt.sol";
+import {INodeRegistry} from "../../../interfaces/INodeRegistry.sol";
 import {IReportOracle} from "../../../interfaces/IReportOracle.sol";
 import {ParameterKeys} from "../../libraries/ParameterKeys.sol";
 import {Signatures} from "../../libraries/Signatures.sol";
@@ -27,6 +28,7 @@ abstract contract Equivocations is Challenges {
         LinkReceipt calldata b,
         bytes calldata signatureB
     ) external override proving(id, salt) {
+        _checkMeant(a);
         bytes32 evidence = _tupleOf(a);
         if (evidence != _tupleOf(b) || a.side > RECEIVER) revert NoContradiction();
         bytes32 domain = oracle.domainSeparator();
@@ -34,7 +36,7 @@ abstract contract Equivocations is Challenges {
         bytes32 digestB = Signatures.receiptDigest(domain, b);
         if (digestA == digestB) revert NoContradiction();
         _checkFresh(epochs.epochEnd(a.epoch));
-        uint32 node = a.side == RECEIVER ? a.nodeTo : a.nodeFrom;
+        uint32 node = _signerOf(a);
         address key = registry.receiptKeyAt(node, a.epoch);
         _checkSigned(digestA, signatureA, key);
         _checkSigned(digestB, signatureB, key);
@@ -83,6 +85,26 @@ abstract contract Equivocations is Challenges {
         _checkSigned(committee.consensusDigest(validAfter, hashA), signatureA, signer);
         _checkSigned(committee.consensusDigest(validAfter, hashB), signatureB, signer);
         _accuse(id, member, _epochOf(validAfter), keccak256(abi.encode(CONSENSUSES, member, validAfter)));
+    }
+
+    /// @dev Receipts count only for what can happen: of two nodes, in a slot of an epoch that began, signed by one that was
+    /// Active in it. Whoever holds a key can sign any number of others, and each of them would hold up the tickets of
+    /// all who ever delegated to the node, or strike them when the operator's own bond is gone.
+    function _checkMeant(LinkReceipt calldata r) private view {
+        bool began = r.epoch <= epochs.currentEpoch() && r.slot < epochs.slotsPerEpoch();
+        uint32 last = registry.count();
+        bool link = r.nodeFrom != r.nodeTo && _isOneOf(r.nodeFrom, last) && _isOneOf(r.nodeTo, last);
+        if (!began || !link) revert ImpossibleReceipt(r.epoch, r.slot);
+        (INodeRegistry.State state,) = registry.statusAt(_signerOf(r), r.epoch);
+        if (state != INodeRegistry.State.Active) revert NotActiveThen(_signerOf(r), r.epoch);
+    }
+
+    function _isOneOf(uint32 node, uint32 last) private pure returns (bool) {
+        return node != 0 && node <= last;
+    }
+
+    function _signerOf(LinkReceipt calldata r) private pure returns (uint32) {
+        return r.side == RECEIVER ? r.nodeTo : r.nodeFrom;
     }
 
     function _accuse(uint256 id, uint256 member, uint32 epoch, bytes32 evidence) private {

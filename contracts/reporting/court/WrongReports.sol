@@ -150,14 +150,18 @@ abstract contract WrongReports is Challenges {
     }
 
     /// @dev If the latest report of an epoch is wrong, remember who proved it, and disable the report unless it is
-    /// final or disabled. Only a final report can have made the vault lose something.
+    /// final or disabled. Only a final report can have made the vault lose something: what the worst of its proofs
+    /// shows, so that nobody hides a large loss behind a small one.
     function _condemn(uint256 id, uint32 epoch) private {
         uint256 refill = abi.decode(_judgement(), (uint256));
         (bytes32 hash, IReportOracle.Status status) = _freshReport(epoch);
         WrongReport storage wrong = _store().wrong[hash];
         bool moot = wrong.challenger != address(0);
-        if (!moot) {
-            if (status != IReportOracle.Status.Final) refill = 0;
+        if (status != IReportOracle.Status.Final) refill = 0;
+        if (moot && refill > wrong.refill) {
+            wrong.uncharged += refill - wrong.refill;
+            wrong.refill = refill;
+        } else if (!moot) {
             _store().wrong[hash] = WrongReport(msg.sender, epoch, refill, refill);
             bool live = status == IReportOracle.Status.Submitted;
             emit ReportProvenWrong(epoch, hash, msg.sender, live);
@@ -167,11 +171,11 @@ abstract contract WrongReports is Challenges {
     }
 
     /// @dev Queue the slash of one signer, unless that was done. The first bonds that can carry the loss refill it, so
-    /// that it is not refilled twice.
+    /// that it is not refilled twice; not one that another slash may take before.
     function _chargeMember(WrongReport storage wrong, uint256 member, bytes32 hash) private returns (bool) {
         bytes32 evidence = keccak256(abi.encode(WRONG_REPORT, member, hash));
         if (slasher.isUsed(evidence)) return false;
-        uint256 bond = committee.bondOf(member);
+        uint256 bond = slasher.accusationsOf(member) == 0 ? committee.bondOf(member) : 0;
         uint256 carried = bond - Math.mulDiv(bond, parameters.get(ParameterKeys.CHALLENGER_PPM), PPM);
         uint256 refill = Math.min(wrong.uncharged, carried);
         wrong.uncharged -= refill;

@@ -81,8 +81,10 @@ abstract contract Facts is IReportJudge {
             found = node <= before.nodeCount;
             if (found) _checkNodeLeaf(before.nodesRoot, previous);
         }
-        (uint32 epoch, uint32 shown) = (previous.leaf.epoch, previous.leaf.node);
-        bool fits = found ? shown == node && epoch == previousEpoch : shown == 0 && epoch == 0;
+        IReportOracle.NodeLeaf memory none;
+        bool fits = found
+            ? previous.leaf.node == node && previous.leaf.epoch == previousEpoch
+            : _encodingOf(previous.leaf) == _encodingOf(none);
         if (!fits) revert IDisputeCourt.WrongPredecessorLeaf();
     }
 
