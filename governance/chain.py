@@ -15,7 +15,17 @@ from governance.launch import (
     parse_anchor,
 )
 from governance.registration import load_node_keys, registration
-from governance.session import Session, account_options, chain_options, run, send, stamp
+from governance.session import (
+    Session,
+    account_options,
+    allow,
+    amount,
+    chain_options,
+    require_tokens,
+    run,
+    send,
+    stamp,
+)
 from qnet.address import checksum_address, parse_address
 from qnet.chain.client import ChainClient
 from qnet.chain.deploy import Plan, plan, planned_genesis_s
@@ -200,10 +210,15 @@ def register_node(
     """Register the node whose keys lie in HOME; the signing account becomes its owner."""
 
     async def work() -> None:
+        registry = session.contracts.registry
+        fee_wei = await session.contracts.parameters.get("register_fee_wei")
+        fee = f"a registration costs {format_qnet(fee_wei)} QNET, burned: they do not come back"
+        await require_tokens(session, fee_wei, why=fee)
         source = PassphraseSource(file=node_passphrase_file, may_ask=not settings().no_input)
         keys = load_node_keys(home, source.read(what="passphrase of the node's keys"))
-        registry = session.contracts.registry
         to = parse_address(payout) if payout else session.account
+        if not await allow(session, registry.address, fee_wei, "the registry", why=fee):
+            return
         now = (await session.contracts.client.block("latest")).timestamp
         call = registration(
             registry, keys, role=Role[role.upper()], owner=session.account, payout=to, now=now
@@ -212,9 +227,14 @@ def register_node(
             f"register node {keys.node_id.hex()} as {role}",
             f"owner {checksum_address(session.account)}, rewards to {checksum_address(to)}",
             f"receipt key {checksum_address(keys.receipt.address)}",
+            fee,
             "it serves and earns after it has bonded: qnet stake bond AMOUNT",
         ]
-        extra = {"node_id": "0x" + keys.node_id.hex(), "role": role}
+        extra = {
+            "node_id": "0x" + keys.node_id.hex(),
+            "role": role,
+            "burned": amount(fee_wei),
+        }
         result = await send(session, "qnet.chain.register-node/1", call, preview, extra)
         if result is not None:
             say(f"registry index {await registry.index_of(keys.node_id)}")

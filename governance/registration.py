@@ -62,6 +62,8 @@ def registration(
 ) -> Call:
     """Build the call that registers a node; the receipt key proves that it is there.
 
+    The contract burns `register_fee_wei` of the owner's tokens: let it take them first.
+
     Args:
         registry: the contract.
         keys: the node's keys.

@@ -224,7 +224,9 @@ def _transaction_words(prepared: PreparedTransaction) -> list[str]:
     ]
 
 
-async def allow(session: Session, spender: bytes, amount_wei: int, who: str) -> bool:
+async def allow(
+    session: Session, spender: bytes, amount_wei: int, who: str, *, why: str = ""
+) -> bool:
     """Let a contract take tokens, unless it may already; previewed like any other call.
 
     Args:
@@ -232,6 +234,7 @@ async def allow(session: Session, spender: bytes, amount_wei: int, who: str) -> 
         spender: the contract, 20 bytes.
         amount_wei: tokens.
         who: who takes them, e.g. "the hub".
+        why: what for, if the command's name does not say it.
 
     Returns:
         Whether the next call can be sent: False after --dry-run.
@@ -239,13 +242,18 @@ async def allow(session: Session, spender: bytes, amount_wei: int, who: str) -> 
     token = session.contracts.token
     if await token.allowance(session.account, spender) >= amount_wei:
         return True
-    preview = [f"let {who} take {format_qnet(amount_wei)} QNET"]
+    preview = [f"let {who} take {format_qnet(amount_wei)} QNET", *filter(None, [why])]
     await send(session, "qnet.stake.approve/1", token.approve(spender, amount_wei), preview)
     return not settings().dry_run
 
 
-async def require_tokens(session: Session, amount_wei: int) -> None:
+async def require_tokens(session: Session, amount_wei: int, *, why: str = "") -> None:
     """Check that the account holds enough tokens.
+
+    Args:
+        session: open session.
+        amount_wei: tokens.
+        why: what for, if the command's name does not say it.
 
     Raises:
         StakeMissingError: it does not.
@@ -254,6 +262,7 @@ async def require_tokens(session: Session, amount_wei: int) -> None:
     if held < amount_wei:
         raise StakeMissingError(
             f"{format_qnet(amount_wei)} QNET wanted, {format_qnet(held)} there",
+            why=why,
             try_=("qnet wallet balance",),
         )
 

@@ -131,7 +131,10 @@ class NodeRegistry(Contract):
         deadline_s: int,
         proof: bytes,
     ) -> Call:
-        """Register a node of the sender; `proof` is the receipt key's 65-byte signature."""
+        """Register a node of the sender, who let the registry burn `register_fee_wei` before.
+
+        `proof` is the receipt key's 65-byte signature.
+        """
         return self._write(
             "register", int(role), node_id, identity_key, receipt_key, payout, deadline_s, proof
         )

@@ -122,12 +122,18 @@ class ChainFixture:
         receipt_key: "ReceiptKey | None" = None,
         bond_wei: int = 0,
     ) -> RegisteredNodeKeys:
-        """Register a node of `owner` (payout to the owner) and bond `bond_wei` to it."""
+        """Register a node of `owner` (payout to the owner) and bond `bond_wei` to it.
+
+        The deployer gives the fee, which is burned: the owner has what it had, less the bond.
+        """
         from qnet.chain.staking import Role
         from qnet.crypto.kdf import node_id_of
         from qnet.crypto.keys import ReceiptKey
 
-        registry, hub = self.contracts.registry, self.contracts.hub
+        token, registry, hub = self.contracts.token, self.contracts.registry, self.contracts.hub
+        fee_wei = self.network.parameters.register_fee_wei
+        await self.send(self.network.deployer, token.transfer(owner.address, fee_wei))
+        await self.send(owner, token.approve(registry.address, fee_wei))
         signer = receipt_key or ReceiptKey.generate()
         identity = identity_key or secrets.token_bytes(32)
         node_id = node_id_of(identity)
@@ -149,7 +155,7 @@ class ChainFixture:
         )
         index = registry.only_event(result, "NodeRegistered").arguments["index"]
         if bond_wei:
-            await self.send(owner, self.contracts.token.approve(hub.address, bond_wei))
+            await self.send(owner, token.approve(hub.address, bond_wei))
             await self.send(owner, hub.bond(index, bond_wei))
         return RegisteredNodeKeys(index, owner, signer, node_id)
 

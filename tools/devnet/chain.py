@@ -27,6 +27,7 @@ VAULT_QNET = 50_000_000
 """5,000 full epochs."""
 TREASURY_QNET = 1_000_000
 OPERATOR_QNET = 20_000
+"""More than the largest bond and the fee of a registration."""
 MEMBER_QNET = 60_000
 HOLDER_QNET = {"alice": 2_000_000, "bob": 1_000_000, "carol": 500_000}
 GENESIS_LEAD_S = 20

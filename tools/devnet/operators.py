@@ -93,6 +93,8 @@ async def _register(
     now = (await contracts.client.block("latest")).timestamp
     role = RegistryRole(int(node.role))
     owner = account.address
+    fee_wei = await contracts.parameters.get("register_fee_wei")
+    await sender.send(contracts.token.approve(contracts.registry.address, fee_wei))
     call = registration(contracts.registry, keys, role=role, owner=owner, payout=owner, now=now)
     await sender.send(call)
     index = await contracts.registry.index_of(keys.node_id)

@@ -155,4 +155,15 @@ contract EconomicAttacks is Reports {
         (,, uint256 afterwards) = hub.positionOf(victim, node);
         vm.assertGe(afterwards, worth);
     }
+
+    /// @dev Each number has a leaf in every report from then on: a million of them would cost a tenth of the supply.
+    function test_FreeRegistration_EachIndexCostsItsFee() public {
+        uint256 supply = token.totalSupply();
+        uint32 count = registry.count();
+        for (uint256 i = 0; i < 5; ++i) {
+            _register(operator, INodeRegistry.Role.Relay);
+        }
+        vm.assertEq(registry.count(), count + 5);
+        vm.assertEq(supply - token.totalSupply(), 5 * 100 * QNET);
+    }
 }

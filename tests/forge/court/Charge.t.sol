@@ -177,6 +177,50 @@ contract ChargeTest is CourtTest {
         vm.assertEq(slasher.slashOf(3).refill, 7 * QNET);
     }
 
+    /// @dev A signer that accuses itself first would burn its bond before the loss is taken from it.
+    function test_AMemberAccusedOfSomethingElseCarriesNoLoss() external {
+        _final();
+        uint64 moment = uint64(block.timestamp);
+        (bytes32 a, bytes32 b) = (keccak256("a"), keccak256("b"));
+        bytes memory first = _sign(memberKeys[0], committee.consensusDigest(moment, a));
+        bytes memory second = _sign(memberKeys[0], committee.consensusDigest(moment, b));
+        _prove(carol, abi.encodeCall(court.proveConsensuses, (0, _salt(), 0, moment, a, first, b, second)));
+        vm.assertEq(slasher.accusationsOf(0), 1);
+        _charge(7);
+        vm.assertEq(slasher.accusationsOf(0), 2);
+        vm.assertEq(slasher.slashOf(2).refill, 0);
+        vm.assertEq(slasher.slashOf(3).refill, 7 * QNET);
+    }
+
+    /// @dev The worst proof tells the loss, whichever came first.
+    function test_ASmallLossDoesNotHideALargerOne() external {
+        IReportOracle.NodeLeaf memory leaf = _leaf(EPOCH, RELAY);
+        vm.prank(owner);
+        oracle.disable(EPOCH);
+        leaf.cumOperator += 1;
+        _reportWith(RELAY, leaf);
+        (, _hash,,) = oracle.report(EPOCH);
+        vm.warp(oracle.windowEnd(EPOCH));
+        oracle.finalize(0);
+        oracle.finalize(EPOCH);
+        _prove(
+            carol,
+            abi.encodeCall(
+                court.proveBadLeaf, (0, _salt(), EPOCH, _proven(EPOCH, RELAY), _proven(0, RELAY), values)
+            )
+        );
+        (, uint256 refill) = court.wrongReportOf(_hash);
+        vm.assertEq(refill, 1);
+        _charge(1);
+        _condemn();
+        (, refill) = court.wrongReportOf(_hash);
+        vm.assertEq(refill, 7 * QNET);
+        _charge(6);
+        vm.assertEq(slasher.slashOf(1).refill, 1);
+        vm.assertEq(slasher.slashOf(2).refill, 7 * QNET - 1);
+        vm.assertEq(slasher.slashOf(3).refill, 0);
+    }
+
     function test_NobodyIsChargedForTheHonestReportThatFollows() external {
         _condemn();
         _makeHonest(EPOCH);

@@ -175,6 +175,42 @@ contract ProveBadLeafTest is CourtTest {
         _fails(data, IDisputeCourt.WrongPredecessorLeaf.selector);
     }
 
+    /// @dev Without a report before nothing binds the leaf before: one that is invented must be worth nothing.
+    function test_AnInventedLeafBeforeTheFirstReportRefutesNothing() external {
+        for (uint256 field = 0; field < 8; ++field) {
+            bytes memory data = abi.encodeCall(
+                court.proveBadLeaf, (0, _salt(), 0, _proven(0, ENTRY), _invented(field), values)
+            );
+            _fails(data, IDisputeCourt.WrongPredecessorLeaf.selector);
+        }
+    }
+
+    function test_AnInventedLeafBeforeANewNodesFirstRefutesNothing() external {
+        _reportHonestly();
+        uint32 late = _node(bob, INodeRegistry.Role.Exit, 20_000 * QNET);
+        _over(2);
+        _makeHonest(2);
+        _submit(_report(2));
+        for (uint256 field = 0; field < 8; ++field) {
+            bytes memory data = abi.encodeCall(
+                court.proveBadLeaf, (0, _salt(), 2, _proven(2, late), _invented(field), values)
+            );
+            _fails(data, IDisputeCourt.WrongPredecessorLeaf.selector);
+        }
+    }
+
+    /// @dev A leaf of no epoch and no node that is not empty.
+    function _invented(uint256 field) private pure returns (IDisputeCourt.ProvenLeaf memory proven) {
+        if (field == 0) proven.leaf.cumOperator = 1;
+        if (field == 1) proven.leaf.cumPool = 1;
+        if (field == 2) proven.leaf.rho = 1;
+        if (field == 3) proven.leaf.slotP = 1;
+        if (field == 4) proven.leaf.bond = 1;
+        if (field == 5) proven.leaf.stake = 1;
+        if (field == 6) proven.leaf.w = 1;
+        if (field == 7) proven.leaf.reward = 1;
+    }
+
     /// @dev A leaf before that is of another epoch than its report says nothing.
     function test_TheLeafBeforeMustBeOfItsEpoch() external {
         IReportOracle.NodeLeaf memory first = _leaf(0, ENTRY);

@@ -111,10 +111,10 @@ contract ProveMembersTest is CourtTest {
 
     function test_OrFromWhenTheReportCame() external {
         vm.prank(owner);
-        oracle.pause(uint64(block.timestamp + 14 * DAY));
-        vm.warp(block.timestamp + 14 * DAY);
+        oracle.pause(uint64(_now() + 14 * DAY));
+        vm.warp(_now() + 14 * DAY);
         _submit(_a);
-        uint256 came = block.timestamp;
+        uint256 came = _now();
         _prove(carol, _reports(2));
         vm.warp(oracle.windowEnd(EPOCH));
         oracle.finalize(0);

@@ -126,12 +126,70 @@ contract ProveReceiptsTest is CourtTest {
     }
 
     function test_ANodeThatDoesNotExistSignsNothing() external {
-        (_a.nodeFrom, _b.nodeFrom) = (99, 99);
-        bytes memory a = _sign(1, _digest(_a));
-        bytes memory b = _sign(1, _digest(_b));
-        _fails(_proof(a, b), abi.encodeWithSelector(IDisputeCourt.BadSignature.selector, address(0)));
-        // a broken signature recovers to nothing, which is nobody's key
-        _fails(_proof(new bytes(65), new bytes(65)), abi.encodeWithSelector(IDisputeCourt.BadSignature.selector, address(0)));
+        IDisputeCourt.LinkReceipt memory honest = _a;
+        for (uint256 i = 0; i < 5; ++i) {
+            _a = honest;
+            if (i == 0) _a.nodeFrom = 99;
+            if (i == 1) _a.nodeFrom = 0;
+            if (i == 2) _a.nodeTo = IDLE + 1;
+            if (i == 3) _a.nodeTo = 0;
+            if (i == 4) _a.nodeTo = _a.nodeFrom;
+            _isImpossible();
+        }
+    }
+
+    /// @dev Who holds a key could sign the future without end, and hold up the node's tickets with it for ever.
+    function test_NoSlotThatDoesNotExistAndNoEpochToCome() external {
+        uint16 last = _a.slot;
+        _a.slot = 24;
+        _isImpossible();
+        _a.slot = last;
+        _a.epoch = 2;
+        vm.warp(epochs.epochEnd(1) - 1);
+        _isImpossible();
+        vm.warp(epochs.epochEnd(1));
+        _b = _a;
+        _b.packets = 72;
+        _prove(carol, _proof());
+        vm.assertEq(_lastSlash().epoch, 2);
+    }
+
+    function test_ANodeThatWasNotActiveSaysNothing() external {
+        (_a.nodeFrom, _b.nodeFrom) = (IDLE, IDLE);
+        _fails(_proof(), abi.encodeWithSelector(IDisputeCourt.NotActiveThen.selector, IDLE, EPOCH));
+    }
+
+    /// @dev An operator that takes its bond away and then contradicts itself would have delegators pay alone.
+    function test_WhoTookItsBondAwayCannotHaveItsDelegatorsSlashed() external {
+        vm.prank(bob);
+        hub.delegate(ENTRY, 100_000 * QNET, 0);
+        vm.warp(epochs.epochEnd(2) - 1);
+        uint256 bond = hub.bondOf(ENTRY);
+        vm.prank(alice);
+        hub.unbond(ENTRY, bond);
+        vm.warp(epochs.epochEnd(2));
+        (_a.epoch, _b.epoch) = (3, 3);
+        _fails(_proof(), abi.encodeWithSelector(IDisputeCourt.NotActiveThen.selector, ENTRY, 3));
+    }
+
+    /// @dev Once a node is in jail for a contradiction, its key can hold up nobody with more of them.
+    function test_AJailedNodeAddsNoContradictionsOfLaterEpochs() external {
+        _prove(carol, _proof());
+        vm.warp(epochs.epochEnd(2));
+        (_a.epoch, _b.epoch) = (3, 3);
+        _fails(_proof(), abi.encodeWithSelector(IDisputeCourt.NotActiveThen.selector, ENTRY, 3));
+    }
+
+    function _isImpossible() private {
+        IDisputeCourt.LinkReceipt memory honest = _b;
+        _b = _a;
+        _b.packets += 1;
+        bytes memory signature = new bytes(65);
+        _fails(
+            _proof(signature, signature),
+            abi.encodeWithSelector(IDisputeCourt.ImpossibleReceipt.selector, _a.epoch, _a.slot)
+        );
+        _b = honest;
     }
 
     function test_TheKeyOfTheEpochCounts() external {

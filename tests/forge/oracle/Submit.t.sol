@@ -104,14 +104,45 @@ contract SubmitTest is OracleTest {
         vm.assertEq(oracle.predecessorOf(1), 0);
     }
 
-    function test_AtMostEightWait() external {
-        for (uint32 epoch = 0; epoch < 8; ++epoch) {
+    function test_AtMost32Wait() external {
+        for (uint32 epoch = 0; epoch < 32; ++epoch) {
             _reported(epoch);
         }
-        IReportOracle.EpochReport memory r = _made(8);
-        _refused(r, abi.encodeWithSelector(IReportOracle.TooManyUnfinished.selector, 8));
+        IReportOracle.EpochReport memory r = _made(32);
+        _refused(r, abi.encodeWithSelector(IReportOracle.TooManyUnfinished.selector, 32));
         oracle.finalize(0);
         _submit(r);
+    }
+
+    /// @dev The longest pause of the court: windows stand still, reports go on.
+    function test_APauseOfTheCourtCostsNoEpoch() external {
+        _reported(0);
+        vm.prank(owner);
+        court.pause(uint64(_now() + 14 days));
+        for (uint32 epoch = 1; epoch < 18; ++epoch) {
+            _reported(epoch);
+        }
+        vm.assertEq(oracle.unfinished(), 18);
+        oracle.finalize(0);
+    }
+
+    /// @dev The longest pause of the oracle: all that waited is reported when it ends.
+    function test_APauseOfTheOracleCostsNoEpoch() external {
+        _reported(0);
+        vm.prank(owner);
+        oracle.pause(uint64(_now() + 14 days));
+        for (uint32 epoch = 1; epoch < 15; ++epoch) {
+            _passEpoch(epoch);
+        }
+        bytes memory error =
+            abi.encodeWithSelector(IReportOracle.DeadlineNotPassed.selector, 1, oracle.reportDeadline(1));
+        vm.expectRevert(error);
+        epochs.skipEpoch(1);
+        vm.warp(oracle.pausedUntil());
+        for (uint32 epoch = 1; epoch < 14; ++epoch) {
+            _reportedAgain(epoch);
+        }
+        vm.assertEq(oracle.unfinished(), 14);
     }
 
     function test_TheReportBeforeMustBeNamed() external {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {INodeRegistry} from "../../../interfaces/INodeRegistry.sol";
 import {RegistryTest} from "./RegistryTest.sol";
 
@@ -166,5 +167,38 @@ contract RegisterTest is RegistryTest {
         vm.assertEq(registry.indexOf(NODE_ID), 0);
         vm.assertEq(registry.receiptKeyAt(1, type(uint32).max), address(0));
         _expectStatus(1, type(uint32).max, INodeRegistry.State.None, false);
+    }
+
+    function test_TheFeeIsBurned() external {
+        uint256 fee = parameters.get("register_fee_wei");
+        (uint256 held, uint256 supply) = (token.balanceOf(alice), token.totalSupply());
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
+        vm.prank(alice);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), proof);
+        vm.assertEq(token.balanceOf(alice), held - fee);
+        vm.assertEq(token.totalSupply(), supply - fee);
+    }
+
+    function test_WhoDoesNotPayTheFeeIsNotRegistered() external {
+        uint256 fee = parameters.get("register_fee_wei");
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
+        vm.prank(alice);
+        token.approve(address(registry), fee - 1);
+        bytes memory error =
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(registry), fee - 1, fee);
+        vm.expectRevert(error);
+        vm.prank(alice);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), proof);
+        vm.assertEq(registry.count(), 0);
+    }
+
+    function test_AFeeOfZeroAsksForNothing() external {
+        _set("register_fee_wei", 0);
+        (address key, bytes memory proof) = _proof("key", alice, NODE_ID, _now());
+        vm.startPrank(alice);
+        token.approve(address(registry), 0);
+        registry.register(INodeRegistry.Role.Mix, NODE_ID, IDENTITY, key, alice, _now(), proof);
+        vm.stopPrank();
+        vm.assertEq(registry.count(), 1);
     }
 }

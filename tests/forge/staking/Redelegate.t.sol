@@ -50,6 +50,17 @@ contract RedelegateTest is StakingTest {
         vm.assertEq(_principal(bob, node), 0);
     }
 
+    /// @dev Stake that leaves while a slash waits would make the cap of the slash smaller.
+    function test_NobodyMovesWhileASlashIsInEscrow() external {
+        vm.prank(address(slasher));
+        hub.freeze(node);
+        vm.expectRevert(abi.encodeWithSelector(IStakeHub.Frozen.selector, node));
+        _redelegate(bob, SHARES);
+        vm.prank(address(slasher));
+        hub.unfreeze(node);
+        vm.assertEq(_redelegate(bob, SHARES), SHARES);
+    }
+
     function test_BindsUntilTheSecondATicketWouldUnlock() external {
         _redelegate(bob, SHARES);
         vm.warp(GENESIS + DAY + UNBOND - 1);

@@ -106,6 +106,7 @@ abstract contract World is Test {
         token.approve(address(hub), type(uint256).max);
         token.approve(address(court), type(uint256).max);
         token.approve(address(oracle), type(uint256).max);
+        token.approve(address(registry), type(uint256).max);
         vm.stopPrank();
     }
 
@@ -121,12 +122,24 @@ abstract contract World is Test {
         }
     }
 
+    /// @dev Give somebody what a registration costs, and let the registry take it.
+    function _payFee(address nodeOwner) internal {
+        uint256 fee = parameters.get("register_fee_wei");
+        vm.prank(holder);
+        token.transfer(nodeOwner, fee);
+        uint256 allowed = token.allowance(nodeOwner, address(registry));
+        if (allowed == type(uint256).max) return;
+        vm.prank(nodeOwner);
+        token.approve(address(registry), allowed + fee);
+    }
+
     /// @dev Register a node with a fresh receipt key.
     function _register(address nodeOwner, INodeRegistry.Role role) internal returns (uint32 index) {
         string memory name = string.concat("node ", vm.toString(++_named));
         (address key, uint256 secret) = _account(string.concat("receipts of ", name));
         bytes32 nodeId = keccak256(bytes(name));
         bytes32 digest = registry.keyProofDigest(nodeOwner, nodeId, key, type(uint256).max);
+        _payFee(nodeOwner);
         vm.prank(nodeOwner);
         index = registry.register(
             role, nodeId, keccak256("identity"), key, nodeOwner, type(uint256).max, _sign(secret, digest)

@@ -69,11 +69,13 @@ async def _enter(demo: Demo, contracts: Contracts) -> Culprit:
     owner, receipt_key = ReceiptKey.generate(), ReceiptKey.generate()
     await EmbeddedChain(contracts.client).set_balance(owner.address, COINS_WEI)
     treasury = open_account(demo.state.account(TREASURY), demo.config.passphrase_file)
-    await send_all(contracts.client, treasury, [contracts.token.transfer(owner.address, BOND_WEI)])
-    registry, hub = contracts.registry, contracts.hub
+    registry, hub, token = contracts.registry, contracts.hub, contracts.token
+    fee_wei = await contracts.parameters.get("register_fee_wei")
+    await send_all(contracts.client, treasury, [token.transfer(owner.address, BOND_WEI + fee_wei)])
     node_id, deadline = secrets.token_bytes(32), int(time.time()) + PROOF_S
     digest = registry.key_proof_digest(owner.address, node_id, receipt_key.address, deadline)
     sender = Sender(contracts.client, KeySigner(owner))
+    await sender.send(token.approve(registry.address, fee_wei))
     await sender.send(
         registry.register(
             Role.MIX,
@@ -87,7 +89,7 @@ async def _enter(demo: Demo, contracts: Contracts) -> Culprit:
     )
     index = await registry.index_of(node_id)
     for call in (
-        contracts.token.approve(hub.address, BOND_WEI),
+        token.approve(hub.address, BOND_WEI),
         hub.bond(index, BOND_WEI),
         hub.unbond(index, TICKET_WEI),
     ):
