@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from qnet.config import ConfigModel, load_toml
 from qnet.errors import ConfigError
+from qnet.messages.trust import MAX_MEMBERS
 from qnet.parameters import DEVNET_CHAIN_ID
 
 FILE_NAME: Final = "ledger.toml"
@@ -15,9 +16,9 @@ FILE_NAME: Final = "ledger.toml"
 class MemberSection(ConfigModel):
     """`[member]`: who we are; `peers` lists the URLs of all members in member order, ours too."""
 
-    index: int = Field(ge=0, lt=64)
+    index: int = Field(ge=0, lt=MAX_MEMBERS)
     listen: str
-    peers: tuple[str, ...] = Field(min_length=1, max_length=64)
+    peers: tuple[str, ...] = Field(min_length=1, max_length=MAX_MEMBERS)
 
     @field_validator("listen")
     @classmethod

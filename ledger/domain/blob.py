@@ -24,12 +24,12 @@ from qnet.messages.audit import AuditReveal
 from qnet.messages.descriptor import Role
 from qnet.messages.fields import U32_MAX, U64_MAX, Fields
 from qnet.messages.receipt import RECEIPT_BYTES, SignedReceipt
+from qnet.messages.trust import MAX_MEMBERS
 from qnet.parameters import BOUNDS, NetworkParameters
 
 BLOB_VERSION: Final = 2
 MAX_BLOB_BYTES: Final = 15 << 20
 MAX_NODES: Final = 20_000
-MAX_MEMBERS: Final = 64
 MAX_SLOTS: Final = 24
 _HASH: Final = 32
 _KEYS: Final = frozenset(

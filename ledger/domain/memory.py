@@ -16,8 +16,11 @@ from ledger.domain.votes import (
 from qnet import cbor
 from qnet.errors import DecodeError
 from qnet.messages.fields import U32_MAX, Fields
+from qnet.messages.trust import MAX_MEMBERS
 
 MAX_STATE_BYTES: Final = 4 * MAX_DOCUMENT_BYTES
+MAX_DOCUMENTS: Final = MAX_MEMBERS + 4
+"""Those the members are locked on, and our own: proposed, voted for, locked, signed."""
 _KEYS: Final = frozenset({"view", "voted", "lock", "signed", "decided", "docs"})
 _HASH_BYTES: Final = 32
 
@@ -77,7 +80,7 @@ class MemberState:
             lock=parse_certificate(values["lock"]),
             signed=_digest(values["signed"]),
             decided=decided,
-            documents=_documents(fields.mapping("docs", 64)),
+            documents=_documents(fields.mapping("docs", MAX_DOCUMENTS)),
         )
 
 

@@ -13,8 +13,8 @@ from qnet.codec import Writer
 from qnet.crypto.keys import EVM_SIGNATURE_BYTES, ReceiptKey, keccak256, recover
 from qnet.eip712 import qnet_domain
 from qnet.errors import CryptoError, DecodeError
-from qnet.messages.consensus import CommitteeTrust, join_signatures
-from qnet.messages.fields import U32_MAX, U64_MAX, Fields
+from qnet.messages.consensus import MAX_MEMBERS, CommitteeTrust, join_signatures
+from qnet.messages.fields import U32_MAX, Fields, pack_word
 
 MAX_DOCUMENT_BYTES: Final = 16 << 20
 """Largest document members agree on."""
@@ -205,7 +205,7 @@ def certificate_map(certificate: Certificate | None) -> dict[str, object] | None
         "phase": int(certificate.phase),
         "view": certificate.view,
         "digest": certificate.digest,
-        "bitmap": certificate.bitmap,
+        "bitmap": pack_word(certificate.bitmap),
         "sigs": certificate.signatures,
     }
 
@@ -223,8 +223,8 @@ def parse_certificate(value: object) -> Certificate | None:
         Phase(fields.uint("phase", max(Phase), minimum=min(Phase))),
         fields.uint("view", U32_MAX),
         fields.octets("digest", _HASH_BYTES),
-        fields.uint("bitmap", U64_MAX),
-        fields.blob("sigs", multiple=EVM_SIGNATURE_BYTES, maximum=64),
+        fields.word("bitmap"),
+        fields.blob("sigs", multiple=EVM_SIGNATURE_BYTES, maximum=MAX_MEMBERS),
     )
 
 
@@ -257,7 +257,7 @@ def _to_map(message: Message) -> dict[str, object]:
                 "t": "decide",
                 "digest": digest,
                 "doc": document,
-                "bitmap": bitmap,
+                "bitmap": pack_word(bitmap),
                 "sigs": signatures,
             }
 
@@ -292,8 +292,8 @@ def decode_message(data: bytes) -> Message:
         raise DecodeError(f"agreement {tag}: no document")
     if tag == "propose":
         return Proposal(fields.uint("view", U32_MAX), digest, document, lock)
-    bitmap = fields.uint("bitmap", U64_MAX)
-    signatures = fields.blob("sigs", multiple=EVM_SIGNATURE_BYTES, maximum=64)
+    bitmap = fields.word("bitmap")
+    signatures = fields.blob("sigs", multiple=EVM_SIGNATURE_BYTES, maximum=MAX_MEMBERS)
     return Decision(digest, document, bitmap, signatures)
 
 

@@ -18,7 +18,7 @@ from qnet.eip712 import digest, qnet_domain
 from qnet.errors import ConfigError, DecodeError
 from qnet.messages.consensus_node import FLAG_MEASURED, FLAG_PAID, ConsensusNode, parse_node
 from qnet.messages.descriptor import MAX_SOFTWARE_CHARS
-from qnet.messages.fields import U32_MAX, U64_MAX, Fields
+from qnet.messages.fields import U32_MAX, U64_MAX, Fields, pack_word
 from qnet.messages.trust import BITMAP_BYTES, MAX_MEMBERS, CommitteeTrust, join_signatures
 from qnet.parameters import BOUNDS, NetworkParameters
 
@@ -118,7 +118,7 @@ class Consensus:
                 "interval": self.interval_s,
                 "epoch": self.epoch,
                 "params": {
-                    name: _pack_word(value) for name, value in self.parameters.to_map().items()
+                    name: pack_word(value) for name, value in self.parameters.to_map().items()
                 },
                 "min_version": self.min_version,
                 "users": self.users,
@@ -250,11 +250,6 @@ def decode_payload(payload: bytes) -> Consensus:
         users=fields.uint("users", U64_MAX),
         nodes=_parse_nodes(fields.items("nodes", MAX_NODES)),
     )
-
-
-def _pack_word(value: int) -> int | bytes:
-    """CBOR integers end at 64 bits; larger values are big-endian bytes without leading zeros."""
-    return value if value <= U64_MAX else value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
 def _unpack_word(value: object) -> int:

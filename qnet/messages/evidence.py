@@ -14,11 +14,12 @@ from qnet import cbor
 from qnet.crypto.keys import ADDRESS_BYTES, EVM_SIGNATURE_BYTES, keccak256
 from qnet.errors import DecodeError
 from qnet.messages.consensus import SignedConsensus, TrustSource, consensus_digest
-from qnet.messages.fields import U64_MAX, Fields
+from qnet.messages.fields import U64_MAX, Fields, pack_word
 from qnet.messages.trust import MAX_MEMBERS
 
 EVIDENCE_VERSION: Final = 1
-MAX_EVIDENCE_BYTES: Final = 16_384
+MAX_EVIDENCE_BYTES: Final = 36_864
+"""Two statements of a committee with every seat taken."""
 _KEYS: Final = frozenset({"v", "chain", "committee", "period", "first", "second"})
 _STATEMENT_KEYS: Final = frozenset({"hash", "bitmap", "sigs"})
 _HASH_BYTES: Final = 32
@@ -45,7 +46,7 @@ class Statement:
 
     def to_map(self) -> dict[str, object]:
         """CBOR map."""
-        return {"hash": self.hash, "bitmap": self.bitmap, "sigs": self.signatures}
+        return {"hash": self.hash, "bitmap": pack_word(self.bitmap), "sigs": self.signatures}
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -57,7 +58,7 @@ class Statement:
         fields = Fields(value, _STATEMENT_KEYS, "evidence statement")
         return cls(
             fields.octets("hash", _HASH_BYTES),
-            fields.uint("bitmap", U64_MAX),
+            fields.word("bitmap"),
             fields.blob("sigs", multiple=EVM_SIGNATURE_BYTES, maximum=MAX_MEMBERS),
         )
 

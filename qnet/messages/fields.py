@@ -9,8 +9,15 @@ U16_MAX: Final = 0xFFFF
 U24_MAX: Final = 0xFFFFFF
 U32_MAX: Final = 0xFFFFFFFF
 U64_MAX: Final = 0xFFFFFFFFFFFFFFFF
+_U64_BYTES: Final = 8
+_WORD_BYTES: Final = 32
 _PRINTABLE_LOW: Final = 0x20
 _PRINTABLE_HIGH: Final = 0x7E
+
+
+def pack_word(value: int) -> int | bytes:
+    """CBOR integers end at 64 bits; larger values are big-endian bytes without leading zeros."""
+    return value if value <= U64_MAX else value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
 class Fields:
@@ -44,6 +51,15 @@ class Fields:
         if not minimum <= value <= maximum:
             raise self._bad(name, f"is outside [{minimum}, {maximum}]")
         return value
+
+    def word(self, name: str) -> int:
+        """Read an integer of up to 256 bits, as :func:`pack_word` writes it."""
+        value = self._map[name]
+        if not isinstance(value, bytes):
+            return self.uint(name, U64_MAX)
+        if not _U64_BYTES < len(value) <= _WORD_BYTES or not value[0]:
+            raise self._bad(name, "is not an integer of up to 256 bits in its one spelling")
+        return int.from_bytes(value, "big")
 
     def octets(self, name: str, size: int) -> bytes:
         """Read a byte string of exactly `size` bytes."""

@@ -20,8 +20,8 @@ U128: Final = 128
 U256: Final = 256
 U32_LIST: Final = -32
 """Kind of a list of unsigned integers of 32 bits."""
-MAX_LIST: Final = 64
-"""Most items of a list; a committee has no more members."""
+MAX_LIST: Final = 256
+"""Most items of a list; a committee has no more seats."""
 _MAX_CHARS: Final = 80
 """2^256 has 78 digits."""
 

@@ -15,14 +15,15 @@ from qnet.crypto.keys import ADDRESS_BYTES, EVM_SIGNATURE_BYTES, ReceiptKey
 from qnet.eip712 import digest, qnet_domain
 from qnet.errors import CryptoError, DecodeError
 from qnet.messages.errors import CommitteeForkError
-from qnet.messages.fields import U16_MAX, U64_MAX, Fields
+from qnet.messages.fields import U16_MAX, U64_MAX, Fields, pack_word
 from qnet.messages.trust import MAX_MEMBERS, NO_SIGNER, CommitteeTrust
 
 CHANGE_VERSION: Final = 1
 CHANGE_TYPE: Final = (
     "CommitteeChange(uint64 validFrom,bytes32 previous,address[] signers,uint16 quorum)"
 )
-MAX_CHANGE_BYTES: Final = 8_192
+MAX_CHANGE_BYTES: Final = 24_576
+"""A change of a committee with every seat taken."""
 MAX_CHANGES: Final = 64
 """Changes in one chain: more than a year of weekly ones."""
 _KEYS: Final = frozenset(
@@ -139,7 +140,7 @@ class SignedChange:
                 "prev": change.previous,
                 "signers": b"".join(change.signers),
                 "quorum": change.quorum,
-                "bitmap": self.bitmap,
+                "bitmap": pack_word(self.bitmap),
                 "sigs": self.signatures,
             }
         )
@@ -172,7 +173,7 @@ class SignedChange:
         if not least_quorum(len(active)) <= change.quorum <= len(active):
             raise DecodeError("committee change: a quorum that could not agree safely")
         signatures = fields.blob("sigs", multiple=EVM_SIGNATURE_BYTES, maximum=MAX_MEMBERS)
-        return cls(change, fields.uint("bitmap", U64_MAX), signatures)
+        return cls(change, fields.word("bitmap"), signatures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Final, Self
 from qnet.crypto.keys import EVM_SIGNATURE_BYTES, keccak256, recover
 from qnet.errors import CryptoError
 
-MAX_MEMBERS: Final = 64
+MAX_MEMBERS: Final = 256
+"""Seats a Committee contract can ever have; former members keep theirs."""
 BITMAP_BYTES: Final = 32
 NO_SIGNER: Final = bytes(20)
 """Stands in the place of a member who does not sign any more; nobody can sign for it."""

@@ -99,8 +99,8 @@ def test_operator_registers_bonds_and_unbonds(world, type_in, tmp_path):
     create_keys(tmp_path / "node", "correct horse", sni="x.test", now=int(time.time()), cost=LIGHT)
     node = [tmp_path / "node", "--role", "relay"]
     passphrase = ["--node-passphrase-file", world.passphrase_file]
-    code, (told,), err = type_in("chain", "register-node", *node, *passphrase, *words)
-    assert code == 0
+    code, (allowed, told), err = type_in("chain", "register-node", *node, *passphrase, *words)
+    assert (code, allowed["schema"]) == (0, "qnet.stake.approve/1")
     assert "registry index 1" in err
     assert len(told["data"]["node_id"]) == 66
     code, documents, _ = type_in("stake", "bond", "5000", *words)

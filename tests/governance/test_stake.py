@@ -39,6 +39,8 @@ def register(world, name, *, role=Role.RELAY, bond=0, receipt_key=None):
     async def work(contracts):
         owner, key = world.keys[name], receipt_key or ReceiptKey.generate()
         sender = Sender(contracts.client, KeySigner(owner))
+        fee_wei = await contracts.parameters.get("register_fee_wei")
+        await sender.send(contracts.token.approve(contracts.registry.address, fee_wei))
         node_id, deadline = key.address.rjust(32, b"\1"), 2**40
         digest = contracts.registry.key_proof_digest(owner.address, node_id, key.address, deadline)
         call = contracts.registry.register(

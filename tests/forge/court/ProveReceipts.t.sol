@@ -144,14 +144,14 @@ contract ProveReceiptsTest is CourtTest {
         _a.slot = 24;
         _isImpossible();
         _a.slot = last;
-        _a.epoch = 2;
-        vm.warp(epochs.epochEnd(1) - 1);
+        _a.epoch = 3;
+        vm.warp(epochs.epochEnd(2) - 1);
         _isImpossible();
-        vm.warp(epochs.epochEnd(1));
+        vm.warp(epochs.epochEnd(2));
         _b = _a;
         _b.packets = 72;
         _prove(carol, _proof());
-        vm.assertEq(_lastSlash().epoch, 2);
+        vm.assertEq(_lastSlash().epoch, 3);
     }
 
     function test_ANodeThatWasNotActiveSaysNothing() external {

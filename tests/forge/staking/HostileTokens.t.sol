@@ -46,6 +46,7 @@ contract HostileTokensTest is StakingTest {
         _bad.transfer(address(vault), 1000);
         vault.fund(0, 1000);
         vault.release(0, 1000);
+        _set("register_fee_wei", 0);
         node = _register(_me, INodeRegistry.Role.Relay);
         other = _register(_me, INodeRegistry.Role.Relay);
         vm.prank(_me);

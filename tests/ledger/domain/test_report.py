@@ -284,6 +284,18 @@ def test_a_blob_must_be_a_map():
         EpochData.decode(cbor.dumps([1]))
 
 
+def test_a_blob_has_room_for_every_seat_of_the_committee():
+    data = epoch_data(some_receipts(3)[:2], [])
+    for seats, fits in ((256, True), (257, False)):
+        members = tuple(place.to_bytes(20, "big") for place in range(1, seats + 1))
+        blob = replace(data, snapshot=replace(data.snapshot, members=members)).encode()
+        if fits:
+            assert EpochData.decode(blob).snapshot.members == members
+        else:
+            with pytest.raises(DecodeError):
+                EpochData.decode(blob)
+
+
 def test_the_data_hash_is_the_blob():
     blob = epoch_data(some_receipts(3), []).encode()
     assert recompute(blob).report.data_hash == keccak256(blob)

@@ -27,7 +27,7 @@ from ledger.domain.votes import (
 from qnet import cbor
 from qnet.crypto.keys import ReceiptKey
 from qnet.errors import DecodeError
-from qnet.messages.consensus import CommitteeTrust
+from qnet.messages.consensus import MAX_MEMBERS, CommitteeTrust
 
 KEYS = tuple(ReceiptKey(bytes([7 + n]) * 32) for n in range(4))
 TRUST = CommitteeTrust(31337, b"\x11" * 20, tuple(key.address for key in KEYS), 3)
@@ -37,8 +37,9 @@ hashes = st.binary(min_size=32, max_size=32)
 views = st.integers(0, 2**32 - 1)
 signatures = st.binary(min_size=65, max_size=65)
 joined = st.lists(signatures, min_size=1, max_size=4).map(b"".join)
+bitmaps = st.integers(0, 2**64 - 1) | st.integers(0, 2**256 - 1)
 certificates = st.builds(
-    Certificate, st.sampled_from(Phase), views, hashes, st.integers(0, 2**64 - 1), joined
+    Certificate, st.sampled_from(Phase), views, hashes, bitmaps, joined
 )
 documents = st.binary(max_size=200)
 messages = st.one_of(
@@ -47,13 +48,18 @@ messages = st.one_of(
     st.builds(Vote, st.sampled_from(Phase), views, hashes, signatures),
     st.builds(Certified, certificates),
     st.builds(Signature, hashes, signatures),
-    st.builds(Decision, hashes, documents, st.integers(0, 2**64 - 1), joined),
+    st.builds(Decision, hashes, documents, bitmaps, joined),
 )
 
 
 @given(messages)
 def test_messages_survive(message):
     assert decode_message(encode_message(message)) == message
+
+
+def test_a_decision_of_every_seat_survives():
+    decision = Decision(bytes(32), b"d", (1 << MAX_MEMBERS) - 1, bytes(65) * MAX_MEMBERS)
+    assert decode_message(encode_message(decision)) == decision
 
 
 @given(
@@ -64,7 +70,7 @@ def test_messages_survive(message):
         lock=st.none() | certificates,
         signed=st.none() | hashes,
         decided=st.none()
-        | st.builds(Decision, hashes, documents, st.integers(0, 2**64 - 1), joined),
+        | st.builds(Decision, hashes, documents, bitmaps, joined),
         documents=st.dictionaries(hashes, documents, max_size=3),
     )
 )

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qnet.errors import CryptoError, DecodeError, RemoteProtocolError
-from qnet.messages.evidence import MAX_EVIDENCE_BYTES, DoubleConsensus
+from qnet.messages.evidence import MAX_EVIDENCE_BYTES, DoubleConsensus, Statement
+from qnet.messages.trust import MAX_MEMBERS
 from tests.support.signed_network import PERIOD, make_network
 
 NET = make_network()
@@ -89,6 +90,14 @@ def test_a_flipped_byte_never_proves_anything(place: int, flip: int) -> None:
 def test_garbage_is_refused(data: bytes) -> None:
     with pytest.raises(DecodeError):
         DoubleConsensus.decode(data)
+
+
+def test_a_committee_of_every_seat_can_be_accused() -> None:
+    said = (1 << MAX_MEMBERS) - 1, bytes(65) * MAX_MEMBERS
+    first, second = (Statement(bytes([name]) * 32, *said) for name in (1, 2))
+    proof = replace(PROOF, first=first, second=second)
+    assert DoubleConsensus.decode(proof.encode()) == proof
+    assert proof.culprits == tuple(range(MAX_MEMBERS))
 
 
 def test_size_is_bounded() -> None:

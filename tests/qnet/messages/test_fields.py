@@ -1,7 +1,7 @@
 import pytest
 
 from qnet.errors import DecodeError
-from qnet.messages.fields import Fields
+from qnet.messages.fields import U64_MAX, Fields, pack_word
 
 
 def fields(value: object) -> Fields:
@@ -29,6 +29,20 @@ def test_values_inside_their_bounds() -> None:
 def test_integers_are_bounded(value: object) -> None:
     with pytest.raises(DecodeError, match="x"):
         fields(value).uint("x", 5)
+
+
+@pytest.mark.parametrize("value", [0, U64_MAX, U64_MAX + 1, 1 << 255])
+def test_words_have_256_bits_and_one_spelling(value: int) -> None:
+    assert fields(pack_word(value)).word("x") == value
+    assert isinstance(pack_word(value), int) == (value <= U64_MAX)
+
+
+@pytest.mark.parametrize(
+    "value", [-1, True, "1", None, b"", b"\x01" * 8, b"\x00" + b"\x01" * 9, b"\x01" * 33]
+)
+def test_other_words_are_refused(value: object) -> None:
+    with pytest.raises(DecodeError, match="x"):
+        fields(value).word("x")
 
 
 @pytest.mark.parametrize("value", ["", b"", b"abc", b"abcdef", 3])

@@ -23,7 +23,7 @@ records = st.builds(
     st.integers(0, (1 << 16) - 1),
     st.integers(0, (1 << 256) - 1),
     st.binary(min_size=32, max_size=32),
-    st.lists(st.integers(0, (1 << 32) - 1), max_size=64).map(tuple),
+    st.lists(st.integers(0, (1 << 32) - 1), max_size=256).map(tuple),
 )
 
 
@@ -43,7 +43,7 @@ def test_records_round_trip(record: Record) -> None:
         ("name", "0x" + "00" * 31),
         ("name", "0x" + "0G" * 32),
         ("name", "0x" + "AA" * 32),
-        ("list", ["1"] * 65),
+        ("list", ["1"] * 257),
         ("list", ["4294967296"]),
         ("list", "1"),
         ("list", [["1"]]),

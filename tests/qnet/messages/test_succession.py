@@ -22,7 +22,7 @@ from qnet.messages.succession import (
     set_at,
     sign_change,
 )
-from qnet.messages.trust import NO_SIGNER, CommitteeTrust, join_signatures
+from qnet.messages.trust import MAX_MEMBERS, NO_SIGNER, CommitteeTrust, join_signatures
 
 CHAIN, COMMITTEE = 31337, b"\xc0" * 20
 KEYS = [ReceiptKey.generate() for _ in range(12)]
@@ -164,7 +164,18 @@ def test_decoders_refuse_or_round_trip(data: st.DataObject) -> None:
         START.extended(signed)
 
 
-@given(st.integers(1, 64))
+def test_a_committee_of_every_seat_can_change() -> None:
+    signers = tuple(place.to_bytes(20, "big") for place in range(1, MAX_MEMBERS + 1))
+    body = CommitteeChange(CHAIN, COMMITTEE, 5, bytes(32), signers, least_quorum(MAX_MEMBERS))
+    signed = SignedChange(
+        body, *join_signatures({place: bytes(65) for place in range(MAX_MEMBERS)})
+    )
+    assert MAX_MEMBERS == 256
+    assert SignedChange.decode(signed.encode()) == signed
+    assert decode_changes(encode_changes([signed] * MAX_CHANGES)) == (signed,) * MAX_CHANGES
+
+
+@given(st.integers(1, MAX_MEMBERS))
 def test_two_quorums_share_an_honest_member(members: int) -> None:
     faulty = (members - 1) // 3
     quorum = least_quorum(members)
