@@ -38,9 +38,7 @@ views = st.integers(0, 2**32 - 1)
 signatures = st.binary(min_size=65, max_size=65)
 joined = st.lists(signatures, min_size=1, max_size=4).map(b"".join)
 bitmaps = st.integers(0, 2**64 - 1) | st.integers(0, 2**256 - 1)
-certificates = st.builds(
-    Certificate, st.sampled_from(Phase), views, hashes, bitmaps, joined
-)
+certificates = st.builds(Certificate, st.sampled_from(Phase), views, hashes, bitmaps, joined)
 documents = st.binary(max_size=200)
 messages = st.one_of(
     st.builds(NewView, views, st.none() | certificates, st.none() | documents),
@@ -69,8 +67,7 @@ def test_a_decision_of_every_seat_survives():
         voted=st.none() | hashes,
         lock=st.none() | certificates,
         signed=st.none() | hashes,
-        decided=st.none()
-        | st.builds(Decision, hashes, documents, bitmaps, joined),
+        decided=st.none() | st.builds(Decision, hashes, documents, bitmaps, joined),
         documents=st.dictionaries(hashes, documents, max_size=3),
     )
 )
