@@ -162,9 +162,9 @@ def test_bonded_tokens_vote(world, holder):
 def test_tokens_do_not_vote_twice(world, holder):
     """Tokens that vote as tokens, are bonded, and try to vote as bond have one snapshot."""
     operator = world.operators[0]
+    index = world.register(operator, "relay")
     amount = world.token.balanceOf(operator)
     world.token.delegate(operator, {"from": operator})
-    index = world.register(operator, "relay")
     world.advance(10)
     proposal = propose(world, holder)
     open_vote(world, proposal)

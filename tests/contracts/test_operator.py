@@ -18,6 +18,7 @@ from world import (
 )
 
 BOND = 100_000 * QNET
+FEE = 100 * QNET
 COST = 2 * QNET
 UNBOND = 21 * DAY
 
@@ -135,6 +136,7 @@ def test_a_registration_cannot_be_front_run(world, operator):
 
     with refused("BadProof"):
         register(accounts[8])
+    world.token.approve(world.registry, FEE, {"from": operator})
     register(operator)
     assert world.registry.node(1).dict()["owner"] == operator
 

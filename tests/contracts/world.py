@@ -200,9 +200,10 @@ class World:
         )
 
     def register(self, owner, name, role=RELAY, key=None):
-        """Register a node and return its number."""
+        """Let the registry burn the fee, register a node and return its number."""
         key = key or Account.create()
         node_id = bytes32(name)
+        self.token.approve(self.registry, self.parameter("register_fee_wei"), {"from": owner})
         self.registry.register(
             role,
             node_id,
