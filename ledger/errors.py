@@ -1,5 +1,7 @@
 """Errors of the ledger."""
 
+from collections.abc import Mapping
+
 from qnet.errors import (
     ConfigError,
     NetworkError,
@@ -117,3 +119,23 @@ class ReportRefusedError(RejectedError):
     def __init__(self, name: str) -> None:
         super().__init__(f"the report oracle refuses this: {name}")
         self.name = name
+
+
+class WrongPredecessorError(RejectedError):
+    """We can prove the report before wrong, so we sign nothing that stands on it.
+
+    Args:
+        epoch: of the report before.
+        proofs: how many there are of each kind.
+    """
+
+    code = "Q1017"
+
+    def __init__(self, epoch: int, proofs: Mapping[str, int]) -> None:
+        super().__init__(
+            f"the report of epoch {epoch} is provably wrong: we sign no report that stands on it",
+            why=", ".join(f"{count} {kind}" for kind, count in sorted(proofs.items())),
+            try_=(f"qnet ledger evidence FOLDER --epoch {epoch}", "qnet court prove"),
+        )
+        self.epoch = epoch
+        self.proofs = proofs

@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ledger.client import get_bytes
 from ledger.config import LedgerConfig, database_url
-from ledger.domain.blob import EpochData
-from ledger.domain.claims import Claims
-from ledger.domain.disputes import double_consensuses, double_receipts, find_wrong
+from ledger.domain.disputes import double_consensuses, double_receipts
 from ledger.domain.report import recompute
 from ledger.errors import BadDataError, NoReportError
 from ledger.service.chain_reader import ChainReader
+from ledger.service.foundation import Published
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.database import open_database
 from qnet.chain.client import ChainClient
@@ -54,28 +52,25 @@ async def proofs_against(contracts: Contracts, epoch: int, url: str) -> list[Pro
     on_chain = await contracts.oracle.report(epoch)
     if on_chain.status is ReportStatus.NONE:
         raise NoReportError(epoch)
-    claims, data = await _claims(url, epoch, on_chain.hash)
+    published = await _published(contracts, url, epoch, on_chain.hash)
     before = await contracts.oracle.predecessor_of(epoch)
     previous = None
     if before:
         earlier = await contracts.oracle.report(before - 1)
-        previous, _ = await _claims(url, before - 1, earlier.hash)
-    reader = ChainReader(contracts)
-    block = await contracts.client.block("latest")
-    snapshot = await reader.snapshot(epoch, block, clock=await contracts.epochs.clock())
-    return find_wrong(claims, previous, replace(data, snapshot=snapshot))
+        previous = await _published(contracts, url, before - 1, earlier.hash)
+    return await published.wrong(previous)
 
 
-async def _claims(url: str, epoch: int, report_hash: bytes) -> tuple[Claims, EpochData]:
+async def _published(contracts: Contracts, url: str, epoch: int, report_hash: bytes) -> Published:
     blob = await get_bytes(f"{url}/v1/epochs/{epoch}/data")
-    result, data = await asyncio.to_thread(recompute, blob), EpochData.decode(blob)
-    if result.digest != report_hash:
+    if (await asyncio.to_thread(recompute, blob)).digest != report_hash:
         raise BadDataError(
             f"the data of epoch {epoch} do not give the report on chain",
             why="its leaves are not what its signers published",
             try_=("demand leaves: whoever cannot show them loses the report",),
         )
-    return Claims.of(result, data), data
+    clock, block = await contracts.epochs.clock(), await contracts.client.block("latest")
+    return await Published.of(blob, ChainReader(contracts), block, clock=clock)
 
 
 async def write_evidence(

@@ -12,7 +12,7 @@ from qnet.chain.contracts import Contracts
 from qnet.chain.errors import ChainRestartedError
 from qnet.chain.reporting import CommitteeMember
 from qnet.chain.staking import RegisteredNode
-from qnet.chain.values import Block
+from qnet.chain.values import Block, BlockTag
 from qnet.epochs import EpochClock
 from qnet.messages.assembly import Network, RegistryEntry
 from qnet.messages.consensus import CommitteeTrust
@@ -36,6 +36,21 @@ class NetworkFacts:
     oracle: bytes
     trust: CommitteeTrust
     clock: EpochClock
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Which report comes next.
+
+    Args:
+        epoch: of that report.
+        attempt: of that report.
+        previous: hash of the report before it, zeros for none, 32 bytes.
+    """
+
+    epoch: int
+    attempt: int
+    previous: bytes
 
 
 class ChainReader:
@@ -140,6 +155,13 @@ class ChainReader:
         )
         self._view = view
         return view
+
+    async def course(self, at: BlockTag) -> Course:
+        """Which report comes next, as a block has it."""
+        oracle = self.contracts.oracle
+        epoch = await oracle.next_epoch(at)
+        attempt = await oracle.attempt_of(epoch, at)
+        return Course(epoch, attempt, await oracle.last_report_hash(at))
 
     async def snapshot(self, epoch: int, block: Block, *, clock: EpochClock) -> ChainSnapshot:
         """Read everything a report rests on at a block (QN-REW-001).

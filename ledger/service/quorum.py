@@ -16,7 +16,7 @@ from ledger.domain.votes import (
     decode_message,
     encode_message,
 )
-from ledger.errors import NotReadyError
+from ledger.errors import NotReadyError, WrongPredecessorError
 from ledger.service.member import Member
 from ledger.service.peers import Peers
 from qnet import cbor
@@ -199,7 +199,7 @@ class Quorum:
                 return
             try:
                 digest, document = await handler.build(machine.topic)
-            except (NotReadyError, ChainError, NetworkError) as error:
+            except (NotReadyError, WrongPredecessorError, ChainError, NetworkError) as error:
                 _log.debug("not ready to propose", kind=machine.topic.kind.name, why=error.message)
                 await asyncio.sleep(BUILD_RETRY_S)
                 continue

@@ -12,6 +12,7 @@ from ledger.domain.state import ChainSnapshot
 from ledger.domain.votes import Decision, Kind, Topic
 from ledger.errors import BadDataError, NotReadyError, OmittedReceiptError, PeerError
 from ledger.service.beacon_source import BeaconSource
+from ledger.service.foundation import Foundation
 from ledger.service.member import Member
 from ledger.service.peers import MAX_ANSWER_BYTES, Peers
 from ledger.service.states import States
@@ -44,6 +45,7 @@ class ReportService:
     """
 
     def __init__(self, member: Member, peers: Peers, states: States, beacon: BeaconSource) -> None:
+        self._foundation = Foundation(member, states)
         self._member = member
         self._peers = peers
         self._states = states
@@ -55,7 +57,8 @@ class ReportService:
 
         Raises:
             NotReadyError: the epoch is not started on chain at a final block, or not closed, or
-                the report before this attempt is not disabled there yet.
+                the report is not the next one there.
+            WrongPredecessorError: the report before is provably wrong.
         """
         period = topic.period
         if self._member.now() < self._member.closes_at(period):
@@ -63,6 +66,7 @@ class ReportService:
         snapshot = await self._snapshot(period)
         if snapshot.attempt != topic.attempt:
             raise NotReadyError(f"attempt {topic.attempt} is not open at a final block")
+        await self._foundation.check_course(snapshot)
         await self._pull(period)
         async with self._member.work() as rows:
             parameters = await rows.parameters.get(snapshot.params_hash)
@@ -80,6 +84,8 @@ class ReportService:
         )
         document = data.encode()
         result = await asyncio.to_thread(recompute, document)
+        await self._foundation.check_predecessor(data, result)
+        self._foundation.vouch(result.digest)
         self._keep(result)
         return result.digest, document
 
@@ -96,11 +102,14 @@ class ReportService:
             topic.attempt,
         ):
             raise BadDataError("the data gives another report")
+        data = EpochData.decode(document)
         if not certified:
-            data = EpochData.decode(document)
             await self._check_chain(data)
             await self._check_receipts(data)
             await self._check_reveals(data)
+        await self._foundation.check_predecessor(data, result)
+        if not certified:
+            self._foundation.vouch(digest)
         self._keep(result)
 
     async def decided(self, topic: Topic, decision: Decision) -> None:
@@ -224,6 +233,7 @@ class ReportService:
         ours = await reader.snapshot(claimed.epoch, block, clock=self._member.clock)
         if claimed != ours:
             raise BadDataError("the snapshot is not what the chain says at its block")
+        await self._foundation.check_course(ours)
         if data.before != await self._states.after(ours.prev_report_hash):
             raise BadDataError("the state before is not ours")
 

@@ -1,5 +1,6 @@
 """Network states by report hash: what rewards and weights build on."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -46,13 +47,21 @@ class States:
         found = self._kept.get(report_hash)
         if found is not None:
             return found
-        async with self._member.work() as rows:
-            row = await rows.reports.get(report_hash)
-        result = recompute(row.data) if row is not None else await self._catch_up(report_hash)
+        result = await asyncio.to_thread(recompute, await self.data(report_hash))
         self.keep(result)
         return result.after
 
-    async def _catch_up(self, report_hash: bytes) -> EpochResult:
+    async def data(self, report_hash: bytes) -> bytes:
+        """Data blob of the report of this hash.
+
+        Raises:
+            NotReadyError: neither we nor any member that answers has it.
+        """
+        async with self._member.work() as rows:
+            row = await rows.reports.get(report_hash)
+        return row.data if row is not None else await self._catch_up(report_hash)
+
+    async def _catch_up(self, report_hash: bytes) -> bytes:
         """Fetch the data of a report that the chain has taken and we have missed."""
         oracle = self._member.reader.contracts.oracle
         for epoch in range(await oracle.next_epoch() - 1, -1, -1):
@@ -65,7 +74,7 @@ class States:
             row = ReportRow(report_hash, epoch, attempt, data, bitmap=0, signatures=b"")
             async with self._member.work() as rows:
                 await rows.reports.add(result, row)
-            return result
+            return data
         raise NotReadyError("the chain does not know the report")
 
     async def _fetch(self, epoch: int, report_hash: bytes) -> bytes:

@@ -14,6 +14,7 @@ from qnet.chain.reporting import ReportStatus
 from qnet.chain.staking import NodeState
 from tests.ledger.service.committee import BOND_WEI, Committee, open_committee, own_chain
 from tests.ledger.service.test_committee import wait_for
+from tests.ledger.service.test_evidence import disable
 from tests.support.anvil import WEI, Network
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(240)]
@@ -109,23 +110,11 @@ async def check_demand(committee: Committee) -> None:
     assert (await contracts.oracle.report(0)).status is ReportStatus.SUBMITTED
 
 
-async def disable(committee: Committee) -> None:
-    """What a vote of the holders would do: the timelock owns the oracle."""
-    contracts, client = committee.chain.contracts, committee.chain.client
-    owner = "0x" + contracts.timelock.address.hex()
-    await committee.chain.control.set_balance(contracts.timelock.address, WEI)
-    await client.request("anvil_impersonateAccount", owner)
-    call = contracts.oracle.disable(0)
-    assert call.to is not None
-    fields = {"from": owner, "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()}
-    await client.request("eth_sendTransaction", fields)
-
-
 async def check_next_attempt(committee: Committee) -> None:
     """A disabled report is agreed on anew, and becomes final."""
     contracts = committee.chain.contracts
     first = await contracts.oracle.report(0)
-    await disable(committee)
+    await disable(committee.chain, 0)
 
     async def final():
         found = await contracts.oracle.report(0)

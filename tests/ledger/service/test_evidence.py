@@ -120,6 +120,18 @@ async def serving(data: EpochData) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+async def disable(chain: ChainFixture, epoch: int) -> None:
+    """What a vote of the holders would do: the timelock owns the oracle."""
+    contracts, client = chain.contracts, chain.client
+    owner = "0x" + contracts.timelock.address.hex()
+    await chain.control.set_balance(contracts.timelock.address, WEI)
+    await client.request("anvil_impersonateAccount", owner)
+    call = contracts.oracle.disable(epoch)
+    assert call.to is not None
+    fields = {"from": owner, "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()}
+    await client.request("eth_sendTransaction", fields)
+
+
 async def status_of(chain: ChainFixture) -> ReportStatus:
     return (await chain.contracts.oracle.report(0)).status
 
