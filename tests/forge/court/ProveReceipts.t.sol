@@ -145,7 +145,7 @@ contract ProveReceiptsTest is CourtTest {
         _isImpossible();
         _a.slot = last;
         _a.epoch = 3;
-        vm.warp(epochs.epochEnd(2) - 1);
+        vm.warp(epochs.epochEnd(2) - 1 minutes);
         _isImpossible();
         vm.warp(epochs.epochEnd(2));
         _b = _a;

@@ -28,6 +28,7 @@ contract SlashingHandler is World {
     mapping(uint256 id => uint256) public executions;
 
     address private _delegator;
+    uint256 private _firstSupply;
 
     constructor() {
         _deploy(MEMBERS);
@@ -41,6 +42,7 @@ contract SlashingHandler is World {
             hub.delegate(index, 2 * bonds[index - 1], 0);
         }
         lastSupply = token.totalSupply();
+        _firstSupply = lastSupply;
     }
 
     modifier watched() {
@@ -213,7 +215,7 @@ contract SlashingHandler is World {
     }
 
     function burned() external view returns (uint256) {
-        return SUPPLY - token.totalSupply();
+        return _firstSupply - token.totalSupply();
     }
 
     function capPpm() external view returns (uint256) {

@@ -111,7 +111,7 @@ contract StakeHandler is StakingTest {
     function redelegate(uint256 seed, uint256 shares) external keepsPrices {
         (address account, uint32 source) = _pick(seed);
         uint32 target = _nodes[(seed / 7 + 1) % NODES];
-        if (source == target || hub.liensOf(account).length == 16) return;
+        if (source == target || hub.liensOf(account).length == 16 || hub.freezesOf(source) != 0) return;
         hub.poke(account, source);
         uint256 free = _shares(account, source) - _boundShares(account, source);
         if (free == 0) return;
