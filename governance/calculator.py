@@ -61,7 +61,7 @@ def estimate(
     alpha, slots = parameters.alpha_ppm, getattr(parameters, f"slots_{role}")
     earned = role_budget * sigma * (PPM**2 + alpha * own) * performance_ppm**2 * work_ppm
     reward_wei = earned // (slots * PPM * (PPM**2 + alpha * PPM) * PPM**2 * PPM)
-    cost = min(reward_wei, terms.cost_wei * performance_ppm // PPM)
+    cost = min(reward_wei, terms.cost_wei * performance_ppm // PPM * work_ppm // PPM)
     margin = (reward_wei - cost) * terms.margin_ppm // PPM
     rest = reward_wei - cost - margin
     for_bond = rest * bond_wei // stake_wei if stake_wei else 0

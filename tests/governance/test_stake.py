@@ -223,7 +223,7 @@ def test_the_estimate_is_the_ledgers_formula(profile, bond, pool, p_ppm, w_ppm):
         parameters,
     )
     operator, shared = split(
-        earned, p_ppm, terms.cost_wei, terms.margin_ppm, bond_wei, stake_wei, parameters
+        earned, p_ppm, w_ppm, terms.cost_wei, terms.margin_ppm, bond_wei, stake_wei, parameters
     )
     found = estimate(
         parameters,
