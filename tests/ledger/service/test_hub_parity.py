@@ -86,6 +86,9 @@ class Pair:
         await client.request("anvil_impersonateAccount", sender)
         assert call.to is not None
         fields = {"from": sender, "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()}
+        # twice the estimate: a checkpoint costs more once the second has changed
+        gas = 2 * int(str(await client.request("eth_estimateGas", fields)), 16)
+        fields["gas"] = hex(gas)
         tx_hash = bytes.fromhex(str(await client.request("eth_sendTransaction", fields))[2:])
         receipt = await client.tx_receipt(tx_hash)
         while receipt is None:
