@@ -194,7 +194,7 @@ async def open_app(
 
 
 async def _check_identity(member: Member, config: LedgerConfig, genesis_hash: bytes) -> None:
-    signers = member.trust.signers
+    signers = member.facts.auditors
     if len(config.member.peers) != len(signers):
         raise ConfigError(
             f"member.peers lists {len(config.member.peers)} URLs, the committee has {len(signers)}"
@@ -249,7 +249,7 @@ async def _wire(
     duties: list[Duty] = [Demands(member, states, handlers)]
     if config.challenger.on_chain(member.trust.chain_id):
         duties.append(Challenger(member, sender.address))
-    return LedgerApp(member, services, peers, loop, Settlement(member, sender), duties)
+    return LedgerApp(member, services, peers, loop, Settlement(member, sender, quorum), duties)
 
 
 async def serve(home: Path, config: LedgerConfig) -> None:

@@ -11,6 +11,7 @@ Drive it with :meth:`Agreement.tick` (at least every `resend_s`), :meth:`Agreeme
 Source: docs/spec/agreement.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -39,7 +40,9 @@ from ledger.domain.votes import (
     is_certified,
     is_vote_of,
     make_certificate,
+    signatures_of,
     signed_by,
+    with_signatures,
 )
 from qnet.crypto.keys import ReceiptKey
 from qnet.errors import CryptoError, LocalProtocolError
@@ -86,6 +89,7 @@ class Agreement:
         self._unchecked: dict[bytes, tuple[int, NewView | Proposal | Decision]] = {}
         self._leading: Message | None = None
         self._building = False
+        self._endorsing: bytes | None = None
         self._actions: list[Action] = []
 
     @property
@@ -117,7 +121,11 @@ class Agreement:
     def checked(self, digest: bytes, *, valid: bool) -> list[Action]:
         """Take the driver's judgement on a document and go on with the message that brought it."""
         sender, message = self._unchecked.pop(digest, (0, None))
-        if message is not None and valid and self.state.decided is None:
+        decided = self.state.decided
+        if decided is not None:
+            if valid and digest == self._endorsing == decided.digest:
+                self._endorse(decided)
+        elif message is not None and valid:
             match message:
                 case Decision():
                     self._decide(message)
@@ -138,11 +146,24 @@ class Agreement:
         if isinstance(message, Decision):
             self._on_decision(sender, message)
         elif self.state.decided is not None:
+            if isinstance(message, Signature) and message.digest == self.state.decided.digest:
+                self._widen({sender: message.signature})
             self._actions.append(Send(sender, self.state.decided))
         else:
             if now >= self._schedule.start_s:
                 self._enter(self._schedule.view_at(now))
             self._dispatch(sender, message, now)
+        return self._take_actions()
+
+    def ask(self) -> list[Action]:
+        """Show our signature of what was decided, and draw the others' from them."""
+        if self.state.decided is not None:
+            signed = self.state.signed
+            self._actions.append(
+                Send(None, NewView(self.state.view, None, None))
+                if signed is None
+                else Send(None, Signature(signed, self._key.sign(signed)))
+            )
         return self._take_actions()
 
     # ---- inputs ------------------------------------------------------------------------------
@@ -257,6 +278,8 @@ class Agreement:
 
     def _on_decision(self, sender: int, decision: Decision) -> None:
         if self.state.decided is not None:
+            if decision.digest == self.state.decided.digest:
+                self._widen(signatures_of(decision))
             return
         try:
             self._trust.check_signatures(decision.digest, decision.bitmap, decision.signatures)
@@ -353,9 +376,42 @@ class Agreement:
             self._decide(Decision(digest, document, bitmap, joined))
 
     def _decide(self, decision: Decision) -> None:
-        if self.state.decided is None:
-            self._update(replace(self.state, decided=decision, documents={}))
-            self._actions.append(Decided(decision))
+        if self.state.decided is not None:
+            return
+        lock, voted = self.state.lock, self.state.voted
+        self._update(replace(self.state, decided=decision, documents={}))
+        self._actions.append(Decided(decision))
+        self._widen({member: given.signature for member, given in self._signatures.items()})
+        if voted == decision.digest or (lock is not None and lock.digest == decision.digest):
+            self._endorse(decision)
+        elif self.state.signed is None:
+            # others have checked it; for a signature of ours it must hold against our own facts
+            document = decision.document
+            self._endorsing = decision.digest
+            self._actions.append(CheckDocument(decision.digest, document, certified=False))
+
+    def _endorse(self, decision: Decision) -> None:
+        """Sign what a quorum has signed without us: one of them may stop counting."""
+        if self.state.signed is None:
+            self._update(replace(self.state, signed=decision.digest))
+            signature = Signature(decision.digest, self._key.sign(decision.digest))
+            self._actions.append(Send(None, signature))
+            self._widen({self._member: signature.signature})
+
+    def _widen(self, parts: Mapping[int, bytes]) -> None:
+        """Keep signatures of what was decided beyond the quorum, of members we lack."""
+        decision, signers = self.state.decided, self._trust.signers
+        assert decision is not None
+        known = signatures_of(decision)
+        new = {
+            member: signature
+            for member, signature in parts.items()
+            if member not in known
+            and member < len(signers)
+            and signed_by(signers[member], decision.digest, signature)
+        }
+        if new:
+            self._update(replace(self.state, decided=with_signatures(decision, known | new)))
 
     def _repeat(self) -> None:
         """Say again what the present view waits for."""

@@ -4,7 +4,7 @@ Source: docs/spec/agreement.md, section Messages.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final, TypeAlias
 
@@ -165,6 +165,20 @@ def signed_by(address: bytes, message: bytes, signature: bytes) -> bool:
         return recover(message, signature) == address
     except CryptoError:
         return False
+
+
+def signatures_of(decision: Decision) -> dict[int, bytes]:
+    """Member number → 65-byte signature of everybody who signed a decision."""
+    members = [n for n in range(decision.bitmap.bit_length()) if decision.bitmap >> n & 1]
+    starts = range(0, len(decision.signatures), EVM_SIGNATURE_BYTES)
+    parts = [decision.signatures[start : start + EVM_SIGNATURE_BYTES] for start in starts]
+    return dict(zip(members, parts, strict=False))
+
+
+def with_signatures(decision: Decision, parts: Mapping[int, bytes]) -> Decision:
+    """The same decision with exactly these signatures."""
+    bitmap, signatures = join_signatures(parts)
+    return replace(decision, bitmap=bitmap, signatures=signatures)
 
 
 def make_certificate(votes: Mapping[int, Vote]) -> Certificate:

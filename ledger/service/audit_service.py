@@ -120,7 +120,7 @@ class AuditService:
             member.index,
             {index: int(node.role) for index, node in nodes.items()},
             beacon,
-            member.trust.signers,
+            member.facts.auditors,
             member.parameters.audits_per_slot,
         )
         return SlotWork(

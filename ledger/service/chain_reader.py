@@ -30,11 +30,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """What never changes while the program runs."""
+    """What we know of the network; only the committee changes while the program runs.
+
+    Args:
+        network: chain and contracts.
+        oracle: ReportOracle, 20 bytes.
+        trust: the committee, without seats whose signatures do not count.
+        auditors: signing addresses of all its seats, from which a report draws auditors.
+        clock: the calendar.
+    """
 
     network: Network
     oracle: bytes
     trust: CommitteeTrust
+    auditors: tuple[bytes, ...]
     clock: EpochClock
 
 
@@ -84,12 +93,14 @@ class ChainReader:
         """Read chain id, contracts, committee and calendar."""
         contracts = self.contracts
         block = await self.finalized()
+        seats = await self.seats(block)
         return NetworkFacts(
             network=Network(
                 contracts.client.chain_id, contracts.committee.address, contracts.registry.address
             ),
             oracle=contracts.oracle.address,
-            trust=self.set_of(await self.seats(block), block.timestamp),
+            trust=self.live_set(seats, block.timestamp),
+            auditors=self.set_of(seats, block.timestamp).signers,
             clock=await contracts.epochs.clock(),
         )
 
@@ -107,13 +118,18 @@ class ChainReader:
         )
 
     def live_set(self, seats: Sequence[CommitteeMember], time: int) -> CommitteeTrust:
-        """The same without those who were caught: the contract takes none of their signatures."""
+        """The same without those whose signatures the contract does not take (QN-AGR-042).
+
+        Where the others are no quorum, as before the first bonds are final, nothing can be decided
+        on chain at all, and the set stays whole.
+        """
         trust = self.set_of(seats, time)
-        caught = {seat.index for seat in seats if seat.suspended}
+        dead = {seat.index for seat in seats if seat.suspended or not seat.bonded}
         signers = tuple(
-            NO_SIGNER if place in caught else signer for place, signer in enumerate(trust.signers)
+            NO_SIGNER if place in dead else signer for place, signer in enumerate(trust.signers)
         )
-        return replace(trust, signers=signers)
+        live = sum(signer != NO_SIGNER for signer in signers)
+        return replace(trust, signers=signers) if live >= trust.quorum else trust
 
     async def finalized(self) -> Block:
         """The newest finalized block."""

@@ -10,6 +10,7 @@ from ledger.errors import NotReadyError
 from ledger.service.beacon_source import BeaconSource
 from ledger.service.member import Member
 from ledger.service.quorum import Quorum
+from ledger.storage.results import OutboxRow
 from qnet.chain.reporting import ReportStatus
 from qnet.chain.values import Call
 from qnet.epochs import consensus_period
@@ -71,7 +72,8 @@ class EpochLoop:
                 self._quorum.drop(topic)
         async with self._member.work() as rows:
             known = await rows.consensuses.get(period)
-        if known is None:
+            sent = await rows.outbox.get("anchor", period)
+        if known is None or _is_open(sent):
             await self._quorum.begin(Topic(Kind.CONSENSUS, period))
 
     async def _start_epochs(self) -> None:
@@ -106,7 +108,7 @@ class EpochLoop:
             return
         async with self._member.work() as rows:
             noted = await rows.outbox.get("report", epoch, attempt=topic.attempt)
-        if noted is None:
+        if noted is None or _is_open(noted):
             await self._quorum.begin(topic)
 
     async def _finalize(self) -> None:
@@ -142,3 +144,8 @@ class EpochLoop:
                 label=f"{kind} epoch {topic.period}",
                 not_before=due + self._member.delay(topic),
             )
+
+
+def _is_open(row: OutboxRow | None) -> bool:
+    """Whether the chain has not taken a transaction yet: its signatures may have to be more."""
+    return row is not None and row.state in {"waiting", "signed"}

@@ -43,9 +43,9 @@ class Member:
         """The committee."""
         return self.facts.trust
 
-    def set_trust(self, trust: CommitteeTrust) -> None:
+    def set_trust(self, trust: CommitteeTrust, auditors: tuple[bytes, ...]) -> None:
         """The committee has changed; agreements under way end with the one they began with."""
-        self.facts = replace(self.facts, trust=trust)
+        self.facts = replace(self.facts, trust=trust, auditors=auditors)
 
     @property
     def clock(self) -> EpochClock:

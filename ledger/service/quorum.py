@@ -124,6 +124,13 @@ class Quorum:
         """Leave an agreement that has lost its purpose."""
         self._running.pop(topic, None)
 
+    async def ask(self, topic: Topic) -> None:
+        """Ask the others for more signatures of what was decided."""
+        running = self._running.get(topic)
+        if running is not None:
+            async with running.turn:
+                await self._perform(running, running.machine.ask())
+
     @property
     def topics(self) -> list[Topic]:
         """Topics under way."""
@@ -229,12 +236,17 @@ class Quorum:
                 error=error.message,
                 why=error.why,
             )
+        if self._running.get(machine.topic) is not running:
+            return
         async with running.turn:
             answer = machine.checked(action.digest, valid=valid)
             await self._perform(running, answer)
 
     async def _publish(self, running: _Running, decision: Decision) -> None:
-        """Carry out a decision; while the chain does not answer, try again."""
+        """Carry out a decision; while the chain does not answer, try again.
+
+        The topic stays until it is dropped: signatures beyond the quorum are still taken.
+        """
         topic = running.machine.topic
         while self._running.get(topic) is running:
             try:
@@ -245,4 +257,4 @@ class Quorum:
                 continue
             except RemoteProtocolError as error:
                 _log.error("a decision is not what its document gives", error=error.message)
-            self.drop(topic)
+            return

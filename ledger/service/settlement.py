@@ -10,7 +10,9 @@ from typing import Final
 import structlog
 
 from ledger.service.effects import has_effect, is_outdated
+from ledger.service.endorsements import Endorsements
 from ledger.service.member import Member
+from ledger.service.quorum import Quorum
 from ledger.storage.results import OutboxRow
 from qnet.chain.confirmations import final_receipt
 from qnet.chain.errors import (
@@ -31,6 +33,8 @@ GIVE_UP: Final = frozenset(
     | {"NotOpen", "WrongTime", "WrongCommitment", "StaleEvidence", "NoContradiction"}
 )
 """Refusals of contracts that no waiting changes."""
+NOT_SIGNED: Final = frozenset({"BadSignature", "BadQuorum"})
+"""Refusals because a signer does not count (any more)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,11 +45,13 @@ class Settlement:
     Args:
         member: ours.
         sender: owner of our account's nonces; nobody else uses the account.
+        quorum: our agreements, whose signatures the outbox sends.
     """
 
-    def __init__(self, member: Member, sender: Sender) -> None:
+    def __init__(self, member: Member, sender: Sender, quorum: Quorum) -> None:
         self._member = member
         self._sender = sender
+        self._endorsements = Endorsements(member, quorum)
 
     async def run(self) -> None:
         """Send what is due, for ever."""
@@ -132,6 +138,10 @@ class Settlement:
             await self._finish(row, done=True, note="seen on chain")
         elif error.confirmed and error.name in GIVE_UP:
             await self._finish(row, done=False, note=error.message)
+        elif error.name in NOT_SIGNED and (call := await self._endorsements.rejoin(row)):
+            async with self._member.work() as rows:
+                await rows.outbox.rewritten(row.row_id, call)
+            _log.warning("signed again by those who count", what=row.label, why=error.message)
         else:
             await self._postpone(row, error.message)
 

@@ -113,7 +113,7 @@ class Succession:
         for time in change_times(seats, block.timestamp):
             if time not in known or time not in self._pending:
                 await self._sign(seats, time, asks=time not in known)
-        self._follow(reader.live_set(seats, block.timestamp))
+        self._follow(seats, block.timestamp)
 
     async def receive(self, sender: int, body: bytes) -> None:
         """Take a member's signature of a change.
@@ -199,13 +199,14 @@ class Succession:
         if new:
             _log.info("committee change certified", valid_from=time)
 
-    def _follow(self, now: CommitteeTrust) -> None:
-        """Let removals and suspensions take effect; a new seat needs its URL, so a restart."""
-        trust = self._member.trust
-        if now == trust:
+    def _follow(self, seats: list[CommitteeMember], time: int) -> None:
+        """Let removals, suspensions and bonds take effect; a new seat needs its URL: a restart."""
+        reader, facts = self._member.reader, self._member.facts
+        now, auditors = reader.live_set(seats, time), reader.set_of(seats, time).signers
+        if (now, auditors) == (facts.trust, facts.auditors):
             return
-        if len(now.signers) == len(trust.signers):
-            self._member.set_trust(now)
+        if len(auditors) == len(facts.auditors):
+            self._member.set_trust(now, auditors)
             _log.warning("the committee has changed", quorum=now.quorum)
         else:
             _log.warning(

@@ -238,6 +238,10 @@ class Outbox:
             row_id, state="waiting", raw=None, tx_hash=None, not_before=not_before, note=note
         )
 
+    async def rewritten(self, row_id: int, call: bytes) -> None:
+        """Replace the call data of a transaction that is not signed."""
+        await self._set(row_id, call=call)
+
     async def finished(self, row_id: int, *, done: bool, note: str) -> None:
         """Close a row."""
         await self._set(row_id, state="done" if done else "failed", note=note)

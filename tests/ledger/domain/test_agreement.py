@@ -29,6 +29,7 @@ from ledger.domain.votes import (
     decode_message,
     encode_message,
     make_certificate,
+    signatures_of,
 )
 from qnet.crypto.keys import ReceiptKey, keccak256
 from qnet.errors import LocalProtocolError
@@ -356,8 +357,8 @@ def certificate(phase: Phase, view: int, digest: bytes = DIGEST) -> Certificate:
     )
 
 
-def decision(document: bytes = DOCUMENT) -> Decision:
-    bitmap, joined = join_signatures({n: KEYS[n].sign(DIGEST) for n in (0, 1, 2)})
+def decision(document: bytes = DOCUMENT, members: tuple[int, ...] = (0, 1, 2)) -> Decision:
+    bitmap, joined = join_signatures({n: KEYS[n].sign(DIGEST) for n in members})
     return Decision(DIGEST, document, bitmap, joined)
 
 
@@ -369,7 +370,7 @@ def test_a_decision_with_another_document_is_not_believed():
     assert agreement.receive(0, decision(), 100.0) == [
         CheckDocument(DIGEST, DOCUMENT, certified=True)
     ]
-    assert agreement.checked(DIGEST, valid=True)[-1] == Decided(decision())
+    assert Decided(decision()) in agreement.checked(DIGEST, valid=True)
     assert agreement.receive(1, decision(), 100.0) == []
     assert agreement.receive(1, Signature(DIGEST, bytes(65)), 100.0) == [Send(1, decision())]
     assert agreement.tick(200.0) == []
@@ -474,7 +475,95 @@ def test_a_forged_signature_does_not_count():
         agreement.receive(member, Signature(DIGEST, KEYS[member].sign(DIGEST)), 100.0)
     assert agreement.receive(2, Signature(DIGEST, KEYS[0].sign(DIGEST)), 100.0) == []
     actions = agreement.receive(2, Signature(DIGEST, KEYS[2].sign(DIGEST)), 100.0)
-    assert isinstance(actions[-1], Decided)
+    assert any(isinstance(action, Decided) for action in actions)
+
+
+def decided_by(agreement: Agreement) -> dict[int, bytes]:
+    """Whose signatures a member keeps of what was decided."""
+    assert agreement.state.decided is not None
+    return signatures_of(agreement.state.decided)
+
+
+def messages(actions: Iterable[Action]) -> list[Message]:
+    return [action.message for action in actions if isinstance(action, Send)]
+
+
+OWN = {member: Signature(DIGEST, KEYS[member].sign(DIGEST)) for member in range(4)}
+
+
+def test_everybody_keeps_every_signature_beyond_the_quorum():
+    network = Network()
+    network.settle(2.0)
+    for disk in network.disks:
+        assert disk is not None
+        decided = MemberState.decode(disk).decided
+        assert decided is not None
+        assert decided.bitmap == 0b1111
+        TRUST.check_signatures(decided.digest, decided.bitmap, decided.signatures)
+
+
+def test_who_hears_a_quorum_before_the_certificate_signs_too():
+    """Else the quorum would be three of which one may stop counting before the chain is asked."""
+    state = MemberState(voted=DIGEST, documents={DIGEST: DOCUMENT})
+    agreement = member_at(3, 100.0, state)
+    for member in (0, 1):
+        agreement.receive(member, OWN[member], 100.0)
+    actions = agreement.receive(2, OWN[2], 100.0)
+    places = [place for place, action in enumerate(actions) if action == Send(None, OWN[3])]
+    saved = [place for place, a in enumerate(actions) if isinstance(a, Persist) and a.state.signed]
+    assert min(saved) < places[0]
+    assert sorted(decided_by(agreement)) == [0, 1, 2, 3]
+
+
+def test_who_signed_before_a_decision_keeps_its_own_signature_and_those_it_heard():
+    state = MemberState(voted=DIGEST, signed=DIGEST, documents={DIGEST: DOCUMENT})
+    agreement = member_at(0, 100.0, state)
+    agreement.receive(1, Certified(certificate(Phase.LOCK, 0)), 100.0)
+    agreement.receive(1, decision(members=(1, 2, 3)), 100.0)
+    assert sorted(decided_by(agreement)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_who_only_hears_of_a_decision_signs_if_its_own_facts_agree(*, valid: bool):
+    agreement = member_at(3, 100.0)
+    agreement.receive(0, decision(), 100.0)
+    actions = agreement.checked(DIGEST, valid=True)
+    assert CheckDocument(DIGEST, DOCUMENT, certified=False) in actions
+    assert OWN[3] not in messages(actions)
+    later = agreement.checked(DIGEST, valid=valid)
+    assert (OWN[3] in messages(later)) == valid
+    assert agreement.state.signed == (DIGEST if valid else None)
+    assert agreement.checked(DIGEST, valid=True) == [] or not valid
+
+
+def test_no_second_document_is_ever_endorsed():
+    agreement = member_at(3, 100.0, MemberState(signed=b"\x01" * 32))
+    agreement.receive(0, decision(), 100.0)
+    assert messages(agreement.checked(DIGEST, valid=True)) == []
+    assert messages(agreement.checked(DIGEST, valid=True)) == []
+    assert agreement.state.signed == b"\x01" * 32
+
+
+def test_signatures_are_drawn_from_the_others_when_they_are_missing():
+    agreement = member_at(0, 100.0, MemberState(signed=DIGEST, decided=decision()))
+    other = member_at(3, 100.0, MemberState(signed=DIGEST, decided=decision(members=(1, 2, 3))))
+    assert member_at(0, 100.0).ask() == []
+    assert messages(agreement.ask()) == [OWN[0]]
+    (answer,) = messages(other.receive(0, OWN[0], 100.0))
+    assert sorted(decided_by(other)) == [0, 1, 2, 3]
+    agreement.receive(3, answer, 100.0)
+    assert decided_by(agreement) == decided_by(other)
+    silent = member_at(2, 100.0, MemberState(decided=decision()))
+    assert messages(silent.ask()) == [NewView(0, None, None)]
+
+
+def test_forged_signatures_and_those_of_other_documents_widen_nothing():
+    agreement = member_at(0, 100.0, MemberState(signed=DIGEST, decided=decision()))
+    forged = Decision(DIGEST, DOCUMENT, 0b1000, KEYS[0].sign(DIGEST))
+    beyond = Decision(DIGEST, DOCUMENT, 1 << 9, KEYS[3].sign(DIGEST))
+    for message in (forged, beyond, Signature(b"\x07" * 32, KEYS[3].sign(b"\x07" * 32))):
+        agreement.receive(3, message, 100.0)
+    assert sorted(decided_by(agreement)) == [0, 1, 2]
 
 
 def test_a_second_certified_document_is_an_alarm():

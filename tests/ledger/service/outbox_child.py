@@ -15,6 +15,8 @@ from pathlib import Path
 from ledger.service import settlement as settlement_module
 from ledger.service.chain_reader import ChainReader
 from ledger.service.member import Member
+from ledger.service.peers import Peers
+from ledger.service.quorum import Quorum
 from ledger.service.settlement import Settlement
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.database import open_database
@@ -69,7 +71,8 @@ async def main(database: str, rpc: str, manifest: str, signer: str, account: str
             now=time.time,
             random=secrets.token_bytes,
         )
-        outbox = Settlement(member, Sender(client, KeySigner(ReceiptKey(bytes.fromhex(account)))))
+        sender = Sender(client, KeySigner(ReceiptKey(bytes.fromhex(account))))
+        outbox = Settlement(member, sender, Quorum(member, Peers(member, []), {}))
         while True:
             await outbox.step()
             async with member.work() as rows:

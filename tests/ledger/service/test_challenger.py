@@ -12,6 +12,8 @@ import pytest
 from ledger.service.chain_reader import ChainReader
 from ledger.service.challenger import Challenger
 from ledger.service.member import Member
+from ledger.service.peers import Peers
+from ledger.service.quorum import Quorum
 from ledger.service.settlement import Settlement
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.challenges import ChallengeRow
@@ -56,7 +58,8 @@ class Desk:
             )
             sender = chain.sender(chain.network.member_owners[place])
             challenger = Challenger(member, sender.address)
-            yield cls(chain, member, challenger, Settlement(member, sender), now)
+            settlement = Settlement(member, sender, Quorum(member, Peers(member, []), {}))
+            yield cls(chain, member, challenger, settlement, now)
 
     async def fund(self) -> None:
         owner = self.chain.network.member_owners[self.member.index]

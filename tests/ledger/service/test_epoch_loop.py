@@ -58,7 +58,7 @@ async def test_an_overdue_epoch_is_skipped_and_the_next_one_goes_on(
         quorum = Quorum(member, Peers(member, ["http://127.0.0.1:1"] * 4), {})
         anchor = await contracts.epochs.beacon_anchor()
         loop = EpochLoop(member, quorum, BeaconSource(anchor, member.clock, chain=network.beacon))
-        settlement = Settlement(member, chain.sender(network.member_owners[0]))
+        settlement = Settlement(member, chain.sender(network.member_owners[0]), quorum)
 
         await chain.control.warp(int(now[0]))
         await loop._start_epochs()

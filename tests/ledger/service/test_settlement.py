@@ -11,6 +11,8 @@ import pytest
 
 from ledger.service.chain_reader import ChainReader
 from ledger.service.member import Member
+from ledger.service.peers import Peers
+from ledger.service.quorum import Quorum
 from ledger.service.settlement import Settlement
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.database import open_database
@@ -91,7 +93,8 @@ async def settlement_for(chain: ChainFixture, engine, place: int) -> Settlement:
         now=time.time,
         random=secrets.token_bytes,
     )
-    return Settlement(member, chain.sender(chain.network.member_owners[place]))
+    quorum = Quorum(member, Peers(member, []), {})
+    return Settlement(member, chain.sender(chain.network.member_owners[place]), quorum)
 
 
 async def empty(settlement: Settlement, work: UnitOfWork) -> None:

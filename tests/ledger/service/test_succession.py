@@ -106,7 +106,7 @@ class Committee:
 async def committee_on(folder: Path) -> AsyncIterator[Committee]:
     made = Committee()
     trust = set_at(OLD, BEGIN, chain_id=CHAIN_ID, committee=COMMITTEE)
-    facts = NetworkFacts(NETWORK, ORACLE, trust, EpochClock(BEGIN, 600, 24))
+    facts = NetworkFacts(NETWORK, ORACLE, trust, trust.signers, EpochClock(BEGIN, 600, 24))
     async with AsyncExitStack() as stack:
         for place in range(4):
             url = f"sqlite+aiosqlite:///{folder}/{place}.db"
@@ -166,6 +166,30 @@ async def test_a_removal_takes_effect_without_a_restart(committee: Committee) ->
     assert trust.signers == (*(key.address for key in KEYS[:3]), NO_SIGNER)
     assert trust.quorum == 2
     assert committee.members[0].size == 4
+
+
+@pytest.mark.parametrize("dead", [{"bonded": False}, {"suspended": True}])
+async def test_a_seat_whose_signature_does_not_count_is_left_out(
+    committee: Committee, dead: dict[str, bool]
+) -> None:
+    """The attack: a member without a bond takes part, and voids what it signs."""
+    whole = committee.members[0].trust
+    committee.chain.seats_now = [*OLD[:3], replace(OLD[3], **dead)]
+    await committee.step(0)
+    member = committee.members[0]
+    assert member.trust.signers == (*whole.signers[:3], NO_SIGNER)
+    assert member.trust.quorum == whole.quorum
+    assert member.facts.auditors == whole.signers
+    committee.chain.seats_now = OLD
+    await committee.step(0)
+    assert member.trust == whole
+
+
+async def test_a_set_without_a_live_quorum_stays_whole(committee: Committee) -> None:
+    whole = committee.members[0].trust
+    committee.chain.seats_now = [replace(seat, bonded=False) for seat in OLD[:2]] + OLD[2:]
+    await committee.step(0)
+    assert committee.members[0].trust == whole
 
 
 async def test_two_members_are_no_quorum(committee: Committee) -> None:
