@@ -8,7 +8,7 @@ from qnet.cli.root import root
 from qnet.errors import NetworkError
 from tools.bench import tor, wire
 from tools.bench.circuit import Plan
-from tools.bench.compare import Comparison, Course, Pair, courses_of, whole
+from tools.bench.compare import Comparison, Course, Pair, courses_of, pooled, whole
 from tools.bench.place import HERE
 from tools.bench.subject import resident_bytes
 
@@ -34,6 +34,17 @@ def test_the_ratio_says_how_many_times_better_we_are():
     for ours, theirs in ((0.0, 4.0), (4.0, 0.0)):
         pair = Pair("memory", "KiB", samples={"qnet": [ours], "tor": [theirs]})
         assert pair.row()["ratio"] is None
+
+
+def test_networks_are_pooled_and_told_apart():
+    def pair(*rates):
+        return Pair("rate", "MB/s", more_is_better=True, samples={"qnet": [100.0], "tor": [*rates]})
+
+    memory = Pair("memory", "KiB", samples={"qnet": [1.0], "tor": [1.0]})
+    rate, once = pooled([{"memory": memory, "rate": pair(10.0, 12.0)}, {"rate": pair(40.0)}])
+    assert (rate["peer"], rate["ratio"]) == (12.0, 8.33)
+    assert rate["networks"] == {"qnet": [100.0, 100.0], "tor": [11.0, 40.0]}
+    assert (once["name"], "networks" in once) == ("memory", False)
 
 
 def test_a_failure_says_whose_it_is():
@@ -62,11 +73,11 @@ def test_memory_of_a_process():
 
 def test_one_call_takes_loopback_and_both_wires():
     plan = Plan(64, (1, 4), 5, 20)
-    loopback, near, far = whole(plan, None)
-    assert (loopback.plan, loopback.wire_ms, loopback.idle_circuits) == (plan, 0, 1000)
+    loopback, near, far = whole(plan, None, 3)
+    assert loopback == Course(Plan(64, (1, 4), 5, 7), 0.0, 1000, networks=3)
     assert near.plan == far.plan == Plan(32, (1, 4), 3, 10)
     assert (near.words, far.words) == (" at 3 x 50 ms", " at 3 x 100 ms")
-    assert whole(plan, 0)[0].idle_circuits == 0
+    assert whole(plan, 0, 1)[0] == Course(plan)
 
 
 def test_chosen_wires_all_get_the_whole_plan():
