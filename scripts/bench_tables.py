@@ -17,9 +17,9 @@ HEAD = """# Benchmarks
 
 Results of `qnet bench` as they were measured, newest first; made by `scripts/bench_tables.py` from
 the files in [benchmarks/](benchmarks/). *n* is the number of measurements, the figure their
-median, ± half the range between the quartiles; in parentheses the medians of the peer's networks where
-several were begun. A ratio says how many times better QNet is; below 1
-it is worse. Machines differ and are shared: quote ratios. [How to measure](../how-to/benchmark.md).
+median, ± half the range between the quartiles; in parentheses the medians of the peer's networks
+where several were begun. A ratio says how many times better QNet is; below 1 it is worse. Machines
+differ and are shared: quote ratios. [How to measure](../how-to/benchmark.md).
 """
 
 
