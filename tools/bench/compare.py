@@ -40,6 +40,7 @@ GIB = 2**30
 KIB = 2**10
 SETTLE_S = 2.0
 TOR_TRIES = 3
+MEASURE_TRIES = 3
 NETWORKS = 3
 """Pairs of networks that one call measures on loopback."""
 IDLE_CIRCUITS = 1000
@@ -124,13 +125,20 @@ class Comparison:
         return self.pairs
 
     def _each(self, measure: Callable[[str, Subject], None]) -> None:
-        """Measure one after the other; a failure names whose it is."""
+        """Measure one after the other; a failure is told, tried again and then names whose it is."""
         for who, subject in self.subjects.items():
-            try:
-                measure(who, subject)
-            except (QnetError, OSError) as error:
-                why = getattr(error, "why", "") or str(error)
-                raise NetworkError(f"the bench of {who} failed: {error}", why=why) from error
+            left = MEASURE_TRIES
+            while left:
+                left -= 1
+                try:
+                    measure(who, subject)
+                    break
+                except (QnetError, OSError) as error:
+                    why = getattr(error, "why", "") or str(error)
+                    if not left:
+                        told = f"the bench of {who} failed: {error}"
+                        raise NetworkError(told, why=why) from error
+                    say(f"{who} failed: {why}; once more")
 
     def _warm_up(self, subject: Subject) -> None:
         self._fetch(subject, WARM_UP_MIB, 1)
