@@ -125,17 +125,15 @@ class Comparison:
         return self.pairs
 
     def _each(self, measure: Callable[[str, Subject], None]) -> None:
-        """Measure one after the other; a failure is told, tried again and then names whose it is."""
+        """Measure one after the other; a failure is tried again and then names whose it is."""
         for who, subject in self.subjects.items():
-            left = MEASURE_TRIES
-            while left:
-                left -= 1
+            for left in reversed(range(MEASURE_TRIES)):
                 try:
                     measure(who, subject)
                     break
                 except (QnetError, OSError) as error:
                     why = getattr(error, "why", "") or str(error)
-                    if not left:
+                    if left == 0:
                         told = f"the bench of {who} failed: {error}"
                         raise NetworkError(told, why=why) from error
                     say(f"{who} failed: {why}; once more")

@@ -47,16 +47,22 @@ def test_networks_are_pooled_and_told_apart():
     assert (once["name"], "networks" in once) == ("memory", False)
 
 
-def test_a_failure_says_whose_it_is():
+def test_a_failure_is_tried_again_and_says_whose_it_is(monkeypatch):
+    told = []
+    monkeypatch.setattr("tools.bench.compare.say", told.append)
     comparison = Comparison({"qnet": None, "tor": None}, None, HERE, Plan())
+    calls = []
 
     def fail(who, _subject):
+        calls.append(who)
         if who == "tor":
             raise NetworkError("short", why="closed")
 
     with pytest.raises(NetworkError, match="tor failed") as caught:
         comparison._each(fail)
     assert caught.value.why == "closed"
+    assert calls == ["qnet", "tor", "tor", "tor"]
+    assert told == ["tor failed: closed; once more"] * 2
 
 
 def test_both_are_measured_in_turn():
