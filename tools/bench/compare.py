@@ -287,12 +287,15 @@ def pooled(found: Sequence[Mapping[str, Pair]]) -> list[dict[str, Any]]:
         row = replace(pair, samples=samples).row()
         if len(parts) > 1:
             row["networks"] = {
-                who: [round(statistics.median(part.samples[who]), 3) for part in parts]
-                for who, values in samples.items()
-                if values
+                "qnet": _medians(parts, QNET),
+                "peer": _medians(parts, PEER) if samples[PEER] else [],
             }
         rows.append(row)
     return rows
+
+
+def _medians(parts: Sequence[Pair], who: str) -> list[float]:
+    return [round(statistics.median(part.samples[who]), 3) for part in parts]
 
 
 def _measure_network(course: Course, idle_circuits: int, *, beside_tor: bool) -> Mapping[str, Pair]:

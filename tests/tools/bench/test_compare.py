@@ -43,7 +43,7 @@ def test_networks_are_pooled_and_told_apart():
     memory = Pair("memory", "KiB", samples={"qnet": [1.0], "tor": [1.0]})
     rate, once = pooled([{"memory": memory, "rate": pair(10.0, 12.0)}, {"rate": pair(40.0)}])
     assert (rate["peer"], rate["ratio"]) == (12.0, 8.33)
-    assert rate["networks"] == {"qnet": [100.0, 100.0], "tor": [11.0, 40.0]}
+    assert rate["networks"] == {"qnet": [100.0, 100.0], "peer": [11.0, 40.0]}
     assert (once["name"], "networks" in once) == ("memory", False)
 
 
