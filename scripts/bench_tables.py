@@ -17,8 +17,9 @@ HEAD = """# Benchmarks
 
 Results of `qnet bench` as they were measured, newest first; made by `scripts/bench_tables.py` from
 the files in [benchmarks/](benchmarks/). *n* is the number of measurements, the figure their
-median, ± half the range between the quartiles. A ratio says how many times better QNet is; below 1
-it is worse. Machines differ and are shared: quote ratios. [How to measure](../how-to/benchmark.md).
+median, ± half the range between the quartiles; in parentheses the medians of the peer's networks
+where several were begun. A ratio says how many times better QNet is; below 1 it is worse. Machines
+differ and are shared: quote ratios. [How to measure](../how-to/benchmark.md).
 """
 
 
@@ -65,9 +66,16 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
         cells = [row["name"], row["unit"], str(row["n"]), figure(row, "qnet", "spread")]
         if compared:
             ratio = row.get("ratio")
-            cells += [figure(row, "peer", "peer_spread"), "" if ratio is None else f"{ratio:g}"]
+            peer = figure(row, "peer", "peer_spread") + networks(row)
+            cells += [peer, "" if ratio is None else f"{ratio:g}"]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def networks(row: dict[str, Any]) -> str:
+    """Medians of the peer's networks where there were several."""
+    found = row.get("networks", {}).get("peer", [])
+    return f" ({', '.join(f'{value:.4g}' for value in found)})" if found else ""
 
 
 def plain(rows: list[dict[str, Any]]) -> list[str]:

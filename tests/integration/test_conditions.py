@@ -62,6 +62,11 @@ async def failed_start(bundle, *, timeout_s, state=None, **options):
     return error
 
 
+def happened(session, cause):
+    """Whether a session recorded an incident of this cause."""
+    return any(incident.cause == cause for incident in session.care.incidents)
+
+
 # a wrong clock
 
 
@@ -98,16 +103,16 @@ async def test_a_clock_that_goes_wrong_and_right_again_in_a_running_client(netwo
     async with client(network.bundle(), wall=lambda: time.time() + offset) as session:
         await fetch(session, files)
         offset = 12 * HOUR
-        await eventually(lambda: len(session.care.incidents) == 1)
+        await eventually(lambda: happened(session, "the clock was set forward by about 12 h 0 min"))
         await eventually(lambda: row(session, "consensus")["state"] != "passed")
         offset = 0.0
-        await eventually(lambda: len(session.care.incidents) == 2)
+        await eventually(lambda: happened(session, "the clock was set back by about 12 h 0 min"))
         await eventually(lambda: row(session, "circuit")["state"] == "passed")
         await fetch(session, files)
-        assert [incident.cause for incident in session.care.incidents] == [
-            "the clock was set forward by about 12 h 0 min",
-            "the clock was set back by about 12 h 0 min",
-        ]
+        named = [incident.cause for incident in session.care.incidents]
+        assert sum("was set" in cause for cause in named) == 2
+        # Meanwhile it may have heard of the wrong clock from a node too.
+        assert all("was set" in cause or "is about 12 h 0 min ahead" in cause for cause in named)
 
 
 # what answers in place of the network

@@ -45,6 +45,11 @@ def bench() -> None:
 @click.option("--peer", type=click.Choice(["tor"]), help="Measure this network beside QNet.")
 @click.option("--wire", "wires_ms", type=RoundTrip(), multiple=True, help="50ms; repeat.")
 @click.option("--idle", type=click.IntRange(0, 1000), help="Circuits held open for their memory.")
+@click.option(
+    "--networks",
+    type=click.IntRange(1, 100),
+    help="Times to begin anew on loopback; 3 beside a peer.",
+)
 def circuit(
     size_mib: int,
     repeats: int,
@@ -53,23 +58,27 @@ def circuit(
     peer: str | None,
     wires_ms: tuple[float, ...],
     idle: int | None,
+    networks: int | None,
 ) -> None:
     """A file through three hops, every byte compared; alone or side by side with a peer.
 
-    With --peer tor and no --wire: on loopback with 1,000 idle circuits, then over wires of 50 and
-    of 100 ms with half the bytes and repeats, in one call of about 12 minutes. --wire 50ms puts
-    every host into a network namespace of its own (root), with a link of that round trip between
-    any two; 0ms is loopback.
+    With --peer tor and no --wire: on loopback with 1,000 idle circuits and three networks one
+    after the other, then over wires of 50 and of 100 ms with half the bytes and repeats, in one
+    call of about 20 minutes. --wire 50ms puts every host into a network namespace of its own
+    (root), with a link of that round trip between any two; 0ms is loopback.
     """
     from tools.bench import circuit as alone
-    from tools.bench.compare import courses_of, run, whole
+    from tools.bench.compare import NETWORKS, courses_of, run, whole
 
     plan = alone.Plan(size_mib, streams or alone.DEFAULT_STREAMS, repeats, builds)
     if peer is None and not wires_ms and not idle:
         say("starting a committee, three nodes and a client on loopback")
         _show("qnet.bench.circuit/1", alone.run(plan))
         return
-    courses = courses_of(plan, wires_ms, idle) if wires_ms or peer is None else whole(plan, idle)
+    if wires_ms or peer is None:
+        courses = courses_of(plan, wires_ms, idle, networks or 1)
+    else:
+        courses = whole(plan, idle, networks or NETWORKS)
     say("starting a QNet" + (" and a private tor network, about 45 s" if peer else ""))
     _show("qnet.bench.circuit/1", run(courses, beside_tor=peer is not None))
 

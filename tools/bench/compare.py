@@ -12,7 +12,7 @@ import statistics
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -40,6 +40,9 @@ GIB = 2**30
 KIB = 2**10
 SETTLE_S = 2.0
 TOR_TRIES = 3
+MEASURE_TRIES = 3
+NETWORKS = 3
+"""Pairs of networks that one call measures on loopback."""
 IDLE_CIRCUITS = 1000
 LONG_WIRES_MS = (50.0, 100.0)
 """Round trips of one link: those of 3 x 50 ms, and of 300 ms over three hops."""
@@ -109,8 +112,8 @@ class Comparison:
     plan: Plan
     pairs: dict[str, Pair] = field(default_factory=dict)
 
-    def run(self, idle_circuits: int) -> list[dict[str, Any]]:
-        """Measure everything; the rows."""
+    def run(self, idle_circuits: int) -> dict[str, Pair]:
+        """Measure everything; the figures by name."""
         if idle_circuits:  # first, while no freed memory of transfers hides the growth
             self._each(partial(self._memory, circuits=idle_circuits))
         self._each(lambda _, subject: self._warm_up(subject))
@@ -119,17 +122,21 @@ class Comparison:
                 self._each(partial(self._throughput, streams=streams))
         for number in range(self.plan.builds):
             self._each(partial(self._latency, number=number))
-        shown = sorted(self.pairs.values(), key=lambda pair: UNITS.index(pair.unit))
-        return [pair.row() for pair in shown]
+        return self.pairs
 
     def _each(self, measure: Callable[[str, Subject], None]) -> None:
-        """Measure one after the other; a failure names whose it is."""
+        """Measure one after the other; a failure is tried again and then names whose it is."""
         for who, subject in self.subjects.items():
-            try:
-                measure(who, subject)
-            except (QnetError, OSError) as error:
-                why = getattr(error, "why", "") or str(error)
-                raise NetworkError(f"the bench of {who} failed: {error}", why=why) from error
+            for left in reversed(range(MEASURE_TRIES)):
+                try:
+                    measure(who, subject)
+                    break
+                except (QnetError, OSError) as error:
+                    why = getattr(error, "why", "") or str(error)
+                    if left == 0:
+                        told = f"the bench of {who} failed: {error}"
+                        raise NetworkError(told, why=why) from error
+                    say(f"{who} failed: {why}; once more")
 
     def _warm_up(self, subject: Subject) -> None:
         self._fetch(subject, WARM_UP_MIB, 1)
@@ -192,11 +199,13 @@ class Course:
         plan: What to measure.
         wire_ms: Round trip of each link in ms; 0 for loopback.
         idle_circuits: Circuits held open to see what they cost in memory; 0 for none.
+        networks: How often both networks are begun anew; their figures are pooled.
     """
 
     plan: Plan
     wire_ms: float = 0.0
     idle_circuits: int = 0
+    networks: int = 1
 
     @property
     def words(self) -> str:
@@ -204,17 +213,24 @@ class Course:
         return f" at 3 x {self.wire_ms:g} ms" if self.wire_ms else ""
 
 
-def courses_of(plan: Plan, wires_ms: Sequence[float], idle: int | None) -> list[Course]:
+def courses_of(
+    plan: Plan, wires_ms: Sequence[float], idle: int | None, networks: int = 1
+) -> list[Course]:
     """The same plan over each of the wires; loopback if none is named."""
-    return [Course(plan, wire_ms, idle or 0) for wire_ms in wires_ms or (0.0,)]
+    return [Course(plan, wire_ms, idle or 0, networks) for wire_ms in wires_ms or (0.0,)]
 
 
-def whole(plan: Plan, idle: int | None) -> list[Course]:
-    """Loopback with idle circuits, then less of everything over each of the long wires."""
+def whole(plan: Plan, idle: int | None, networks: int) -> list[Course]:
+    """Loopback with idle circuits, then less of everything over each of the long wires.
+
+    On loopback both networks are begun anew several times: from one to the next the rate of a
+    single Tor stream differs by a factor of four, within one it hardly does.
+    """
     less = Plan(
         max(1, plan.size_mib // 2), plan.streams, plan.repeats // 2 + 1, max(1, plan.builds // 2)
     )
-    first = Course(plan, idle_circuits=IDLE_CIRCUITS if idle is None else idle)
+    share = replace(plan, builds=-(-plan.builds // networks))
+    first = Course(share, 0.0, IDLE_CIRCUITS if idle is None else idle, networks)
     return [first, *(Course(less, wire_ms) for wire_ms in LONG_WIRES_MS)]
 
 
@@ -241,7 +257,11 @@ def run(courses: Sequence[Course], *, beside_tor: bool) -> dict[str, Any]:
         **told,
         "cores_of_every_process": sorted(os.sched_getaffinity(0)),
         "courses": [
-            {"link_round_trip_ms": course.wire_ms, "size_mib": course.plan.size_mib}
+            {
+                "link_round_trip_ms": course.wire_ms,
+                "size_mib": course.plan.size_mib,
+                "networks": course.networks,
+            }
             for course in courses
         ],
         "results": rows,
@@ -249,6 +269,36 @@ def run(courses: Sequence[Course], *, beside_tor: bool) -> dict[str, Any]:
 
 
 def _measure(course: Course, *, beside_tor: bool) -> list[dict[str, Any]]:
+    found = [
+        _measure_network(course, course.idle_circuits if number == 0 else 0, beside_tor=beside_tor)
+        for number in range(course.networks)
+    ]
+    return pooled(found)
+
+
+def pooled(found: Sequence[Mapping[str, Pair]]) -> list[dict[str, Any]]:
+    """Rows over all networks; where there were several, with the median of each."""
+    rows = []
+    for name, pair in sorted(found[0].items(), key=lambda item: UNITS.index(item[1].unit)):
+        parts = [pairs[name] for pairs in found if name in pairs]
+        samples = {
+            who: [value for part in parts for value in part.samples[who]] for who in pair.samples
+        }
+        row = replace(pair, samples=samples).row()
+        if len(parts) > 1:
+            row["networks"] = {
+                "qnet": _medians(parts, QNET),
+                "peer": _medians(parts, PEER) if samples[PEER] else [],
+            }
+        rows.append(row)
+    return rows
+
+
+def _medians(parts: Sequence[Pair], who: str) -> list[float]:
+    return [round(statistics.median(part.samples[who]), 3) for part in parts]
+
+
+def _measure_network(course: Course, idle_circuits: int, *, beside_tor: bool) -> Mapping[str, Pair]:
     with ExitStack() as stack:
         places: Mapping[str, Place] = {}
         if course.wire_ms:
@@ -260,7 +310,9 @@ def _measure(course: Course, *, beside_tor: bool) -> list[dict[str, Any]]:
             peers[PEER] = TorSubject(tor)
             say(f"tor has a path after {tor.bootstrap_s:.0f} s; starting QNet")
         server = stack.enter_context(file_server(places.get("hub", HERE)))
-        return asyncio.run(_run(course, places, server, peers))
+        return asyncio.run(
+            _run(replace(course, idle_circuits=idle_circuits), places, server, peers)
+        )
 
 
 def _start_tor(stack: ExitStack, places: Mapping[str, Place]) -> TorNetwork:
@@ -281,7 +333,7 @@ async def _run(
     places: Mapping[str, Place],
     server: FileServer,
     peers: Mapping[str, Subject],
-) -> list[dict[str, Any]]:
+) -> Mapping[str, Pair]:
     async with _qnet(places) as qnet:
         subjects: dict[str, Subject] = {QNET: qnet, **peers}
         comparison = Comparison(subjects, server, places.get("client", HERE), course.plan)

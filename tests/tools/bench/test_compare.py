@@ -8,7 +8,7 @@ from qnet.cli.root import root
 from qnet.errors import NetworkError
 from tools.bench import tor, wire
 from tools.bench.circuit import Plan
-from tools.bench.compare import Comparison, Course, Pair, courses_of, whole
+from tools.bench.compare import Comparison, Course, Pair, courses_of, pooled, whole
 from tools.bench.place import HERE
 from tools.bench.subject import resident_bytes
 
@@ -36,16 +36,33 @@ def test_the_ratio_says_how_many_times_better_we_are():
         assert pair.row()["ratio"] is None
 
 
-def test_a_failure_says_whose_it_is():
+def test_networks_are_pooled_and_told_apart():
+    def pair(*rates):
+        return Pair("rate", "MB/s", more_is_better=True, samples={"qnet": [100.0], "tor": [*rates]})
+
+    memory = Pair("memory", "KiB", samples={"qnet": [1.0], "tor": [1.0]})
+    rate, once = pooled([{"memory": memory, "rate": pair(10.0, 12.0)}, {"rate": pair(40.0)}])
+    assert (rate["peer"], rate["ratio"]) == (12.0, 8.33)
+    assert rate["networks"] == {"qnet": [100.0, 100.0], "peer": [11.0, 40.0]}
+    assert (once["name"], "networks" in once) == ("memory", False)
+
+
+def test_a_failure_is_tried_again_and_says_whose_it_is(monkeypatch):
+    told = []
+    monkeypatch.setattr("tools.bench.compare.say", told.append)
     comparison = Comparison({"qnet": None, "tor": None}, None, HERE, Plan())
+    calls = []
 
     def fail(who, _subject):
+        calls.append(who)
         if who == "tor":
             raise NetworkError("short", why="closed")
 
     with pytest.raises(NetworkError, match="tor failed") as caught:
         comparison._each(fail)
     assert caught.value.why == "closed"
+    assert calls == ["qnet", "tor", "tor", "tor"]
+    assert told == ["tor failed: closed; once more"] * 2
 
 
 def test_both_are_measured_in_turn():
@@ -62,11 +79,11 @@ def test_memory_of_a_process():
 
 def test_one_call_takes_loopback_and_both_wires():
     plan = Plan(64, (1, 4), 5, 20)
-    loopback, near, far = whole(plan, None)
-    assert (loopback.plan, loopback.wire_ms, loopback.idle_circuits) == (plan, 0, 1000)
+    loopback, near, far = whole(plan, None, 3)
+    assert loopback == Course(Plan(64, (1, 4), 5, 7), 0.0, 1000, networks=3)
     assert near.plan == far.plan == Plan(32, (1, 4), 3, 10)
     assert (near.words, far.words) == (" at 3 x 50 ms", " at 3 x 100 ms")
-    assert whole(plan, 0)[0].idle_circuits == 0
+    assert whole(plan, 0, 1)[0] == Course(plan)
 
 
 def test_chosen_wires_all_get_the_whole_plan():
