@@ -33,20 +33,28 @@ from qnet.messages.report import NodeLeaf, unpack_slot_p
 from tests.ledger.service.committee import Committee, open_committee, own_chain
 from tests.support.anvil import Network
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
 DOWN = 2
+PATIENCE = {
+    "receipt_grace_s": 12,
+    "audit_commit_s": 8,
+    "audit_reveal_s": 12,
+    "report_deadline_s": 600,
+}
 FIRST = Topic(Kind.REPORT, 0)
 CELLS = {(1, 2): 900, (2, 1): 300, (2, 3): 880, (3, 2): 320, (4, 5): 500, (5, 6): 500}
 
 
 @pytest.fixture(scope="module")
 def committee_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with own_chain(tmp_path_factory.mktemp("chain")) as network:
+    """A chain whose deadlines a loaded machine keeps, too: only they are longer than a devnet's."""
+    folder = tmp_path_factory.mktemp("chain")
+    with own_chain(folder, **PATIENCE) as network:
         yield network
 
 
-async def wait_for(check, *, seconds: float = 60.0):
+async def wait_for(check, *, seconds: float = 180.0):
     """Ask until there is an answer."""
     async with asyncio.timeout(seconds):
         found = await check()
@@ -212,7 +220,7 @@ async def check_report(committee: Committee, members: list[int]) -> None:
         found = await contracts.oracle.report(0)
         return found if found.status is ReportStatus.FINAL else None
 
-    on_chain = await wait_for(final, seconds=90)
+    on_chain = await wait_for(final, seconds=300)
     await check_refusals(committee)
     blobs = {await committee.get(member, "/v1/epochs/0/data") for member in members}
     assert len(blobs) == 1

@@ -13,11 +13,11 @@ from qnet.chain.disputes import ChallengeState, SlashState
 from qnet.chain.reporting import ReportStatus
 from qnet.chain.staking import NodeState
 from tests.ledger.service.committee import BOND_WEI, Committee, open_committee, own_chain
-from tests.ledger.service.test_committee import wait_for
+from tests.ledger.service.test_committee import PATIENCE, wait_for
 from tests.ledger.service.test_evidence import disable
 from tests.support.anvil import WEI, Network
 
-pytestmark = [pytest.mark.chain, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
 LIAR = 4
 DEMANDED = 2
@@ -28,7 +28,7 @@ CELLS = {(1, 2): 900, (2, 1): 300, (2, 3): 880}
 def patient_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A chain with time to demand a leaf and to disable a report."""
     folder = tmp_path_factory.mktemp("chain")
-    with own_chain(folder, challenge_window_s=30, demand_answer_s=12) as network:
+    with own_chain(folder, challenge_window_s=30, demand_answer_s=12, **PATIENCE) as network:
         yield network
 
 
@@ -63,7 +63,7 @@ async def check_slash(committee: Committee) -> None:
         found = await contracts.slasher.slash(1)
         return found if found.state is SlashState.EXECUTED else None
 
-    slash = await wait_for(executed, seconds=90)
+    slash = await wait_for(executed)
     assert (slash.is_member, slash.subject, slash.epoch) == (False, LIAR, 0)
     assert slash.challenger == owner.address
     taken = BOND_WEI * committee.network.parameters.slash_receipts_ppm // 10**6
@@ -94,7 +94,7 @@ async def check_demand(committee: Committee) -> None:
         found = await contracts.oracle.report(0)
         return found if found.status is ReportStatus.SUBMITTED else None
 
-    await wait_for(submitted, seconds=90)
+    await wait_for(submitted)
     asker, bond = network.holders[0], network.parameters.challenge_bond_wei
     before = await contracts.token.balance_of(asker.address)
     approve = contracts.token.approve(contracts.oracle.address, bond)
@@ -120,7 +120,7 @@ async def check_next_attempt(committee: Committee) -> None:
         found = await contracts.oracle.report(0)
         return found if found.status is ReportStatus.FINAL else None
 
-    second = await wait_for(final, seconds=120)
+    second = await wait_for(final, seconds=240)
     assert (first.report.attempt, second.report.attempt) == (0, 1)
     assert second.hash != first.hash
     for member in (0, 1, 3):
