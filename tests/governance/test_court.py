@@ -28,20 +28,22 @@ from qnet.messages.report import EpochReport, NodeLeaf
 from tests.governance.test_stake import QNET, code_of, on_chain, pass_time, register
 
 pytestmark = pytest.mark.chain
+EPOCH_S = 30
 LEAF = Proven(NodeLeaf(0, 1, 0, 0, 0, 0, 0, 0, 0, 0), ())
 
 
 @pytest.fixture
 def cheat(world, tmp_path):
-    """Evidence that a relay with 5,000 QNET signed twice in epoch 0."""
-    pass_time(world, 10)
+    """Evidence that a relay with 5,000 QNET signed twice in an epoch that it began as active."""
     key = ReceiptKey.generate()
     index = register(world, "operator", bond=5000, receipt_key=key)
+    neighbour = register(world, "alice")
+    pass_time(world, EPOCH_S + 10)
 
     async def write(contracts):
         domain = qnet_domain(contracts.client.chain_id, contracts.oracle.address)
         epoch = await contracts.epochs.current_epoch()
-        first = LinkReceipt(epoch, 0, index, 9, Side.SENDER, 64, NO_SAMPLE)
+        first = LinkReceipt(epoch, 0, index, neighbour, Side.SENDER, 64, NO_SAMPLE)
         second = replace(first, packets=128)
         proof = ReceiptsProof(first.sign(key, domain), second.sign(key, domain))
         file = EvidenceFile(contracts.client.chain_id, contracts.court.address, proof)

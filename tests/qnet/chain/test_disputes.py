@@ -24,9 +24,10 @@ async def cheat(chain):
     """A bonded relay in epoch 0 that signed twice, and a challenger with tokens."""
     owner, challenger = chain.network.holders[:2]
     node = await chain.register_node(owner, bond_wei=BOND_WEI)
+    neighbour = await chain.register_node(chain.network.holders[2])
     await chain.control.warp(chain.network.request.genesis_s + 1)
     domain = qnet_domain(31337, chain.contracts.oracle.address)
-    first = LinkReceipt(0, 0, node.index, 7, Side.SENDER, 64, NO_SAMPLE)
+    first = LinkReceipt(0, 0, node.index, neighbour.index, Side.SENDER, 64, NO_SAMPLE)
     second = replace(first, packets=128)
     proof = ReceiptsProof(
         first.sign(node.receipt_key, domain), second.sign(node.receipt_key, domain)
