@@ -29,7 +29,7 @@ from qnet.messages.audit import (
     CapacityResult,
     SignedCapacityResult,
 )
-from qnet.messages.consensus import Consensus, SignedConsensus
+from qnet.messages.consensus import Consensus, decode_payload, payload_of
 from qnet.messages.receipt import MAX_SLOTS_PER_EPOCH
 
 COMMIT_PATH: Final = "/v1/peer/audit/commit"
@@ -291,8 +291,8 @@ class AuditService:
         if found is None:
             raise NoConsensusError("there is no consensus yet")
         if self._consensus is None or self._consensus[0] != found[0]:
-            signed = SignedConsensus.decode(found[1], trust=self._member.trust)
-            self._consensus = (found[0], signed.consensus)
+            # verified before it was stored; whoever signed it may not count any more
+            self._consensus = (found[0], decode_payload(payload_of(found[1])))
         return self._consensus[1]
 
     async def _sleep_until(self, moment: float) -> None:
