@@ -88,6 +88,11 @@ async def _enter(demo: Demo, contracts: Contracts) -> Culprit:
         )
     )
     index = await registry.index_of(node_id)
+    demo.journal.require(
+        await token.balance_of(owner.address) == BOND_WEI,
+        f"registering spare node {index} burned the fee, and no more",
+        f"{format_qnet(fee_wei)} QNET",
+    )
     for call in (
         token.approve(hub.address, BOND_WEI),
         hub.bond(index, BOND_WEI),
@@ -105,8 +110,7 @@ async def _enter(demo: Demo, contracts: Contracts) -> Culprit:
 
 async def _sign_twice(demo: Demo, contracts: Contracts, culprit: Culprit) -> Path:
     """Sign two receipts for one tuple and write the evidence as a file."""
-    await _await_epoch(contracts)
-    epoch = await contracts.epochs.current_epoch()
+    epoch = await _await_next_epoch(contracts)
     domain = qnet_domain(contracts.client.chain_id, contracts.oracle.address)
     first = LinkReceipt(epoch, 0, culprit.index, 1, Side.SENDER, 64, NO_SAMPLE)
     second = replace(first, packets=1024)
@@ -119,13 +123,19 @@ async def _sign_twice(demo: Demo, contracts: Contracts, culprit: Culprit) -> Pat
     return path
 
 
-async def _await_epoch(contracts: Contracts) -> None:
-    """Wait until epoch 0 has begun."""
+async def _await_next_epoch(contracts: Contracts) -> int:
+    """Wait for the first epoch for which what was done by now counts; its number.
+
+    The court hears only of receipts of nodes that were active when the receipt's epoch began.
+    """
     clock = await contracts.epochs.clock()
-    left_s = clock.genesis_s - (await contracts.client.block()).timestamp
-    while left_s > 0:
+    now = (await contracts.client.block()).timestamp
+    epoch = clock.epoch_at(now) + 1 if now >= clock.genesis_s else 0
+    start_s, _ = clock.epoch_bounds(epoch)
+    while (left_s := start_s - now) > 0:
         await asyncio.sleep(left_s)
-        left_s = clock.genesis_s - (await contracts.client.block()).timestamp
+        now = (await contracts.client.block()).timestamp
+    return epoch
 
 
 async def _prove(demo: Demo, evidence: Path) -> int:
