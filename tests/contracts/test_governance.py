@@ -128,9 +128,9 @@ def test_quorum_leaves_the_vault_out(world, holder):
 
 
 def test_earned_rewards_count_for_the_quorum_before_and_after_they_are_paid(world, holder):
-    free = world.token.totalSupply() - 500_000_000 * QNET
     world.bond_committee()
     world.bonded_node(world.operators[0], "relay")
+    free = world.token.totalSupply() - 500_000_000 * QNET
     world.end_epoch(0)
     leaves = [world.leaf(0, 1, 1000 * QNET)]
     world.submit(world.report(0, leaves))

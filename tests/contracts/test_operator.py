@@ -101,6 +101,40 @@ def test_from_registration_to_withdrawal(world, operator, delegator):
         world.hub.withdraw(ticket, {"from": operator})
 
 
+def test_a_registration_burns_its_fee(world, operator):
+    before, supply = world.token.balanceOf(operator), world.token.totalSupply()
+    for count in (1, 2):
+        assert world.register(operator, f"relay {count}") == count
+        assert world.token.balanceOf(operator) == before - count * FEE
+        assert world.token.totalSupply() == supply - count * FEE, "nobody gets it"
+    world.registry.retire(1, {"from": operator})
+    assert world.token.balanceOf(operator) == before - 2 * FEE, "it does not come back"
+
+
+def test_nobody_registers_without_the_fee(world, operator):
+    poor = accounts[8]
+    key, node_id = Account.create(), bytes32("relay")
+
+    def register(owner):
+        proof = world.key_proof(owner, node_id, key)
+        arguments = (RELAY, node_id, bytes32("identity"), key.address, owner, NEVER, proof)
+        return world.registry.register(*arguments, {"from": owner})
+
+    world.token.approve(world.registry, FEE - 1, {"from": operator})
+    with refused("ERC20InsufficientAllowance", world.registry.address, FEE - 1, FEE):
+        register(operator)
+    world.token.transfer(poor, FEE - 1, {"from": world.holder})
+    world.token.approve(world.registry, FEE, {"from": poor})
+    with refused("ERC20InsufficientBalance", poor.address, FEE - 1, FEE):
+        register(poor)
+    assert world.registry.count() == 0
+    with world.as_timelock() as timelock:
+        name = deployment.parameter_key("register_fee_wei")
+        world.parameters.set(name, 0, {"from": timelock})
+    register(poor)
+    assert world.token.balanceOf(poor) == FEE - 1, "a vote for no fee burns nothing"
+
+
 def test_a_displaced_node_takes_its_slot_back(world, operator, delegator):
     rival = world.operators[1]
     with world.as_timelock() as timelock:
