@@ -7,6 +7,7 @@ from governance.errors import EvidenceFailsError
 from qnet.address import checksum_address
 from qnet.chain.contracts import Contracts
 from qnet.chain.errors import ContractError
+from qnet.chain.receipts import why_no_evidence
 from qnet.chain.reporting import ReportStatus
 from qnet.crypto.keys import recover
 from qnet.eip712 import qnet_domain
@@ -94,6 +95,8 @@ async def _receipts(contracts: Contracts, proof: ReceiptsProof) -> list[str]:
     a, b = proof.a.receipt, proof.b.receipt
     _require(a.key == b.key and a != b, "the receipts are of two tuples, or are the same")
     await _require_fresh(contracts, await _epoch_end(contracts, a.epoch))
+    problem = await why_no_evidence(contracts, a)
+    _require(not problem, problem)
     key = await contracts.registry.receipt_key_at(a.signer, a.epoch)
     for signed in (proof.a, proof.b):
         _require(await _signed_by(contracts, signed, key), f"node {a.signer} did not sign both")

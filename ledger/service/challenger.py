@@ -17,6 +17,7 @@ from ledger.service.effects import find_challenge
 from ledger.service.member import Member
 from ledger.storage.challenges import ChallengeRow
 from qnet.chain.disputes import ChallengeState, SlashState
+from qnet.chain.receipts import why_no_evidence
 from qnet.chain.staking import NodeState
 from qnet.chain.values import Call
 from qnet.errors import ChainRecoverableError
@@ -118,6 +119,10 @@ class Challenger:
         if self._member.now() > row.noted_at + self._kept_s:
             await self._finish(row, proven=False, note="too old to be brought")
             return False
+        problem = await self._problem(row)
+        if problem:
+            await self._finish(row, proven=False, note=problem)
+            return False
         if self._member.now() < row.noted_at + self._turn(row):
             return False
         contracts = self._member.reader.contracts
@@ -178,6 +183,13 @@ class Challenger:
         member = (await contracts.committee.members())[row.subject]
         return member.suspended or not member.bonded
 
+    async def _problem(self, row: ChallengeRow) -> str:
+        """Why the court would not take the proof, and keep our bond."""
+        proof = _proof_of(row)
+        if isinstance(proof, ConsensusesProof):
+            return ""
+        return await why_no_evidence(self._member.reader.contracts, proof.a.receipt)
+
     def _turn(self, row: ChallengeRow) -> float:
         """Seconds this member leaves to those before it; a culprit of the committee is last."""
         place = (self._member.index - row.subject - 1) % self._member.size
@@ -209,7 +221,7 @@ class Challenger:
         _log.info("challenge", kind=row.kind, subject=row.subject, proven=proven, note=note)
 
 
-def _proof_of(row: ChallengeRow) -> Proof:
+def _proof_of(row: ChallengeRow) -> ReceiptsProof | ConsensusesProof:
     evidence = EvidenceFile.decode(row.evidence).evidence
     assert isinstance(evidence, ReceiptsProof | ConsensusesProof)
     return evidence

@@ -217,3 +217,25 @@ async def test_what_the_court_will_never_take_is_dropped(chain: ChainFixture, tm
         await desk.warp(desk.member.parameters.challenge_open_s + 5)
         (row,) = await desk.step()
         assert (row.state, row.note) == ("dropped", "no proof was taken in time")
+
+
+async def test_no_bond_is_risked_for_what_a_node_that_is_not_active_signs(
+    chain: ChainFixture, tmp_path: Path
+):
+    """Anybody can register a node and contradict itself: the court takes no notice."""
+    node = await chain.register_node(await chain.new_account(10_000 * WEI))
+    other = await chain.register_node(await chain.new_account(10_000 * WEI))
+    async with Desk.open(chain, tmp_path) as desk:
+        await desk.fund()
+        await desk.warp(chain.network.deployment.genesis_s - desk.now[0] + 8)
+        tuples = [(node.index, other.index, 0), (node.index, 99, 0), (node.index, other.index, 23)]
+        async with desk.member.work() as rows:
+            for source, target, slot in tuples:
+                for cells in (16, 32):
+                    body = LinkReceipt(0, slot, source, target, Side.SENDER, cells, bytes(32))
+                    signed = body.sign(node.receipt_key, desk.member.oracle_domain)
+                    await rows.receipts.add(signed, desk.now[0])
+        await desk.warp(4 * 4 * 4)
+        rows_seen = [await desk.step() for _ in range(3)][-1]
+        assert {row.state for row in rows_seen} == {"dropped"}
+        assert await chain.contracts.court.count() == 0
