@@ -44,9 +44,7 @@ def source() -> str:
     ]
     for place, (name, bounds) in enumerate(BOUNDS.items()):
         value = bounds.main
-        low, high = (
-            (value, value) if name in PINNED else (bounds.low_on(MAIN_CHAIN), bounds.high)
-        )
+        low, high = (value, value) if name in PINNED else (bounds.low_on(MAIN_CHAIN), bounds.high)
         lines.append(
             f'        (keys[{place}], values[{place}], mins[{place}], maxs[{place}]) = ("{name}", '
             f"{value}, {low}, {high});\n"

@@ -43,6 +43,7 @@ def test_a_demanded_leaf_can_be_shown_within_the_window(profile):
     assert parameters.demand_answer_s < parameters.challenge_window_s
     assert parameters.challenge_open_s < parameters.evidence_s
 
+
 @given(st.sampled_from(sorted(BOUNDS)), st.integers(-5, 10**28))
 def test_hash_is_the_abi_encoding_the_contract_hashes(name, value):
     parameters = NetworkParameters.profile("devnet")

@@ -84,7 +84,9 @@ def test_starts_fill_the_slot_evenly():
 def test_a_short_slot_shortens_the_deadline():
     plan = plan_slot(WORK, probes=1, window_s=4.8, latency_max_ms=5000, random=seeded())
     assert plan.probe_s == pytest.approx(1.44)
-    assert plan_slot(WORK, probes=1, window_s=0.3, latency_max_ms=20, random=seeded()).probe_s == 0.02
+    assert (
+        plan_slot(WORK, probes=1, window_s=0.3, latency_max_ms=20, random=seeded()).probe_s == 0.02
+    )
 
 
 # verdicts

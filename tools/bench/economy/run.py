@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tools.bench.economy import sweep
 from tools.bench.economy.account import FIXED_COST, TRAFFIC_COST, Comparison
-from tools.bench.economy.agents import NO_ATTACK
+from tools.bench.economy.agents import NO_ATTACK, scaled_parameters
 from tools.bench.economy.claims import Evidence, concessions, judge
 from tools.bench.economy.delegation import Holdings, chase
 from tools.bench.economy.plot import Axis, Line, chart

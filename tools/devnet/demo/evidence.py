@@ -206,9 +206,9 @@ def _shown(
             found.append(Probe(slot, auditor, target, sent, returned))
     for _ in range(capacities):
         target, size, micros = reader.u32(), reader.u64(), reader.u64()
-        signature = reader.take(SIGNATURE_BYTES)
-        values = (epoch, auditor, target, size, micros)
-        if verifier.signer("CapacityResult", CAPACITY_FIELDS, values, signature) == members[auditor]:
+        signature, burst = reader.take(SIGNATURE_BYTES), (epoch, auditor, target, size, micros)
+        signer = verifier.signer("CapacityResult", CAPACITY_FIELDS, burst, signature)
+        if signer == members[auditor]:
             bursts.append(Burst(auditor, target, size, micros))
     return found, bursts
 

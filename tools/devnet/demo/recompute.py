@@ -231,7 +231,9 @@ def _work_factor(credited: int, weight: int, total: int, facts: Facts, memory: M
 
 def _credits(facts: Facts, memory: Memory, nodes: Mapping[int, NodeFact]) -> dict[int, int]:
     """Credited cells per node (QN-REW-023 to 027)."""
-    asked = {i: _weight(node, facts, memory, _beta(node, facts, memory)) for i, node in nodes.items()}
+    asked = {
+        i: _weight(node, facts, memory, _beta(node, facts, memory)) for i, node in nodes.items()
+    }
     matched = dict.fromkeys(nodes, 0)
     for (a, b), cells in match(facts.counts).items():
         if a not in nodes or b not in nodes or nodes[a].owner == nodes[b].owner:
