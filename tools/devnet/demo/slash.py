@@ -42,12 +42,14 @@ class Culprit:
         index: registry index.
         owner: its account, 20 bytes.
         receipt_key: signs whatever it is told to.
+        epoch: in which it signs twice, active since its first second.
         slash_id: number of the slash; 0 before it is queued.
     """
 
     index: int
     owner: bytes
     receipt_key: ReceiptKey
+    epoch: int
     slash_id: int = 0
 
 
@@ -93,26 +95,24 @@ async def _enter(demo: Demo, contracts: Contracts) -> Culprit:
         f"registering spare node {index} burned the fee, and no more",
         f"{format_qnet(fee_wei)} QNET",
     )
-    for call in (
-        token.approve(hub.address, BOND_WEI),
-        hub.bond(index, BOND_WEI),
-        hub.unbond(index, TICKET_WEI),
-    ):
-        await sender.send(call)
+    await sender.send(token.approve(hub.address, BOND_WEI))
+    await sender.send(hub.bond(index, BOND_WEI))
+    epoch = await _await_next_epoch(contracts)
+    # not before: a ticket answers only for epochs up to the one in which it was made
+    await sender.send(hub.unbond(index, TICKET_WEI))
     entered = await registry.node(index)
     demo.journal.require(
         entered.state is NodeState.ACTIVE,
         f"a spare node {index} is bonded, and tries to leave with a part",
         f"{format_qnet(BOND_WEI)} QNET, a ticket of {format_qnet(TICKET_WEI)} QNET",
     )
-    return Culprit(index, owner.address, receipt_key)
+    return Culprit(index, owner.address, receipt_key, epoch)
 
 
 async def _sign_twice(demo: Demo, contracts: Contracts, culprit: Culprit) -> Path:
     """Sign two receipts for one tuple and write the evidence as a file."""
-    epoch = await _await_next_epoch(contracts)
     domain = qnet_domain(contracts.client.chain_id, contracts.oracle.address)
-    first = LinkReceipt(epoch, 0, culprit.index, 1, Side.SENDER, 64, NO_SAMPLE)
+    first = LinkReceipt(culprit.epoch, 0, culprit.index, 1, Side.SENDER, 64, NO_SAMPLE)
     second = replace(first, packets=1024)
     proof = ReceiptsProof(
         first.sign(culprit.receipt_key, domain), second.sign(culprit.receipt_key, domain)
