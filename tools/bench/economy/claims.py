@@ -148,14 +148,17 @@ def hurting_pays_nothing(evidence: Evidence) -> Claim:
 
 
 def lazy_loses(evidence: Evidence) -> Claim:
-    """Serving less than the target costs more than it saves."""
-    target = scaled_parameters().work_target_ppm / 1e6
-    found = [
-        c
-        for c in (*evidence.of(sweep.LAZY), *evidence.named("lazy"))
-        if c.setting.attack.behaviour.offers < target
-    ]
-    return Claim("LazyLosesBelowTarget", "QN-REW-033", all(c.loses for c in found), _range(found))
+    """Serving less than the target costs more than it saves: nothing below earns as much."""
+    swept, levels = evidence.of(sweep.LAZY), evidence.named("lazy")
+    target = max(c.profit.mean for c in levels if _offers(c) == sweep.TARGET)
+    below = [c for c in levels if _offers(c) < sweep.TARGET]
+    holds = all(c.loses for c in swept) and all(c.profit.mean < target for c in below)
+    return Claim(
+        "LazyLosesBelowTarget",
+        "QN-REW-033",
+        holds,
+        f"offers 40 %: {_range(swept)}; {_levels(below)}; offers the target: {100 * target:+.1f} %",
+    )
 
 
 def dropping_loses(evidence: Evidence) -> Claim:
@@ -297,9 +300,8 @@ CHECKS: Final[Sequence[Callable[[Evidence], Claim]]] = (
 
 def concessions(evidence: Evidence) -> list[dict[str, Any]]:
     """What the design does not prevent, measured."""
-    target = scaled_parameters().work_target_ppm / 1e6
     little = [c for c in evidence.named("dropping") if _drops(c) < RESOLUTION]
-    tolerated = [c for c in evidence.named("lazy") if c.setting.attack.behaviour.offers >= target]
+    tolerated = [c for c in evidence.named("lazy") if _offers(c) >= sweep.TARGET]
     waiting = evidence.of(sweep.WAITING)
     chasing = statistics.fmean(m.chasing_yield for m in evidence.markets)
     staying = statistics.fmean(m.staying_yield for m in evidence.markets)
@@ -321,6 +323,10 @@ def concessions(evidence: Evidence) -> list[dict[str, Any]]:
 
 def _drops(comparison: Comparison) -> float:
     return comparison.setting.attack.behaviour.drops
+
+
+def _offers(comparison: Comparison) -> float:
+    return comparison.setting.attack.behaviour.offers
 
 
 def _levels(found: Iterable[Comparison]) -> str:

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from typing import Final, TypeVar
 
 from tools.bench.economy.account import Comparison, compare
-from tools.bench.economy.agents import NO_ATTACK, Attack, Behaviour
+from tools.bench.economy.agents import NO_ATTACK, Attack, Behaviour, scaled_parameters
 from tools.bench.economy.probing import WICKED_MAX
 from tools.bench.economy.traffic import CIRCUITS
 from tools.bench.economy.world import Outcome, Setting, simulate
@@ -35,6 +35,8 @@ def _drops(share: float) -> Behaviour:
     return Behaviour(drops=share)
 
 
+TARGET: Final = scaled_parameters().work_target_ppm / 10**6
+"""Share of the expected traffic that a node is asked to carry."""
 LAZY: Final = Attack("lazy", "offers 40 %", Behaviour(offers=0.4))
 DROPPING: Final = Attack("dropping", "30 %", _drops(0.3))
 SELF_DEALING: Final = Attack(
@@ -100,7 +102,7 @@ def cases(plan: Plan) -> list[tuple[Attack, float]]:
         *(Attack("dropping", _percent(drop), _drops(drop)) for drop in DROPS),
         *(
             Attack("lazy", f"offers {_percent(offer)}", Behaviour(offers=offer))
-            for offer in (0.2, 0.6, 0.8)
+            for offer in (0.2, 0.6, 0.8, TARGET, 0.9)
         ),
         *(SPLITTING[0], SPLITTING[2], WAITING),
     ]

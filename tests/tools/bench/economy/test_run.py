@@ -23,7 +23,7 @@ def result():
 def test_a_result_is_json_and_says_on_what(result):
     data = json.loads(json.dumps(result, allow_nan=False))
     assert data["machine"]["cores"] > 0
-    assert (data["epochs"], data["runs"], data["probes_per_result"]) == (3, 2, 1)
+    assert (data["epochs"], data["runs"], data["probes_per_result"]) == (3, 2, 12)
     assert {claim["claim"] for claim in data["claims"]} >= set(data["failures"])
     assert data["passed"] == (not data["failures"])
     assert {found["verdict"] for found in data["results"]} <= {"loses", "gains", "even"}
