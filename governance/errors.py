@@ -98,6 +98,12 @@ class EvidenceFailsError(RejectedError):
     code = "Q0948"
 
 
+class NothingToRefreshError(RejectedError):
+    """The node is what its bond makes of it, or its state does not depend on the bond."""
+
+    code = "Q0949"
+
+
 class ContractsDifferError(QnetError):
     """The contracts on the chain are not what the manifest and this program say."""
 

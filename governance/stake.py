@@ -24,6 +24,7 @@ for _command in (
     bonds.claim,
     terms.terms,
     terms.slot,
+    terms.refresh,
     calculator.calc,
 ):
     stake.add_command(_command)

@@ -155,6 +155,10 @@ class NodeRegistry(Contract):
         """Take the paid slot of a rival of the same role whose stake is clearly lower."""
         return self._write("takeSlotFrom", index, rival)
 
+    def refresh(self, index: int) -> Call:
+        """Make a node active or registered as its bond asks for."""
+        return self._write("refresh", index)
+
     def retire(self, index: int) -> Call:
         """End a node's service for good."""
         return self._write("retire", index)

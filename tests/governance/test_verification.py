@@ -6,11 +6,11 @@ import json
 import pytest
 
 from governance.verification import IMPLEMENTATION_SLOT, verify_contracts
-from qnet.chain.anvil import EmbeddedChain
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
 from qnet.chain.deployment import CONTRACT_NAMES, Deployment
 from qnet.crypto.keys import keccak256
+from tests.support.anvil import send_as
 
 pytestmark = pytest.mark.chain
 OTHER = "0x" + "11" * 20
@@ -33,14 +33,7 @@ def impersonate(world, sender, call):
 
     async def work():
         async with ChainClient.connect(world.url) as client:
-            chain, address = EmbeddedChain(client), bytes.fromhex(sender[2:])
-            await chain.set_balance(address, 10**20)
-            await client.request("anvil_impersonateAccount", sender)
-            await client.request(
-                "eth_sendTransaction",
-                {"from": sender, "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()},
-            )
-            await chain.mine()
+            await send_as(client, bytes.fromhex(sender[2:]), call)
 
     asyncio.run(work())
 

@@ -16,12 +16,12 @@ from node.client.paths.dialler import Dialler
 from node.client.paths.entries import Entries
 from node.errors import BootstrapError, Stage, StageError
 from node.view import NetworkView
-from qnet.address import checksum_address
 from qnet.crypto.keys import ReceiptKey
 from qnet.epochs import consensus_period
 from qnet.messages.consensus import CommitteeTrust
 from qnet.messages.succession import change_times
 from qnet.messages.trust import NO_SIGNER
+from tests.support.anvil import send_as
 from tests.support.directory_liar import honest, hosted
 from tests.support.signed_network import PARAMETERS, make_network
 
@@ -120,15 +120,7 @@ async def test_what_the_chain_contradicts_is_refused_whoever_signed_it(chain, ne
 
 async def test_sets_follow_a_removal_made_on_the_chain(chain, network_on):
     committee = chain.contracts.committee
-    timelock = checksum_address(chain.contracts.timelock.address)
-    await chain.control.set_balance(chain.contracts.timelock.address, 10**18)
-    await chain.client.request("anvil_impersonateAccount", timelock)
-    call = committee.remove_member(3)
-    await chain.client.request(
-        "eth_sendTransaction",
-        {"from": timelock, "to": checksum_address(call.to), "data": "0x" + call.data.hex()},
-    )
-    await chain.control.mine()
+    await send_as(chain.client, chain.contracts.timelock.address, committee.remove_member(3))
     seats = await committee.members()
     until = seats[3].active_until_s
     assert until > 0

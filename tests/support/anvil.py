@@ -53,6 +53,36 @@ BEACON_SLOTS = 600
 BLOCK_TIME_S = 0.2
 
 
+async def send_as(client: "ChainClient", sender: bytes, call: "Call") -> "TxReceipt":
+    """Send a call as a contract, which has no key: what a vote or the court would make it do.
+
+    Args:
+        client: of an anvil.
+        sender: 20 bytes.
+        call: that succeeds.
+    """
+    from qnet.chain.anvil import EmbeddedChain
+
+    chain = EmbeddedChain(client)
+    await chain.set_balance(sender, WEI)
+    await client.request("anvil_impersonateAccount", "0x" + sender.hex())
+    assert call.to is not None
+    fields = {
+        "from": "0x" + sender.hex(),
+        "to": "0x" + call.to.hex(),
+        "data": "0x" + call.data.hex(),
+    }
+    # twice the estimate: a checkpoint costs more once the second has changed
+    fields["gas"] = hex(2 * int(str(await client.request("eth_estimateGas", fields)), 16))
+    tx_hash = bytes.fromhex(str(await client.request("eth_sendTransaction", fields))[2:])
+    receipt = await client.tx_receipt(tx_hash)
+    while receipt is None:
+        await chain.mine()
+        receipt = await client.tx_receipt(tx_hash)
+    assert receipt.succeeded
+    return receipt
+
+
 @dataclass(frozen=True)
 class Network:
     """One deployment on the session's chain; see the module's first lines."""

@@ -24,7 +24,7 @@ from qnet.chain.reporting import ReportStatus
 from qnet.chain.values import Call
 from qnet.messages.consensus import SignedConsensus, consensus_digest, join_signatures
 from tests.ledger.service.test_evidence import Stage
-from tests.support.anvil import WEI, ChainFixture
+from tests.support.anvil import ChainFixture, send_as
 from tests.support.signed_network import make_network
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(240)]
@@ -133,13 +133,9 @@ async def desk(chain: ChainFixture, tmp_path: Path) -> AsyncIterator[Desk]:
 async def suspend(chain: ChainFixture, place: int) -> None:
     """What a proven offence would do: the slasher suspends."""
     contracts = chain.contracts
-    address, committee = ("0x" + c.address.hex() for c in (contracts.slasher, contracts.committee))
-    await chain.control.set_balance(contracts.slasher.address, WEI)
-    await chain.client.request("anvil_impersonateAccount", address)
-    data = contracts.committee._write("suspend", place).data
-    fields = {"from": address, "to": committee, "data": "0x" + data.hex()}
-    await chain.client.request("eth_sendTransaction", fields)
-    await chain.control.mine(2)
+    call = contracts.committee._write("suspend", place)
+    await send_as(chain.client, contracts.slasher.address, call)
+    await chain.control.mine()
     assert (await contracts.committee.members())[place].suspended
 
 

@@ -23,7 +23,7 @@ from qnet.crypto.keys import ReceiptKey
 from qnet.eip712 import qnet_domain
 from qnet.messages.proofs import BadLeafProof, BadLinkProof, Proof
 from qnet.messages.receipt import LinkReceipt, Side, SignedReceipt
-from tests.support.anvil import WEI, ChainFixture, RegisteredNodeKeys
+from tests.support.anvil import WEI, ChainFixture, RegisteredNodeKeys, send_as
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(120)]
 
@@ -122,14 +122,8 @@ async def serving(data: EpochData) -> AsyncIterator[str]:
 
 async def disable(chain: ChainFixture, epoch: int) -> None:
     """What a vote of the holders would do: the timelock owns the oracle."""
-    contracts, client = chain.contracts, chain.client
-    owner = "0x" + contracts.timelock.address.hex()
-    await chain.control.set_balance(contracts.timelock.address, WEI)
-    await client.request("anvil_impersonateAccount", owner)
-    call = contracts.oracle.disable(epoch)
-    assert call.to is not None
-    fields = {"from": owner, "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()}
-    await client.request("eth_sendTransaction", fields)
+    contracts = chain.contracts
+    await send_as(chain.client, contracts.timelock.address, contracts.oracle.disable(epoch))
 
 
 async def status_of(chain: ChainFixture) -> ReportStatus:

@@ -15,7 +15,7 @@ from qnet.chain.errors import ContractError
 from qnet.chain.staking import Role
 from qnet.chain.values import Call
 from qnet.crypto.keys import ReceiptKey
-from tests.support.anvil import WEI, ChainFixture
+from tests.support.anvil import WEI, ChainFixture, send_as
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(240)]
 
@@ -80,22 +80,7 @@ class Pair:
 
     async def as_slasher(self, call: Call):
         """The slasher's calls, without the court."""
-        client, slasher = self.chain.client, self.chain.contracts.slasher.address
-        await self.chain.control.set_balance(slasher, WEI)
-        sender = "0x" + slasher.hex()
-        await client.request("anvil_impersonateAccount", sender)
-        assert call.to is not None
-        fields = {"from": sender, "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()}
-        # twice the estimate: a checkpoint costs more once the second has changed
-        gas = 2 * int(str(await client.request("eth_estimateGas", fields)), 16)
-        fields["gas"] = hex(gas)
-        tx_hash = bytes.fromhex(str(await client.request("eth_sendTransaction", fields))[2:])
-        receipt = await client.tx_receipt(tx_hash)
-        while receipt is None:
-            await self.chain.control.mine()
-            receipt = await client.tx_receipt(tx_hash)
-        assert receipt.succeeded
-        return receipt
+        return await send_as(self.chain.client, self.chain.contracts.slasher.address, call)
 
     async def compare(self) -> None:
         hub, model = self.chain.contracts.hub, self.model

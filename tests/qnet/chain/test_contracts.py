@@ -16,6 +16,7 @@ from qnet.errors import DecodeError, RemoteProtocolError
 from qnet.merkle import StandardTree
 from qnet.messages.consensus import CONSENSUS_TYPE
 from qnet.messages.report import NO_REPORT, EpochReport, NodeLeaf
+from tests.support.anvil import send_as
 
 pytestmark = pytest.mark.chain
 WEI = 10**18
@@ -410,14 +411,7 @@ async def test_versions(chain):
     with pytest.raises(ContractError) as raised:
         await chain.send(chain.network.deployer, call)
     assert raised.value.name == "NotOwner"
-    timelock = chain.contracts.timelock.address
-    await chain.control.set_balance(timelock, WEI)
-    await chain.client.request("anvil_impersonateAccount", "0x" + timelock.hex())
-    await chain.client.request(
-        "eth_sendTransaction",
-        {"from": "0x" + timelock.hex(), "to": "0x" + call.to.hex(), "data": "0x" + call.data.hex()},
-    )
-    await chain.control.mine()
+    await send_as(chain.client, chain.contracts.timelock.address, call)
     (version,) = await versions.versions()
     assert (version.semver, version.minimum, version.activation_epoch) == ("1.0.0", True, 9)
     assert await versions.minimum_version(8) == ""
