@@ -55,12 +55,13 @@ def test_jail_ends():
     assert all(agent.slot for agent in made.agents)
 
 
-def test_forged_receipts_give_w_one_to_nodes_that_carry_little():
+def test_forged_receipts_do_not_make_up_for_capacity_that_is_not_there():
+    """The clip follows the measured rate: forgers are credited for what they were asked to carry."""
     attack = Attack("forging", behaviour=Behaviour(offers=0.1), forges=True)
     outcome = run(attack, epochs=40)
     assert split(outcome, "cells")[0] < 0.3 * split(outcome, "cells")[1]
-    assert all(agent.w_sum == 40_000_000 for agent in outcome.agents if agent.attacks)
-    assert 0 < outcome.n_hat_excess <= 1
+    assert all(agent.w_sum < 25_000_000 for agent in outcome.agents if agent.attacks)
+    assert outcome.n_hat_excess <= 1
     assert 0 < outcome.forged_w_ppm <= 1_000_000
 
 
