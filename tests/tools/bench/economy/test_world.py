@@ -56,11 +56,11 @@ def test_jail_ends():
 
 
 def test_forged_receipts_do_not_make_up_for_capacity_that_is_not_there():
-    """The clip follows the measured rate: forgers are credited for what they were asked to carry."""
+    """The clip follows the measured rate: forgers are credited for what they were asked for."""
     attack = Attack("forging", behaviour=Behaviour(offers=0.1), forges=True)
     outcome = run(attack, epochs=40)
     assert split(outcome, "cells")[0] < 0.3 * split(outcome, "cells")[1]
-    assert all(agent.w_sum < 25_000_000 for agent in outcome.agents if agent.attacks)
+    assert all(agent.w_sum < 15_000_000 for agent in outcome.agents if agent.attacks)
     assert outcome.n_hat_excess <= 1
     assert 0 < outcome.forged_w_ppm <= 1_000_000
 
