@@ -6,7 +6,7 @@ its messages are delivered: it deals once, at most f members lie about it, and i
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from qnet.crypto.bls import SignedPoint, holds
 from qnet.crypto.dkg_messages import Answer, Complaint, Dealing, Message, Session, proof_point
@@ -14,6 +14,8 @@ from qnet.crypto.errors import ScalarError
 from qnet.crypto.scalars import Scalar, decode_scalar
 from qnet.crypto.threshold import share_fits
 from qnet.errors import RemoteProtocolError
+
+T = TypeVar("T")
 
 
 class Fault(StrEnum):
@@ -26,6 +28,11 @@ class Fault(StrEnum):
     TOO_MANY_COMPLAINTS = "more complaints than there are members who lie"
     UNANSWERED = "a complaint without an answer"
     WRONG_ANSWER = "a published share that does not fit the commitment"
+
+
+def _two_of(known: set[T], new: T) -> set[T]:
+    """Two different ones are enough to blame, so nobody fills the memory with a thousand."""
+    return known if len(known) > 1 else known | {new}
 
 
 class Record:
@@ -55,25 +62,20 @@ class Record:
             raise RemoteProtocolError("a message of another session")
         if message.dealer not in self._dealings:
             raise RemoteProtocolError(f"member {message.dealer} does not deal in this session")
-        match message:
-            case Dealing():
-                # two are enough to blame, so nobody fills the memory with a thousand
-                if len(self._dealings[message.dealer]) < 2:
-                    self._dealings[message.dealer].add(message)
-            case Complaint():
-                if message.accuser not in self.session.committee.indices:
-                    raise RemoteProtocolError("a complaint by no member")
-                self._complaints[message.dealer].add(message.accuser)
-            case Answer():
-                self._add_answer(message)
+        if isinstance(message, Dealing):
+            self._dealings[message.dealer] = _two_of(self._dealings[message.dealer], message)
+        elif isinstance(message, Complaint):
+            if message.accuser not in self.session.committee.indices:
+                raise RemoteProtocolError("a complaint by no member")
+            self._complaints[message.dealer].add(message.accuser)
+        else:
+            self._add_answer(message)
 
     def _add_answer(self, answer: Answer) -> None:
         if answer.accuser not in self._complaints[answer.dealer]:
             raise RemoteProtocolError("an answer to no complaint")
-        shares = self._answers.setdefault((answer.dealer, answer.accuser), set())
-        # of two different answers one is wrong
-        if len(shares) < 2:
-            shares.add(answer.share)
+        place = answer.dealer, answer.accuser
+        self._answers[place] = _two_of(self._answers.get(place, set()), answer.share)
 
     def judge_dealings(self) -> None:
         """Blame dealers whose dealing is missing, doubled or visibly wrong."""
