@@ -244,7 +244,9 @@ class Participant:
         return share is not None and share_fits(share.reveal(), self.index, dealing.commitment)
 
     def _answer(self) -> tuple[Message, ...]:
-        if self._polynomial is None:
+        accusers = self._record.accusers(self.index) if self._polynomial else []
+        # beyond f the attempt is lost anyway, and what is published could add up to the secret
+        if self._polynomial is None or len(accusers) > self.session.committee.faults:
             return ()
         return tuple(
             Answer(
@@ -253,7 +255,7 @@ class Participant:
                 accuser,
                 encode_scalar(self._polynomial.share(accuser)),
             )
-            for accuser in self._record.accusers(self.index)
+            for accuser in accusers
         )
 
     def _conclude(self) -> tuple[Message, ...]:

@@ -43,6 +43,8 @@ G1_BYTES: Final = 48
 G2_BYTES: Final = 96
 G1_EIP2537_BYTES: Final = 128
 G2_EIP2537_BYTES: Final = 256
+MIN_DST_BYTES: Final = 16
+MAX_DST_BYTES: Final = 255
 
 _WORD_BYTES: Final = 64
 _PADDING: Final = bytes(_WORD_BYTES - FIELD_BYTES)
@@ -86,6 +88,13 @@ def _in_subgroup(native: _Native) -> _Native:
     if not native.is_in_subgroup():
         raise SubgroupError
     return native
+
+
+def _weighed(natives: list[_Native], weights: Sequence[Scalar]) -> list[_Native]:
+    # the native sum silently leaves out what has no partner
+    if len(natives) != len(weights):
+        raise LocalProtocolError("a sum takes one weight for each point")
+    return natives
 
 
 class _Point(Generic[_Native]):
@@ -185,13 +194,22 @@ class G1(_Point[_NativeG1]):
         Args:
             message: any bytes.
             dst: domain separation tag, 16 to 255 bytes (RFC 9380, 3.1), one for each use.
+
+        Raises:
+            LocalProtocolError: the tag has another size.
         """
+        if not MIN_DST_BYTES <= len(dst) <= MAX_DST_BYTES:
+            raise LocalProtocolError("a domain separation tag has 16 to 255 bytes")
         return cls(_NativeG1.hash_to_curve(message, dst))
 
     @classmethod
     def weighted_sum(cls, points: Iterable[Self], weights: Sequence[Scalar]) -> Self:
-        """Sum of weight · point; fast for many points and for short weights."""
-        natives = [point.native for point in points]
+        """Sum of weight · point; fast for many points and for short weights.
+
+        Raises:
+            LocalProtocolError: not one weight for each point.
+        """
+        natives = _weighed([point.native for point in points], weights)
         return cls(_NativeG1.multiexp_unchecked(natives, list(weights)))
 
 
@@ -235,8 +253,12 @@ class G2(_Point[_NativeG2]):
 
     @classmethod
     def weighted_sum(cls, points: Iterable[Self], weights: Sequence[Scalar]) -> Self:
-        """Sum of weight · point; fast for many points and for short weights."""
-        natives = [point.native for point in points]
+        """Sum of weight · point; fast for many points and for short weights.
+
+        Raises:
+            LocalProtocolError: not one weight for each point.
+        """
+        natives = _weighed([point.native for point in points], weights)
         return cls(_NativeG2.multiexp_unchecked(natives, list(weights)))
 
 

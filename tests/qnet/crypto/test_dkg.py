@@ -457,6 +457,21 @@ def test_a_member_whose_complaint_was_lost_knows_the_key_and_cannot_sign():
     members[4].erase()
 
 
+def test_a_dealer_answers_at_most_f_and_never_opens_its_secret():
+    member = machine()
+    member.receive(member.dealing())
+    member.close_round()
+    member.receive(Complaint(bytes(32), 2, 1))
+    dealt = [private.share for private in member.private_shares()]
+    other = machine()
+    other.receive(other.dealing())
+    other.close_round()
+    for accuser in (2, 3):
+        other.receive(Complaint(bytes(32), accuser, 1))
+    assert member.close_round() == (Answer(bytes(32), 1, 2, dealt[0]),)
+    assert other.close_round() == ()
+
+
 def test_secrets_are_erased():
     attempts = run(FOUR, {})
     member = attempts[0].members[1]

@@ -104,6 +104,21 @@ def test_sums_and_equality(group):
 
 
 @pytest.mark.parametrize("group", GROUPS)
+def test_a_sum_leaves_nothing_out(group):
+    point = some_point(group)
+    for points, weights in (([point, point], [Scalar(1)]), ([point], [Scalar(1)] * 2)):
+        with pytest.raises(LocalProtocolError):
+            group.weighted_sum(points, weights)
+    assert group.weighted_sum([], []).is_identity
+
+
+@pytest.mark.parametrize("size", [0, 15, 256])
+def test_domain_separation_tags_have_16_to_255_bytes(size):
+    with pytest.raises(LocalProtocolError):
+        G1.hash(b"message", bytes(size))
+
+
+@pytest.mark.parametrize("group", GROUPS)
 def test_the_identity_is_neither_encoded_nor_decoded(group):
     identity = some_point(group) * Scalar(0)
     with pytest.raises(LocalProtocolError):
