@@ -79,15 +79,11 @@ class SecretScalar:
         scalar: the secret, any value.
     """
 
-    __slots__ = ("_bytes",)
+    __slots__ = ("_bytes", "erased")
 
     def __init__(self, scalar: Scalar) -> None:
-        self._bytes = bytearray(encode_scalar(scalar))
-
-    @property
-    def erased(self) -> bool:
-        """Whether `erase` was called."""
-        return not self._bytes
+        self._bytes: Final = bytearray(encode_scalar(scalar))
+        self.erased = False
 
     def reveal(self) -> Scalar:
         """Return the secret for one computation; the caller keeps no reference to it.
@@ -100,6 +96,6 @@ class SecretScalar:
         return Scalar.from_be_bytes(bytes(self._bytes))
 
     def erase(self) -> None:
-        """Overwrite the secret with zeros and forget it; a second call does nothing."""
-        self._bytes[:] = bytes(len(self._bytes))
-        self._bytes.clear()
+        """Overwrite the secret with zeros; it cannot be revealed any more."""
+        self._bytes[:] = bytes(SCALAR_BYTES)
+        self.erased = True

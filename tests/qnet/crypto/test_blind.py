@@ -113,6 +113,21 @@ def test_each_signature_masks_the_share_afresh_and_gives_the_same_answer():
     assert {len(each) for each in drawn} == {64}
 
 
+def test_the_share_itself_never_multiplies_a_point(monkeypatch):
+    blinded, _ = blind(bytes(32), secrets.token_bytes)
+    multipliers = []
+    multiply = G1.__mul__
+
+    def recorded(point, scalar):
+        multipliers.append(int(scalar))
+        return multiply(point, scalar)
+
+    monkeypatch.setattr(G1, "__mul__", recorded)
+    sign_blinded(SHARE, blinded, secrets.token_bytes)
+    assert int(SECRET) not in multipliers
+    assert sum(multipliers) % ORDER == int(SECRET)
+
+
 def test_an_erased_share_signs_nothing():
     share = SecretScalar(SECRET)
     share.erase()

@@ -11,13 +11,14 @@ from qnet.crypto import bls
 from qnet.crypto.bls import SignedPoint, find_bad, hash_to_g1, verify, verify_batch
 from qnet.crypto.errors import SignatureError
 from qnet.crypto.points import G1, G2, pairings_agree
-from qnet.crypto.scalars import Scalar, random_scalar
+from qnet.crypto.scalars import Scalar, decode_scalar, random_scalar
 from qnet.errors import LocalProtocolError
 from tests.support import bls_oracle as oracle
 
 VECTORS = Path(__file__).parents[2] / "vectors/crypto"
 HASHES = json.loads((VECTORS / "hash_to_g1.json").read_text())
 DRAND = json.loads((VECTORS / "drand_quicknet.json").read_text())
+SIGNATURES = json.loads((VECTORS / "signature.json").read_text())
 
 SECRET = random_scalar(secrets.token_bytes)
 PUBLIC = G2.generator() * SECRET
@@ -62,8 +63,19 @@ def test_drand_rounds_verify_singly_and_as_a_batch(monkeypatch):
     assert find_bad(swapped, public, secrets.token_bytes) == (0, 1)
 
 
+@pytest.mark.parametrize("vector", SIGNATURES["vectors"], ids=lambda vector: vector["message"][:8])
+def test_signatures_equal_those_of_another_implementation(vector):
+    raw = {name: bytes.fromhex(value) for name, value in vector.items()}
+    secret = decode_scalar(raw["secret"])
+    assert hash_to_g1(raw["message"]).encode_eip2537() == raw["hash_eip2537"]
+    assert signature_of(raw["message"], secret).encode_eip2537() == raw["signature_eip2537"]
+    public = G2.decode_eip2537(raw["public_eip2537"])
+    assert public == G2.generator() * secret
+    verify(public, raw["message"], G1.decode_eip2537(raw["signature_eip2537"]))
+
+
 def test_the_domain_is_fixed():
-    assert bls.DST == b"QNET-V01-BLS12381G1_XMD:SHA-256_SSWU_RO_"
+    assert bls.DST == b"QNET-V01-BLS12381G1_XMD:SHA-256_SSWU_RO_" == SIGNATURES["dst"].encode()
     message = message_of(0)
     assert hash_to_g1(message).encode_eip2537() == oracle.hash_g1(message, bls.DST)
 

@@ -85,7 +85,7 @@ class ProofOfAnotherSession(Behaviour):
 
 
 class Mangled(Behaviour):
-    """Commits to a point off the curve, so nothing decodes."""
+    """Commits to a point outside the group, so nothing decodes."""
 
     fault = Fault.NO_DEALING
 
@@ -203,7 +203,7 @@ BLAMED = {
     "a commitment too long": WrongLength(1),
     "a wrong proof": WrongProof(),
     "a proof of another session": ProofOfAnotherSession(),
-    "a point off the curve": Mangled(),
+    "a point that may not be used": Mangled(),
     "a wrong share and no answer": BadShares(1, "none"),
     "a wrong share and a wrong answer": BadShares(1, "wrong"),
     "a wrong share and two answers": BadShares(1, "both"),
@@ -339,6 +339,23 @@ def test_a_dealing_cannot_be_copied():
     record.add(replace(dealing, dealer=2))
     record.judge_dealings()
     assert record.faults == {2: Fault.WRONG_PROOF, 3: Fault.NO_DEALING, 4: Fault.NO_DEALING}
+
+
+@pytest.mark.parametrize("right_first", [True, False])
+@pytest.mark.parametrize("attempt", range(8))
+def test_a_right_answer_beside_a_wrong_one_is_wrong_in_any_order(right_first, attempt):
+    session = Session.first(bytes([attempt]) * 32, FOUR)
+    dealer = machine(1, session)
+    record = Record(session)
+    record.add(dealer.dealing())
+    record.judge_dealings()
+    record.add(Complaint(session.id, 2, 1))
+    right = Answer(session.id, 1, 2, dealer.private_shares()[0].share)
+    wrong = replace(right, share=secrets.token_bytes(32))
+    for answer in (right, wrong) if right_first else (wrong, right):
+        record.add(answer)
+    record.judge_answers()
+    assert record.faults[1] is Fault.WRONG_ANSWER
 
 
 # the machine's edges
@@ -482,7 +499,7 @@ def test_secrets_are_erased():
     buffer = key.secret._bytes
     assert any(buffer)
     member.erase()
-    assert not any(buffer)
+    assert buffer == bytes(32)
     assert key.secret.erased
     with pytest.raises(LocalProtocolError):
         sign_blinded(key.secret, hash_to_g1(MESSAGE), secrets.token_bytes)

@@ -174,7 +174,7 @@ def test_an_erased_polynomial_deals_nothing():
     polynomial = Polynomial.draw(2, secrets.token_bytes)
     buffers = [each._bytes for each in polynomial._coefficients]
     polynomial.erase()
-    assert not any(byte for buffer in buffers for byte in buffer)
+    assert buffers == [bytes(32)] * 2
     with pytest.raises(LocalProtocolError):
         polynomial.share(1)
     with pytest.raises(LocalProtocolError):
