@@ -21,7 +21,7 @@ library Instruments {
 
     /// @dev Hash of the eight keys of an issuance epoch, CR_0 to CR_6, then CH.
     function keysHash(address channels, uint32 epoch, bytes calldata keys) internal view returns (bytes32) {
-        return keccak256(abi.encode(DOMAIN, block.chainid, channels, epoch, keys));
+        return keccak256(bytes.concat(abi.encode(DOMAIN, block.chainid, channels, epoch), keys));
     }
 
     function creditMessage(address channels, uint32 epoch, uint8 class, address key) internal view returns (bytes32) {

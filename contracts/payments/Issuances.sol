@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ICommittee} from "../../interfaces/ICommittee.sol";
 import {IPremiumChannels} from "../../interfaces/IPremiumChannels.sol";
@@ -12,6 +13,8 @@ import {ChannelStore} from "./ChannelStore.sol";
 abstract contract Issuances is ChannelStore {
     uint256 private constant ISSUANCE_EPOCHS = 7;
     uint256 private constant CAP_PPM = 500_000;
+    /// @dev One epoch takes at most this part of what can be capped, so that the next ones find something left.
+    uint256 private constant CAP_SHARES = 4;
     bytes32 private constant KEYS_TYPEHASH = keccak256("IssuanceKeys(uint32 epoch,bytes32 keysHash)");
     bytes32 private constant CLOSING_TYPEHASH = keccak256("Closing(uint32 epoch,uint128 issuedUnits,bytes32 logRoot)");
     bytes32 private constant ATTESTATION_TYPEHASH =
@@ -97,7 +100,8 @@ abstract contract Issuances is ChannelStore {
     function capOf(uint32 epoch) public view override returns (uint256) {
         uint256 backing = _bonds(_start(epoch)) * CAP_PPM / PPM;
         uint256 promised = _openCaps() * unitWei + _budgets();
-        return promised < backing ? (backing - promised) / unitWei : 0;
+        uint256 left = promised < backing ? backing - promised : 0;
+        return Math.min(left, backing / CAP_SHARES) / unitWei;
     }
 
     /// @dev Bonds of the members that will serve from a moment on.
@@ -110,10 +114,12 @@ abstract contract Issuances is ChannelStore {
         }
     }
 
+    /// @dev Of an epoch that was closed it is what it issued.
     function _openCaps() private view returns (uint256 units) {
         for (uint256 place = 0; place < RING; ++place) {
             Issuance storage issuance = _place(place);
-            if (issuance.keysHash != bytes32(0) && _elapsed(issuance.end) < KEEP_S) units += issuance.cap;
+            if (issuance.keysHash == bytes32(0) || _elapsed(issuance.end) >= KEEP_S) continue;
+            units += issuance.isClosed ? Math.min(issuance.issued, issuance.cap) : issuance.cap;
         }
     }
 

@@ -103,9 +103,8 @@ abstract contract PaymentsTest is World {
     }
 
     function _keysHash(uint32 epoch) internal view returns (bytes32) {
-        return keccak256(
-            abi.encode(Instruments.DOMAIN, block.chainid, address(channels), epoch, _keys(epoch))
-        );
+        bytes memory place = abi.encode(Instruments.DOMAIN, block.chainid, address(channels), epoch);
+        return keccak256(bytes.concat(place, _keys(epoch)));
     }
 
     function _registerKeys(uint32 epoch) internal {
@@ -285,7 +284,6 @@ abstract contract PaymentsTest is World {
         }
     }
 
-    /// @dev Compression written in another way than the library's.
     function _batchHash(bytes memory points) internal view returns (bytes32) {
         return this.hashOfPoints(points, "");
     }
