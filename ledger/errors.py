@@ -139,3 +139,16 @@ class WrongPredecessorError(RejectedError):
         )
         self.epoch = epoch
         self.proofs = proofs
+
+
+class IssuingRefusedError(RejectedError):
+    """A purchase or a swap is not served.
+
+    Args:
+        why: in words.
+    """
+
+    code = "Q1018"
+
+    def __init__(self, why: str) -> None:
+        super().__init__("the request is not served", why=str(why))

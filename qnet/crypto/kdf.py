@@ -26,6 +26,9 @@ class Label(StrEnum):
     BEACON_DRAW = "qnet beacon draw 1"
     RECEIPT_SAMPLE = "qnet receipt sample 1"
     NODE_KEYS = "qnet node keys 1"
+    PAYMENT_BLINDING = "qnet payment blinding 1"
+    PAYMENT_KEY = "qnet payment key 1"
+    PAYMENT_CHAIN = "qnet payment chain 1"
 
 
 def derive_key(label: Label, material: bytes, length: int = KEY_BYTES) -> bytes:

@@ -1,0 +1,1 @@
+"""Payments at a node: what a relay takes, and what a wallet gives."""
