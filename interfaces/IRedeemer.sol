@@ -27,11 +27,11 @@ interface IRedeemer {
     /// @notice What a relay has shown for an epoch.
     /// @param proven Units of all tokens it showed.
     /// @param credited Units it was paid for them.
-    /// @param lastT Greatest T shown; the next must exceed it.
+    /// @param lastT First 16 bytes of the greatest T shown; those of the next must exceed them.
     struct Redemption {
         uint64 proven;
         uint64 credited;
-        bytes32 lastT;
+        bytes16 lastT;
     }
 
     enum Status {
@@ -112,8 +112,8 @@ interface IRedeemer {
     error NotRelayOwner(uint32 relay, address caller);
     /// @notice Too many tokens or points at once.
     error TooMany(uint256 max, uint256 got);
-    /// @notice Tokens come in ascending order of T, each but once.
-    error NotAscending(bytes32 last, bytes32 next);
+    /// @notice Tokens come in ascending order of the first 16 bytes of T, each but once.
+    error NotAscending(bytes16 last, bytes16 next);
     /// @notice The leaf is of another relay.
     error WrongRelay(uint32 expected, uint32 got);
     /// @notice There is nothing to be paid.

@@ -32,9 +32,25 @@ library Instruments {
         return keccak256(abi.encode(DOMAIN, block.chainid, channels, bytes32("CH"), epoch, relay, id));
     }
 
-    /// @dev T of a token.
-    function tokenId(bytes32 top, address refund) internal pure returns (bytes32) {
-        return keccak256(abi.encode(top, refund));
+    /// @dev What tokenMessage hashes, without T: `withToken` puts it there.
+    function tokenTemplate(address channels, uint32 epoch, uint32 relay) internal view returns (bytes memory) {
+        return abi.encode(DOMAIN, block.chainid, channels, bytes32("CH"), epoch, relay, bytes32(0));
+    }
+
+    function withToken(bytes memory template, bytes32 id) internal pure returns (bytes32 message) {
+        assembly ("memory-safe") {
+            mstore(add(template, 224), id)
+            message := keccak256(add(template, 32), 224)
+        }
+    }
+
+    /// @dev T of a token: keccak256(abi.encode(top, refund)).
+    function tokenId(bytes32 top, address refund) internal pure returns (bytes32 id) {
+        assembly ("memory-safe") {
+            mstore(0, top)
+            mstore(32, shr(96, shl(96, refund)))
+            id := keccak256(0, 64)
+        }
     }
 
     /// @dev Hash of a relay's leaf; nothing at all for a relay that never earned.
@@ -52,13 +68,13 @@ library Instruments {
 
     /// @dev Root over a leaf at a position, bit 0 first; a pair is hashed left then right.
     function rootOf(bytes32 leaf, uint256 position, bytes32[16] calldata path) internal pure returns (bytes32 root) {
-        root = leaf;
-        for (uint256 i = 0; i < 16; ++i) {
-            bytes32 sibling = path[i];
-            bool isRight = (position >> i) & 1 == 1;
-            assembly ("memory-safe") {
-                mstore(shl(5, isRight), root)
-                mstore(shl(5, iszero(isRight)), sibling)
+        assembly ("memory-safe") {
+            root := leaf
+            for { let i := 0 } lt(i, 16) { i := add(i, 1) } {
+                // where the node so far goes: left at 0, right at 32
+                let side := shl(5, and(shr(i, position), 1))
+                mstore(side, root)
+                mstore(xor(side, 32), calldataload(add(path, shl(5, i))))
                 root := keccak256(0, 64)
             }
         }
@@ -70,7 +86,17 @@ library Instruments {
         bool right;
         assembly ("memory-safe") {
             mstore(0, preimage)
-            for { let i := units } i { i := sub(i, 1) } { mstore(0, keccak256(0, 32)) }
+            for { let i := shr(3, units) } i { i := sub(i, 1) } {
+                mstore(0, keccak256(0, 32))
+                mstore(0, keccak256(0, 32))
+                mstore(0, keccak256(0, 32))
+                mstore(0, keccak256(0, 32))
+                mstore(0, keccak256(0, 32))
+                mstore(0, keccak256(0, 32))
+                mstore(0, keccak256(0, 32))
+                mstore(0, keccak256(0, 32))
+            }
+            for { let i := and(units, 7) } i { i := sub(i, 1) } { mstore(0, keccak256(0, 32)) }
             right := eq(mload(0), top)
         }
         if (!right) revert WrongPreimage(top, units);

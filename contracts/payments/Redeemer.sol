@@ -76,21 +76,21 @@ contract Redeemer is Exits, Disputes {
     }
 
     /// @dev Check tokens in ascending order; return the units they prove and the greatest T.
-    function _check(uint32 epoch, uint32 relay, Token[] calldata tokens, bytes calldata keys, bytes32 lastT)
+    function _check(uint32 epoch, uint32 relay, Token[] calldata tokens, bytes calldata keys, bytes16 lastT)
         private
         view
-        returns (uint256 units, bytes32)
+        returns (uint256 units, bytes16)
     {
         BLS12381.Batch memory batch = BLS12381.batchOf(tokens.length);
+        bytes memory template = Instruments.tokenTemplate(address(channels), epoch, relay);
         for (uint256 j = 0; j < tokens.length; ++j) {
             Token calldata shown = tokens[j];
             bytes32 id = Instruments.tokenId(shown.top, shown.refund);
-            if (id <= lastT) revert NotAscending(lastT, id);
-            lastT = id;
+            if (bytes16(id) <= lastT) revert NotAscending(lastT, bytes16(id));
+            lastT = bytes16(id);
             Instruments.checkPreimage(shown.top, shown.preimage, shown.units);
             units += shown.units;
-            bytes32 message = Instruments.tokenMessage(address(channels), epoch, relay, id);
-            BLS12381.putMessage(batch, j, message, shown.signature);
+            BLS12381.putMessage(batch, j, Instruments.withToken(template, id), shown.signature);
         }
         BLS12381.checkBatch(batch, keys, Instruments.TOKEN_CLASS);
         return (units, lastT);

@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Burnable.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {IPremiumChannels} from "../../interfaces/IPremiumChannels.sol";
 import {ExactTransfers} from "../libraries/ExactTransfers.sol";
 import {Instruments} from "../libraries/Instruments.sol";
@@ -13,6 +14,7 @@ import {ChannelStore} from "./ChannelStore.sol";
 /// takes back nothing that was paid.
 abstract contract RelayClaims is ChannelStore {
     using ExactTransfers for IERC20;
+    using SafeERC20 for IERC20;
 
     /// @dev It waits while it has a demander; the moment stays, so that a leaf is demanded once.
     struct Demand {
@@ -36,9 +38,7 @@ abstract contract RelayClaims is ChannelStore {
             (amounts[i], payouts[i]) = _claim(epoch, root, claims[i], m);
         }
         _money = m;
-        for (uint256 i = 0; i < claims.length; ++i) {
-            if (amounts[i] != 0) token.pay(payouts[i], amounts[i]);
-        }
+        _payAll(payouts, amounts);
     }
 
     /// @inheritdoc IPremiumChannels
@@ -125,6 +125,20 @@ abstract contract RelayClaims is ChannelStore {
         m.pool -= uint96(gross);
         m.toBurn += uint96(fee);
         return gross - fee;
+    }
+
+    /// @dev As ExactTransfers.pay for each, but what this contract loses is measured once.
+    function _payAll(address[] memory payouts, uint256[] memory amounts) private {
+        uint256 before = token.held(address(this));
+        uint256 sum;
+        for (uint256 i = 0; i < payouts.length; ++i) {
+            if (amounts[i] == 0) continue;
+            uint256 beforeTo = token.held(payouts[i]);
+            token.safeTransfer(payouts[i], amounts[i]);
+            ExactTransfers.expect(amounts[i], beforeTo, token.held(payouts[i]));
+            sum += amounts[i];
+        }
+        ExactTransfers.expect(sum, token.held(address(this)), before);
     }
 
     function _claim(uint32 epoch, bytes32 root, Claim calldata leaf, Money memory m)

@@ -26,6 +26,12 @@ contract PaymentsGas is PaymentsTest {
         vm.snapshotGasLastCall("transactions", name);
     }
 
+    /// @dev What each of `count` parts of the last call cost.
+    function _measuredEach(string memory name, uint256 count) private {
+        uint256 gas = vm.snapshotGasLastCall("batches", name);
+        vm.snapshotValue("transactions", name, gas / count);
+    }
+
     function _cums(uint256 epoch) private pure returns (uint256[] memory units, uint256[] memory cums) {
         units = new uint256[](RELAYS);
         cums = new uint256[](RELAYS);
@@ -39,13 +45,13 @@ contract PaymentsGas is PaymentsTest {
         address dora = _payer("dora");
         vm.prank(dora);
         channels.open(DEPOSIT);
-        _measured("payments: open");
+        _measured("premium open");
         vm.prank(dora);
         channels.topUp(DEPOSIT);
-        _measured("payments: topUp");
+        _measured("premium topUp");
         _pay(EPOCH, 640);
         _pay(EPOCH, 640);
-        _measured("payments: collect 1");
+        _measured("premium collect");
         IPremiumChannels.Voucher[] memory vouchers = new IPremiumChannels.Voucher[](20);
         bytes[] memory signatures = new bytes[](20);
         for (uint256 round = 1; round < 3; ++round) {
@@ -64,36 +70,34 @@ contract PaymentsGas is PaymentsTest {
             }
             channels.collect(vouchers, signatures);
         }
-        _measured("payments: collect 20");
+        _measuredEach("premium collect, batched", 20);
     }
 
     function test_FromKeysToClaims() external {
+        _registerKeys(2);
+        _measured("premium registerKeys");
         for (uint32 epoch = 1; epoch < 3; ++epoch) {
-            if (epoch > 1) {
-                _registerKeys(epoch);
-                _measured("payments: registerKeys");
-            }
             _pay(epoch, 50_000);
             _after(epoch, 30 minutes);
             _close(epoch, 50_000);
-            _measured("payments: closeEpoch");
+            _measured("premium closeEpoch");
             _after(epoch, 30 hours);
             (uint256[] memory units, uint256[] memory cums) = _cums(epoch);
             (bytes32 root, IPremiumChannels.Claim[] memory claims) = _tree(epoch, units, cums);
             _attest(epoch, root, 40_000);
-            _measured("payments: attest");
+            _measured("premium attest");
             _after(epoch, 60 hours);
             uint256 state = vm.snapshotState();
             IPremiumChannels.Claim[] memory one = new IPremiumChannels.Claim[](1);
             one[0] = claims[7];
             channels.claim(epoch, one);
-            _measured("payments: claim 1");
+            _measured("premium claim");
             vm.revertToState(state);
             channels.claim(epoch, claims);
-            _measured("payments: claim 20");
+            _measuredEach("premium claim, batched", RELAYS);
         }
         channels.flushBurn();
-        _measured("payments: flushBurn");
+        _measured("premium flushBurn");
     }
 
     function test_Redeem() external {
@@ -103,13 +107,13 @@ contract PaymentsGas is PaymentsTest {
         _after(EPOCH, 50 hours);
         vm.prank(alice);
         redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, "");
-        _measured("payments: redeem 64 at k = 56");
+        _measuredEach("premium redeem, a token of 64", 64);
         IRedeemer.Token[] memory one = new IRedeemer.Token[](1);
         for (uint256 number = 64; _id(one[0]) <= _id(tokens[63]) || one[0].units == 0; ++number) {
             one[0] = _token(EPOCH, RELAY, number, 56);
         }
         vm.prank(alice);
         redeemer.redeem(EPOCH, RELAY, one, _noLeaf(RELAY), keys, "");
-        _measured("payments: redeem 1 at k = 56");
+        _measured("premium redeem");
     }
 }

@@ -42,7 +42,7 @@ contract RedeemTest is PaymentsTest {
         vm.assertEq(pool, (640 - 168) * UNIT);
         vm.assertEq(channels.issuanceOf(EPOCH).redeemed, 168);
         IRedeemer.Redemption memory r = redeemer.redemptionOf(EPOCH, RELAY);
-        vm.assertEq(r.lastT, _id(tokens[2]));
+        vm.assertEq(r.lastT, bytes16(_id(tokens[2])));
         vm.assertEq(r.credited, 168);
     }
 
@@ -133,9 +133,10 @@ contract RedeemTest is PaymentsTest {
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 2, 56);
         IRedeemer.Token[] memory twice = new IRedeemer.Token[](2);
         (twice[0], twice[1]) = (tokens[0], tokens[0]);
-        _refused(twice, abi.encodeWithSelector(IRedeemer.NotAscending.selector, _id(tokens[0]), _id(tokens[0])));
+        bytes16 first = bytes16(_id(tokens[0]));
+        _refused(twice, abi.encodeWithSelector(IRedeemer.NotAscending.selector, first, first));
         _redeem(tokens);
-        _refused(tokens, abi.encodeWithSelector(IRedeemer.NotAscending.selector, _id(tokens[1]), _id(tokens[0])));
+        _refused(tokens, abi.encodeWithSelector(IRedeemer.NotAscending.selector, bytes16(_id(tokens[1])), first));
     }
 
     function test_NoTokenOfAnotherRelay() external {

@@ -21,6 +21,7 @@ contract PaymentsInvariants is Test {
 
     function setUp() external {
         handler = new PaymentsHandler();
+        handler.prepare();
         (address a, address b, address c, address d, address e) = handler.world();
         (channels, redeemer, token, user, committee) = (IPremiumChannels(a), b, QNetToken(c), d, ICommittee(e));
         bytes4[] memory actions = new bytes4[](19);

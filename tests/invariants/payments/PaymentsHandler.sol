@@ -46,10 +46,16 @@ contract PaymentsHandler is PaymentsTest {
             _all.push(_token(EPOCH, RELAY, number, spentOf(number)));
             _numbers.push(number);
             for (uint256 at = number; at > 0 && _id(_all[at - 1]) > _id(_all[at]); --at) {
-                (_all[at - 1], _all[at]) = (_all[at], _all[at - 1]);
+                IRedeemer.Token memory lower = _all[at];
+                _all[at] = _all[at - 1];
+                _all[at - 1] = lower;
                 (_numbers[at - 1], _numbers[at]) = (_numbers[at], _numbers[at - 1]);
             }
         }
+    }
+
+    /// @dev What takes calls to this contract, which its constructor cannot make.
+    function prepare() external {
         _pay(EPOCH, (TOKENS + CREDITS) * 64);
         _points1 = _points(9, 1);
         collectedSum += 64 * UNIT;
