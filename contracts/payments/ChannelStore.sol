@@ -147,7 +147,7 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
 
     function _issuance(uint32 epoch) internal view returns (Issuance storage issuance) {
         issuance = _place(epoch);
-        if (issuance.epoch != epoch || issuance.keysHash == bytes32(0)) revert UnknownIssuance(epoch);
+        if (issuance.epoch != epoch || issuance.end == 0) revert UnknownIssuance(epoch);
     }
 
     /// @dev Seconds since `end` in which this contract was not paused. It never falls, so what is over stays over.

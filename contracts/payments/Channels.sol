@@ -98,7 +98,7 @@ abstract contract Channels is ChannelStore {
         growth = voucher.cumulative - collected;
         channel.collected = uint96(voucher.cumulative);
         Issuance storage issuance = _place(voucher.epoch);
-        if (issuance.epoch == voucher.epoch && issuance.keysHash != bytes32(0)) {
+        if (issuance.epoch == voucher.epoch && issuance.end != 0) {
             issuance.issued = SafeCast.toUint64(issuance.issued + growth / unitWei);
         }
         emit VoucherCollected(

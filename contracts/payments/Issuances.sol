@@ -32,7 +32,7 @@ abstract contract Issuances is ChannelStore {
         if (block.timestamp < from) revert TooEarly(from);
         if (block.timestamp >= start) revert TooLate(start);
         Issuance storage issuance = _place(epoch);
-        if (issuance.keysHash != bytes32(0)) {
+        if (issuance.end != 0) {
             if (issuance.epoch == epoch) revert AlreadyDone(epoch);
             if (_elapsed(issuance.end) < KEEP_S) revert RingFull(issuance.epoch);
         }
@@ -118,7 +118,7 @@ abstract contract Issuances is ChannelStore {
     function _openCaps() private view returns (uint256 units) {
         for (uint256 place = 0; place < RING; ++place) {
             Issuance storage issuance = _place(place);
-            if (issuance.keysHash == bytes32(0) || _elapsed(issuance.end) >= KEEP_S) continue;
+            if (issuance.end == 0 || _elapsed(issuance.end) >= KEEP_S) continue;
             units += issuance.isClosed ? Math.min(issuance.issued, issuance.cap) : issuance.cap;
         }
     }

@@ -26,7 +26,7 @@ contract PaymentsInvariants is Test {
         (channels, redeemer, token, user, committee) = (IPremiumChannels(a), b, QNetToken(c), d, ICommittee(e));
         bytes4[] memory actions = new bytes4[](19);
         actions[0] = handler.passTime.selector;
-        actions[1] = handler.passTo.selector;
+        actions[1] = handler.passOn.selector;
         actions[2] = handler.pause.selector;
         actions[3] = handler.registerNext.selector;
         actions[4] = handler.close.selector;
@@ -58,7 +58,9 @@ contract PaymentsInvariants is Test {
 
     // solhint-disable-next-line func-name-mixedcase
     function invariant_NoTokenPaidTwice() external view {
+        IPremiumChannels.Issuance memory i = channels.issuanceOf(EPOCH);
         vm.assertLe(handler.relayUnits(), handler.unitsShown());
+        vm.assertLe(uint256(i.attested) + i.redeemed, handler.unitsShown());
         for (uint256 number = 0; number < handler.TOKENS(); ++number) {
             vm.assertLe(handler.exitedOf(number) + handler.spentOf(number), 64);
         }

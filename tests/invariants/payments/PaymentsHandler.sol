@@ -60,6 +60,7 @@ contract PaymentsHandler is PaymentsTest {
         _points1 = _points(9, 1);
         collectedSum += 64 * UNIT;
         _disputable = _voucher(EPOCH, 2, collectedSum, _batchHash(_points1));
+        _after(EPOCH, 0);
     }
 
     /// @dev Units the payer showed the relay of a token.
@@ -74,14 +75,17 @@ contract PaymentsHandler is PaymentsTest {
     // time
 
     function passTime(uint256 seconds_) external {
-        vm.warp(_now() + _bound(seconds_, 1, 30 hours));
+        vm.warp(_now() + _bound(seconds_, 1, 6 hours));
     }
 
-    /// @dev To a moment of the epoch's life.
-    function passTo(uint256 moment) external {
-        uint256[7] memory at = [uint256(0), 2 hours, 30 hours, 48 hours, 60 hours, 96 hours, 8 days];
-        uint256 target = _end(EPOCH) + at[_bound(moment, 0, 6)];
-        if (_now() < target) vm.warp(target);
+    /// @dev To the next moment of the epoch's life.
+    function passOn() external {
+        uint256[8] memory at = [uint256(2 hours), 30 hours, 48 hours, 60 hours, 80 hours, 96 hours, 8 days, 12 days];
+        for (uint256 i = 0; i < at.length; ++i) {
+            if (_now() >= _end(EPOCH) + at[i]) continue;
+            vm.warp(_end(EPOCH) + at[i]);
+            return;
+        }
     }
 
     function pause(uint256 seconds_) external {
@@ -154,9 +158,9 @@ contract PaymentsHandler is PaymentsTest {
         relayUnits += channels.issuanceOf(EPOCH).redeemed - before;
     }
 
-    function demand(uint256 position) external {
+    function demand() external {
         vm.prank(bob);
-        try channels.demandLeaf(EPOCH, uint16(_bound(position, 0, 2))) {
+        try channels.demandLeaf(EPOCH, uint16(RELAY)) {
             ++openDemands;
         } catch {}
     }
@@ -168,8 +172,8 @@ contract PaymentsHandler is PaymentsTest {
         } catch {}
     }
 
-    function expireDemand(uint256 position) external {
-        try channels.expireDemand(EPOCH, uint16(_bound(position, 0, 2))) {
+    function expireDemand() external {
+        try channels.expireDemand(EPOCH, uint16(RELAY)) {
             --openDemands;
         } catch {}
         if (channels.issuanceOf(EPOCH).attested == 0) attestedTokens = 0;

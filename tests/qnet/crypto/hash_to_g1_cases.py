@@ -18,7 +18,7 @@ WORD_BYTES: Final = 32
 
 def cases(seed: int, count: int) -> bytes:
     """ABI encoding of so many cases."""
-    source = random.Random(seed)  # noqa: S311 - reproducible cases, no secrets
+    source = random.Random(seed)
     head = (WORD_BYTES, count)
     encoded = b"".join(value.to_bytes(WORD_BYTES, "big") for value in head)
     for _ in range(count):
