@@ -6,12 +6,22 @@ from governance.errors import NodeStandingError
 from governance.nodes import find_node, named, node_option, own_node
 from governance.session import Session, account_options, chain_options, run, send, stamp
 from qnet.address import ZERO_ADDRESS, checksum_address, parse_address
+from qnet.chain.contracts import Contracts
 from qnet.chain.staking import NodeState
 from qnet.errors import UsageError
 from qnet.units import format_qnet
 
 _BY_BOND = frozenset({NodeState.REGISTERED, NodeState.ACTIVE})
 """States that the bond decides between."""
+_FROM_WHEN = "it counts from the next epoch on"
+
+
+async def _by_bond(contracts: Contracts, index: int) -> tuple[NodeState, str]:
+    """What its bond makes of a node that is free to serve, and why in words."""
+    bond_wei = await contracts.hub.bond_of(index)
+    least_wei = await contracts.parameters.get("min_bond_wei")
+    state = NodeState.ACTIVE if bond_wei >= least_wei else NodeState.REGISTERED
+    return state, f"its bond is {format_qnet(bond_wei)} QNET, the least {format_qnet(least_wei)}"
 
 
 @click.command()
@@ -24,23 +34,15 @@ def refresh(session: Session, index: int) -> None:
     async def work() -> None:
         contracts = session.contracts
         node = await find_node(contracts, index)
-        least_wei = await contracts.parameters.get("min_bond_wei")
-        bond_wei = await contracts.hub.bond_of(index)
-        wanted = NodeState.ACTIVE if bond_wei >= least_wei else NodeState.REGISTERED
-        if node.state not in _BY_BOND or node.state is wanted:
+        becomes, why = await _by_bond(contracts, index)
+        if node.state not in _BY_BOND or node.state is becomes:
             raise NodeStandingError(
-                f"node {index} is {node.state.name.lower()}, and stays so",
-                why=f"its bond is {format_qnet(bond_wei)} QNET, the least {format_qnet(least_wei)}",
+                f"node {index} is {node.state.name.lower()}, and stays so", why=why
             )
-        preview = [
-            f"node {index} becomes {wanted.name.lower()}",
-            f"its bond is {format_qnet(bond_wei)} QNET, the least {format_qnet(least_wei)}",
-            "it counts from the next epoch on",
-        ]
-        extra = {"node": index, "state": wanted.name.lower()}
-        await send(
-            session, "qnet.stake.refresh/1", contracts.registry.refresh(index), preview, extra
-        )
+        preview = [f"node {index} becomes {becomes.name.lower()}", why, _FROM_WHEN]
+        extra = {"node": index, "state": becomes.name.lower()}
+        call = contracts.registry.refresh(index)
+        await send(session, "qnet.stake.refresh/1", call, preview, extra)
 
     run(session, work)
 
@@ -72,17 +74,11 @@ def unjail(session: Session, index: int | None) -> None:
                 f"node {node.index} is in jail until {stamp(node.jailed_until_s)}",
                 why=f"{node.jailed_until_s - now_s} s are left",
             )
-        bond_wei = await contracts.hub.bond_of(node.index)
-        least_wei = await contracts.parameters.get("min_bond_wei")
-        becomes = NodeState.ACTIVE if bond_wei >= least_wei else NodeState.REGISTERED
-        preview = [
-            f"{named(node)} leaves jail and becomes {becomes.name.lower()}",
-            f"its bond is {format_qnet(bond_wei)} QNET, the least {format_qnet(least_wei)}",
-            "it counts from the next epoch on",
-        ]
+        becomes, why = await _by_bond(contracts, node.index)
+        leaves = f"{named(node)} leaves jail and becomes {becomes.name.lower()}"
         extra = {"node": node.index, "state": becomes.name.lower()}
         call = contracts.registry.unjail(node.index)
-        await send(session, "qnet.stake.unjail/1", call, preview, extra)
+        await send(session, "qnet.stake.unjail/1", call, [leaves, why, _FROM_WHEN], extra)
 
     run(session, work)
 
