@@ -98,8 +98,8 @@ class EvidenceFailsError(RejectedError):
     code = "Q0948"
 
 
-class NothingToRefreshError(RejectedError):
-    """The node is what its bond makes of it, or its state does not depend on the bond."""
+class NodeStandingError(RejectedError):
+    """The node's state does not allow the step, or makes it needless."""
 
     code = "Q0949"
 

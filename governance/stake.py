@@ -2,7 +2,7 @@
 
 import click
 
-from governance import bonds, calculator, delegation, terms
+from governance import bonds, calculator, delegation, standing, terms
 
 
 @click.group()
@@ -24,7 +24,10 @@ for _command in (
     bonds.claim,
     terms.terms,
     terms.slot,
-    terms.refresh,
+    standing.refresh,
+    standing.unjail,
+    standing.retire,
+    standing.payout,
     calculator.calc,
 ):
     stake.add_command(_command)

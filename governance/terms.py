@@ -1,11 +1,11 @@
-"""`qnet stake terms`, `slot` and `refresh`: how a node shares rewards, and whether it earns any."""
+"""`qnet stake terms` and `slot`: how a node shares its rewards, and whether it earns any."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from governance.errors import NoSlotError, NothingToRefreshError
+from governance.errors import NoSlotError
 from governance.nodes import find_node, node_option, own_node
 from governance.session import Session, account_options, amount, chain_options, run, send
 from qnet.chain.hub import Terms
@@ -17,8 +17,6 @@ from qnet.parameters import NetworkParameters
 from qnet.units import PPM, format_qnet, parse_qnet
 
 _PPM_PER_PERCENT = PPM // 100
-_BY_BOND = frozenset({NodeState.REGISTERED, NodeState.ACTIVE})
-"""States that the bond decides between."""
 
 
 def in_force(terms: Terms, parameters: NetworkParameters) -> Terms:
@@ -167,37 +165,6 @@ def slot(session: Session, index: int | None, rival: int | None) -> None:
             extra["rival"] = weakest
             call = contracts.registry.take_slot_from(node.index, weakest)
         await send(session, "qnet.stake.slot/1", call, preview, extra)
-
-    run(session, work)
-
-
-@click.command()
-@click.argument("index", metavar="NODE", type=click.IntRange(1))
-@chain_options
-@account_options
-def refresh(session: Session, index: int) -> None:
-    """Hold any node's bond against the least bond, after a vote on it."""
-
-    async def work() -> None:
-        contracts = session.contracts
-        node = await find_node(contracts, index)
-        least_wei = await contracts.parameters.get("min_bond_wei")
-        bond_wei = await contracts.hub.bond_of(index)
-        wanted = NodeState.ACTIVE if bond_wei >= least_wei else NodeState.REGISTERED
-        if node.state not in _BY_BOND or node.state is wanted:
-            raise NothingToRefreshError(
-                f"node {index} is {node.state.name.lower()}, and stays so",
-                why=f"its bond is {format_qnet(bond_wei)} QNET, the least {format_qnet(least_wei)}",
-            )
-        preview = [
-            f"node {index} becomes {wanted.name.lower()}",
-            f"its bond is {format_qnet(bond_wei)} QNET, the least {format_qnet(least_wei)}",
-            "it counts from the next epoch on",
-        ]
-        extra = {"node": index, "state": wanted.name.lower()}
-        await send(
-            session, "qnet.stake.refresh/1", contracts.registry.refresh(index), preview, extra
-        )
 
     run(session, work)
 

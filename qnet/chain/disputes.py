@@ -210,10 +210,6 @@ class Slasher(PausingContract):
         """Whether a piece of evidence (32 bytes) has slashed before."""
         return bool(await self._read("isUsed", evidence, at=at))
 
-    async def accusations_of(self, member: int, at: BlockTag = "latest") -> int:
-        """Slashes of a member that are in escrow."""
-        return int(await self._read("accusationsOf", member, at=at))
-
     async def allowance_of(self, index: int, epoch: int, at: BlockTag = "latest") -> int:
         """What a node can still lose now for something in an epoch, in wei."""
         return int(await self._read("allowanceOf", index, epoch, at=at))

@@ -18,7 +18,7 @@ from qnet.eip712 import digest, qnet_domain
 from qnet.errors import ConfigError, DecodeError
 from qnet.messages.consensus_node import FLAG_MEASURED, FLAG_PAID, ConsensusNode, parse_node
 from qnet.messages.descriptor import MAX_SOFTWARE_CHARS
-from qnet.messages.fields import U32_MAX, U64_MAX, Fields, pack_word
+from qnet.messages.fields import U32_MAX, U64_MAX, Fields, pack_word, unpack_word
 from qnet.messages.trust import BITMAP_BYTES, MAX_MEMBERS, CommitteeTrust, join_signatures
 from qnet.parameters import BOUNDS, NetworkParameters
 
@@ -47,8 +47,6 @@ MAX_CONSENSUS_BYTES: Final = 32 << 20
 """Whole wire form; larger ones are refused before decoding."""
 MAX_NODES: Final = 20_000
 CONSENSUS_TYPE: Final = "Consensus(uint64 validAfter,bytes32 hash)"
-
-_WORD_MAX_BYTES: Final = 32
 
 
 class TrustSource(Protocol):
@@ -252,18 +250,14 @@ def decode_payload(payload: bytes) -> Consensus:
     )
 
 
-def _unpack_word(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if isinstance(value, bytes) and 8 < len(value) <= _WORD_MAX_BYTES and value[0]:
-        return int.from_bytes(value, "big")
-    raise DecodeError("consensus: a parameter is not an unsigned integer")
-
-
 def _parse_parameters(values: Mapping[object, object]) -> NetworkParameters:
-    return NetworkParameters.from_map(
-        {str(name): _unpack_word(value) for name, value in values.items()}
-    )
+    read: dict[str, int] = {}
+    for name, value in values.items():
+        word = unpack_word(value)
+        if word is None:
+            raise DecodeError("consensus: a parameter is not an unsigned integer")
+        read[str(name)] = word
+    return NetworkParameters.from_map(read)
 
 
 def _parse_nodes(items: Sequence[object]) -> tuple[ConsensusNode, ...]:

@@ -20,6 +20,15 @@ def pack_word(value: int) -> int | bytes:
     return value if value <= U64_MAX else value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
+def unpack_word(value: object) -> int | None:
+    """Read what :func:`pack_word` writes, up to 256 bits; None if it is anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value <= U64_MAX else None
+    if isinstance(value, bytes) and _U64_BYTES < len(value) <= _WORD_BYTES and value[0]:
+        return int.from_bytes(value, "big")
+    return None
+
+
 class Fields:
     """One decoded map whose keys are exactly those expected.
 
@@ -54,12 +63,10 @@ class Fields:
 
     def word(self, name: str) -> int:
         """Read an integer of up to 256 bits, as :func:`pack_word` writes it."""
-        value = self._map[name]
-        if not isinstance(value, bytes):
-            return self.uint(name, U64_MAX)
-        if not _U64_BYTES < len(value) <= _WORD_BYTES or not value[0]:
+        value = unpack_word(self._map[name])
+        if value is None:
             raise self._bad(name, "is not an integer of up to 256 bits in its one spelling")
-        return int.from_bytes(value, "big")
+        return value
 
     def octets(self, name: str, size: int) -> bytes:
         """Read a byte string of exactly `size` bytes."""

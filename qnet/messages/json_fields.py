@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from qnet.errors import DecodeError
+from qnet.messages.trust import MAX_MEMBERS
 
 Json: TypeAlias = str | list[str]
 
@@ -20,8 +21,8 @@ U128: Final = 128
 U256: Final = 256
 U32_LIST: Final = -32
 """Kind of a list of unsigned integers of 32 bits."""
-MAX_LIST: Final = 256
-"""Most items of a list; a committee has no more seats."""
+MAX_LIST: Final = MAX_MEMBERS
+"""Most items of a list: one for each seat of a committee."""
 _MAX_CHARS: Final = 80
 """2^256 has 78 digits."""
 

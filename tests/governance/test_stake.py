@@ -18,7 +18,6 @@ from qnet.chain.staking import Role
 from qnet.crypto.keys import ReceiptKey
 from qnet.messages.descriptor import Role as NodeRole
 from qnet.parameters import NetworkParameters
-from tests.support.anvil import send_as
 
 pytestmark = pytest.mark.chain
 QNET = 10**18
@@ -186,24 +185,6 @@ def test_an_idle_node_takes_no_slot(world, type_in):
     code, _, err = type_in("stake", "slot", *world.words("operator"))
     assert (code, code_of(err)) == (9, "Q0946")
     assert "only active nodes" in err
-
-
-def test_a_bond_is_held_against_a_new_least_bond(world, type_in, relay):
-    bob = world.words("bob")
-    code, _, err = type_in("stake", "refresh", relay, *bob)
-    assert (code, code_of(err)) == (9, "Q0949")
-    assert "stays so" in err
-
-    async def vote(contracts):
-        call = contracts.parameters.set("min_bond_wei", 5001 * QNET)
-        await send_as(contracts.client, contracts.timelock.address, call)
-
-    on_chain(world, vote)
-    code, (made,), err = type_in("stake", "refresh", relay, *bob)
-    assert (code, made["data"]["state"]) == (0, "registered")
-    assert "its bond is 5000 QNET, the least 5001" in err
-    assert type_in("stake", "refresh", relay, *bob)[0] == 9
-    assert type_in("stake", "refresh", 99, *bob)[0] == 3
 
 
 def test_without_a_final_report_nothing_is_settled(world, type_in, relay):

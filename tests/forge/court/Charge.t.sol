@@ -162,13 +162,18 @@ contract ChargeTest is CourtTest {
         vm.assertEq(slasher.slashOf(3).refill, 100_000 * QNET);
     }
 
-    function test_AMemberWithoutABondCarriesNoLoss() external {
-        _final();
+    /// @dev Prove that member 0 signed two consensuses of one moment.
+    function _accuseFirstMember() private {
         uint64 moment = uint64(block.timestamp);
         (bytes32 a, bytes32 b) = (keccak256("a"), keccak256("b"));
         bytes memory first = _sign(memberKeys[0], committee.consensusDigest(moment, a));
         bytes memory second = _sign(memberKeys[0], committee.consensusDigest(moment, b));
         _prove(carol, abi.encodeCall(court.proveConsensuses, (0, _salt(), 0, moment, a, first, b, second)));
+    }
+
+    function test_AMemberWithoutABondCarriesNoLoss() external {
+        _final();
+        _accuseFirstMember();
         vm.warp(block.timestamp + 7 days);
         slasher.execute(1);
         vm.assertEq(committee.bondOf(0), 0);
@@ -180,11 +185,7 @@ contract ChargeTest is CourtTest {
     /// @dev A signer that accuses itself first would burn its bond before the loss is taken from it.
     function test_AMemberAccusedOfSomethingElseCarriesNoLoss() external {
         _final();
-        uint64 moment = uint64(block.timestamp);
-        (bytes32 a, bytes32 b) = (keccak256("a"), keccak256("b"));
-        bytes memory first = _sign(memberKeys[0], committee.consensusDigest(moment, a));
-        bytes memory second = _sign(memberKeys[0], committee.consensusDigest(moment, b));
-        _prove(carol, abi.encodeCall(court.proveConsensuses, (0, _salt(), 0, moment, a, first, b, second)));
+        _accuseFirstMember();
         vm.assertEq(slasher.accusationsOf(0), 1);
         _charge(7);
         vm.assertEq(slasher.accusationsOf(0), 2);
