@@ -4,10 +4,22 @@ Source: docs/spec/payments.md, QN-PAY-040 to 044 and 080.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from qnet.crypto.hash_chain import HashChain
-from qnet.messages.instruments import Opening, Unit
+from qnet.messages.instruments import TOKEN_UNITS, Opening, Unit
+from qnet.sampling import RandomBytes, uniform_below
+
+RETIRE_MIN: Final = 48
+"""The fewest units a token ends with."""
+
+
+def retiring_k(random: RandomBytes) -> int:
+    """Draw the k at which a token retires, 48 to 64, before anything is known of its use.
+
+    Source: docs/spec/payments.md, QN-PAY-043.
+    """
+    return RETIRE_MIN + uniform_below(TOKEN_UNITS - RETIRE_MIN + 1, random)
 
 
 @dataclass(slots=True)
