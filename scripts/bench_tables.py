@@ -52,6 +52,9 @@ def section(path: Path) -> str:
     lines = ["", f"## {path.stem}", "", f"`{result['schema']}`; {'; '.join(told)}.", ""]
     rows = data["results"]
     lines += table(rows) if "name" in rows[0] else plain(rows)
+    if data.get("anchors"):
+        lines += ["", "Beside them what others publish, not measured in this run:", ""]
+        lines += plain(data["anchors"])
     if "limit" in data:
         lines += ["", f"Limit: {data['limit']}."]
     return "\n".join(lines) + "\n"

@@ -154,6 +154,30 @@ def economy(epochs: int, runs: int, probes: int | None, plots: Path | None) -> N
         raise SystemExit(1)
 
 
+@bench.command()
+@click.option(
+    "--purchases", type=click.IntRange(1_000, 10_000_000), default=100_000, show_default=True
+)
+def privacy(purchases: int) -> None:
+    """Whether payments can be told apart by issuers and relays together; exit 1 if they can."""
+    from tools.bench.privacy.run import run
+
+    say(f"{purchases:,} purchases of credits and of tokens, signed blindly; chance is 1 in 16")
+    data = run(purchases)
+    _show("qnet.bench.privacy/1", data)
+    if not data["ok"]:
+        raise SystemExit(1)
+
+
+@bench.command()
+@click.option("--repeats", type=click.IntRange(10, 100_000), default=200, show_default=True)
+def pay(repeats: int) -> None:
+    """What paying costs wallet, relay and signers, beside what is published of other systems."""
+    from tools.bench.pay import run
+
+    _show("qnet.bench.pay/1", run(repeats))
+
+
 def _show(schema: str, data: Mapping[str, Any]) -> None:
     rows: Sequence[Mapping[str, Any]] = data["results"]
     emit(schema, data, rows=rows)
