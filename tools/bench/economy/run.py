@@ -16,11 +16,11 @@ from tools.bench.economy.account import FIXED_COST, TRAFFIC_COST, Comparison
 from tools.bench.economy.agents import NO_ATTACK, scaled_parameters
 from tools.bench.economy.claims import Evidence, concessions, judge
 from tools.bench.economy.delegation import Holdings, chase
-from tools.bench.economy.plot import Axis, Line, chart
 from tools.bench.economy.probing import MEMBERS
 from tools.bench.economy.sweep import ONE_SHARE, Plan
 from tools.bench.economy.world import Outcome, Setting
 from tools.bench.machine import machine
+from tools.bench.plot import Axis, Line, chart
 
 BUSY: Final = 10
 """Times the traffic of the run that shows that volume mints nothing."""

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tools.bench.economy.plot import LEFT, Axis, Line, chart
+from tools.bench.plot import LEFT, Axis, Line, chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -19,6 +19,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 )
 def test_ticks_are_round(low, high, ticks):
     assert Axis("x", low, high).ticks() == pytest.approx(ticks)
+
+
+def test_a_scale_of_factors():
+    axis = Axis("users", 100, 1_000_000, log=True)
+    assert axis.ticks() == pytest.approx([100, 1000, 10_000, 100_000, 1_000_000])
+    assert axis.place(10_000) == pytest.approx(0.5)
+    assert axis.place(1) == 0
 
 
 def test_a_chart_draws_every_line():

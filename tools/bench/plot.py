@@ -39,16 +39,29 @@ class Axis:
 
     Attributes:
         title: With its unit.
-        low: Least value shown.
+        low: Least value shown; above 0 where `log` is set.
         high: Greatest value shown.
+        log: Whether equal distances are equal factors.
     """
 
     title: str
     low: float
     high: float
+    log: bool = False
+
+    def place(self, value: float) -> float:
+        """Where a value lies between both ends, 0 to 1."""
+        inside = min(max(value, self.low), self.high)
+        if self.log:
+            return math.log(inside / self.low) / math.log(self.high / self.low)
+        return (inside - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
-        """About six round values."""
+        """About six round values, or the powers of ten."""
+        if self.log:
+            first = math.ceil(math.log10(self.low) - 1e-9)
+            last = math.floor(math.log10(self.high) + 1e-9)
+            return [10.0**power for power in range(first, last + 1)]
         rough = (self.high - self.low) / 6
         unit = 10 ** math.floor(math.log10(rough))
         step = next(unit * factor for factor in _STEPS if unit * factor >= rough)
@@ -76,15 +89,11 @@ def chart(title: str, across: Axis, up: Axis, lines: Sequence[Line]) -> str:
 
 
 def _x(value: float, axis: Axis) -> float:
-    inside = min(max(value, axis.low), axis.high)
-    width = WIDTH - LEFT - RIGHT
-    return round(LEFT + width * (inside - axis.low) / (axis.high - axis.low), 1)
+    return round(LEFT + (WIDTH - LEFT - RIGHT) * axis.place(value), 1)
 
 
 def _y(value: float, axis: Axis) -> float:
-    inside = min(max(value, axis.low), axis.high)
-    height = HEIGHT - TOP - BOTTOM
-    return round(HEIGHT - BOTTOM - height * (inside - axis.low) / (axis.high - axis.low), 1)
+    return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * axis.place(value), 1)
 
 
 def _grid(across: Axis, up: Axis) -> list[str]:
