@@ -1,0 +1,1 @@
+"""`qnet bench anonymity`: what observers and hostile nodes learn about who sends to whom."""
