@@ -1,0 +1,131 @@
+"""Whether loops come back: what tells a mix, or a client, that somebody holds packets back.
+
+An attacker who lets only one honest packet into a mix (n-1 attack) cannot know which of the packets
+that he holds back are the mix's own. Lost loops are compared with what honest loss explains.
+
+Source: docs/spec/mixnet.md, section Loops of mixes; Danezis, Sassaman: Heartbeat Traffic to Counter
+(n-1) Attacks (2003).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from functools import lru_cache
+from heapq import heappop, heappush
+from math import comb
+from typing import Final
+
+WINDOW: Final = 64
+HONEST_LOSS_PPM: Final = 20_000
+FALSE_ALARM: Final = 1e-8
+MAX_WAITING: Final = 4096
+_PPM: Final = 1_000_000
+
+
+def chance_of_losses(judged: int, lost: int, loss_ppm: int = HONEST_LOSS_PPM) -> float:
+    """Chance that `lost` or more of `judged` loops are lost when nobody attacks (binomial)."""
+    loss = loss_ppm / _PPM
+    return sum(
+        comb(judged, number) * loss**number * (1 - loss) ** (judged - number)
+        for number in range(lost, judged + 1)
+    )
+
+
+@lru_cache(maxsize=1024)
+def alarm_threshold(judged: int, loss_ppm: int = HONEST_LOSS_PPM) -> int:
+    """Least number of lost loops, of those judged, that is an alarm; more than all if none is."""
+    for lost in range(judged + 1):
+        if chance_of_losses(judged, lost, loss_ppm) <= FALSE_ALARM:
+            return lost
+    return judged + 1
+
+
+@dataclass(frozen=True, slots=True)
+class LoopReport:
+    """What the last loops say.
+
+    Args:
+        judged: loops of the window.
+        lost: of them.
+        alarm: whether honest loss does not explain it.
+    """
+
+    judged: int
+    lost: int
+    alarm: bool
+
+
+class LoopWatch:
+    """Waits for loops.
+
+    A mix knows a loop by its replay tag, a client by its delivery id: 16 bytes in both cases.
+
+    Args:
+        loss_ppm: loss that is nobody's attack.
+
+    Attributes:
+        sent: loops so far.
+        returned: of them, in time.
+        changed: of them, with another payload than was sent; they count as lost.
+        refused: loops not watched because too many were under way.
+    """
+
+    __slots__ = (
+        "_deadlines",
+        "_loss_ppm",
+        "_waiting",
+        "_window",
+        "changed",
+        "refused",
+        "returned",
+        "sent",
+    )
+
+    def __init__(self, loss_ppm: int = HONEST_LOSS_PPM) -> None:
+        self._loss_ppm = loss_ppm
+        self._waiting: set[bytes] = set()
+        self._deadlines: list[tuple[float, bytes]] = []
+        self._window: deque[bool] = deque(maxlen=WINDOW)
+        self.sent = 0
+        self.returned = 0
+        self.changed = 0
+        self.refused = 0
+
+    @property
+    def next_at(self) -> float | None:
+        """When the next loop is lost if it does not come; None if none is under way."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def expect(self, loop: bytes, deadline: float) -> bool:
+        """Wait for a loop (16 bytes) until `deadline` (seconds); false if too many are awaited."""
+        if len(self._deadlines) >= MAX_WAITING:
+            self.refused += 1
+            return False
+        self._waiting.add(loop)
+        heappush(self._deadlines, (deadline, loop))
+        self.sent += 1
+        return True
+
+    def passed(self, loop: bytes, *, intact: bool = True) -> bool:
+        """Tell that something came; returns whether it is a loop of ours.
+
+        Args:
+            loop: replay tag or delivery id, 16 bytes.
+            intact: whether its payload is what was sent, where that can be told.
+        """
+        if loop not in self._waiting:
+            return False
+        self._waiting.remove(loop)
+        self._window.append(not intact)
+        self.changed += not intact
+        self.returned += intact
+        return True
+
+    def report(self, now: float) -> LoopReport:
+        """Judge what is overdue at `now` (seconds) and say how it stands."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, loop = heappop(self._deadlines)
+            if loop in self._waiting:
+                self._waiting.remove(loop)
+                self._window.append(True)
+        judged, lost = len(self._window), sum(self._window)
+        return LoopReport(judged, lost, lost >= alarm_threshold(judged, self._loss_ppm))
