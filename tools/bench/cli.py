@@ -156,6 +156,35 @@ def economy(epochs: int, runs: int, probes: int | None, plots: Path | None) -> N
 
 @bench.command()
 @click.option(
+    "--users",
+    type=click.IntRange(100, 1_000_000),
+    multiple=True,
+    help="Of the network; repeat.  [default: 1000, 10000, 100000 and 1000000]",
+)
+@click.option("--worlds", type=click.IntRange(2, 1000), default=10, show_default=True)
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Charts go here.")
+def anonymity(users: tuple[int, ...], worlds: int, plots: Path | None) -> None:
+    """Who sent it: observers of all links and hostile nodes; exit 1 if a closed form is missed."""
+    from tools.bench.anonymity.charts import save_charts
+    from tools.bench.anonymity.run import Plan, run
+    from tools.bench.anonymity.setting import USERS
+
+    sizes = tuple(sorted(set(users or USERS)))
+    say(f"networks of {', '.join(f'{size:,}' for size in sizes)} users, {worlds} worlds of each")
+    data = run(Plan(sizes, worlds))
+    _show("qnet.bench.anonymity/1", data)
+    for check in data["checks"]:
+        verdict = "holds" if check["holds"] else "FAILS"
+        say(f"{verdict}  {check['check']}: {check['found']}, expected {check['expected']}")
+    if plots is not None:
+        for path in save_charts(data, plots):
+            say(f"wrote {path}")
+    if not data["passed"]:
+        raise SystemExit(1)
+
+
+@bench.command()
+@click.option(
     "--purchases", type=click.IntRange(1_000, 10_000_000), default=100_000, show_default=True
 )
 def privacy(purchases: int) -> None:
@@ -176,6 +205,22 @@ def pay(repeats: int) -> None:
     from tools.bench.pay import run
 
     _show("qnet.bench.pay/1", run(repeats))
+
+
+@bench.command()
+@click.option("--repeats", type=click.IntRange(2, 100_000), default=100, show_default=True)
+@click.option("--peer", type=click.Choice(["sphinxmix"]), help="And Nym's formats, with cargo.")
+def mix(repeats: int, peer: str | None) -> None:
+    """What unwrapping a mix packet costs, alone or in turn with other formats.
+
+    With --peer, PyPI's sphinxmix and, where cargo is installed, Nym's sphinx-packet and nym-outfox
+    are built once in the cache folder.
+    """
+    from tools.bench.mix import run, told
+
+    data = run(repeats, beside_peers=peer is not None)
+    _show("qnet.bench.mix/1", data)
+    told(data)
 
 
 def _show(schema: str, data: Mapping[str, Any]) -> None:
