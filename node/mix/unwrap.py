@@ -116,22 +116,10 @@ class _Place(NamedTuple):
     header_end: int
 
 
-class _Shared(NamedTuple):
-    """A packet after the exchange of keys."""
-
-    position: int
-    place: _Place
-    secret: bytes
-
-
-class _Opened(NamedTuple):
-    """A packet whose header verified, for the first time."""
-
-    position: int
-    place: _Place
-    plain: bytes
-    routing: Routing
-    keys: HopKeys
+_Shared: TypeAlias = tuple[int, _Place, bytes]
+"""A packet after the exchange: its position, where we stand, the secret."""
+_Opened: TypeAlias = tuple[int, _Place, bytes, Routing, HopKeys]
+"""A packet whose header verified, for the first time: position, place, plaintext of the header."""
 
 
 class Unwrapper:
@@ -207,7 +195,7 @@ class Unwrapper:
             except CryptoError:
                 results[position] = _DROPPED[Cause.BAD_TAG]
                 continue
-            shared.append(_Shared(position, place, secret))
+            shared.append((position, place, secret))
         return shared
 
     def _place(self, head: bytes) -> _Place | Dropped:
@@ -243,7 +231,7 @@ class Unwrapper:
             if admission:
                 results[position] = _REFUSED[admission]
                 continue
-            opened.append(_Opened(position, place, plain, routing, keys))
+            opened.append((position, place, plain, routing, keys))
         return opened
 
     def _pass_on(
