@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.directory.guard import DAY_S, LIFETIME_MAX_S, LIFETIME_MIN_S, PRIMARY_GUARDS
-from tools.bench.anonymity.setting import LAYERS
+from node.mix.packet import LAYERS
 
 SHARES: Final = (0.05, 0.1, 0.2, 0.3)
 CIRCUITS_PER_DAY: Final = 50

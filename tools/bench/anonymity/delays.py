@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.bench.anonymity.setting import LAYERS
+from node.mix.packet import LAYERS
 
 EULER: Final = 0.5772156649015329
 HORIZON: Final = 20.0

@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from node.mix.packet import LAYERS
 from tools.bench.anonymity.measures import advantage, true_rate
 from tools.bench.anonymity.setting import (
     JITTER_S,
-    LAYERS,
     MEAN_DELAY_S,
-    STREAM_PER_S,
+    STREAMS,
     Mode,
 )
 
@@ -108,8 +108,9 @@ def _links(random: np.random.Generator, mode: Mode, users: int, bins: int) -> tu
     """Counts on users' links, and what of them belongs to the flow that is watched."""
     wanted = _pages(random, users, bins, PAGES_PER_S)
     if mode is Mode.COVERED:
-        slots = random.poisson(STREAM_PER_S * BIN_S, (users, bins)).astype(np.float32)
-        return slots, _drained(wanted, slots)
+        slots = random.poisson(STREAMS.payload_hz * BIN_S, (users, bins)).astype(np.float32)
+        others = random.poisson((STREAMS.loop_hz + STREAMS.drop_hz) * BIN_S, (users, bins))
+        return slots + others.astype(np.float32), _drained(wanted, slots)
     rates = random.uniform(*FAST_PER_S, (users, 1)).astype(np.float32) * BIN_S
     most = np.broadcast_to(np.floor(rates), (users, bins))
     own = _drained(wanted, most)

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
+from node.mix.packet import LAYERS
 from tools.bench.anonymity import corrupt
 from tools.bench.anonymity.rows import Row, generator, percent, rounded
 from tools.bench.anonymity.setting import (
-    LAYERS,
     LINKS,
     LOAD_TARGET,
     MIX_LOOPS_PER_S,

@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from node.mix.packet import LAYERS
 from tools.bench.anonymity.delays import density
-from tools.bench.anonymity.setting import LAYERS
 from tools.bench.anonymity.world import Window
 
 _NOTHING_LEFT: Final = -800.0

@@ -17,12 +17,12 @@ from tools.bench.anonymity.many_messages import contacts, flow, presence, shrink
 from tools.bench.anonymity.one_message import cells, delay, inside, layer, message
 from tools.bench.anonymity.rows import Row, call
 from tools.bench.anonymity.setting import (
-    COVERED_PER_S,
     MEAN_DELAY_S,
+    MESSAGES,
     MIX_MODES,
     MIXES_MAX,
     PAYLOAD_PER_S,
-    STREAM_PER_S,
+    STREAMS,
     USERS,
     Crowd,
     Mode,
@@ -46,6 +46,8 @@ YEAR_USERS: Final = 2_000
 TRACED_PACKETS: Final = 100_000
 EPOCHS: Final = 50
 """Draws of the layers."""
+LIVES: Final = 200
+"""Repeats of the time online."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def gather(plan: Plan) -> dict[str, list[Row]]:
             for mode, users in product(MIX_MODES, plan.users)
         ],
         "presence": [
-            partial(presence, users, online, DAYS_ONLINE, plan.worlds)
+            partial(presence, users, online, DAYS_ONLINE, LIVES)
             for users, online in product(sorted({plan.users[0], plan.users[-1]}), ONLINE)
         ],
         "flow": list(_flows(plan)),
@@ -127,8 +129,8 @@ def gather(plan: Plan) -> dict[str, list[Row]]:
         ],
         "cost": [
             partial(cost, "mix mode, payload only", PAYLOAD_PER_S),
-            partial(cost, "covers, messages", COVERED_PER_S),
-            partial(cost, "covers, streams", STREAM_PER_S),
+            partial(cost, "covers, messages", MESSAGES.total_hz),
+            partial(cost, "covers, streams", STREAMS.total_hz),
         ],
     }
     flat = [item for items in work.values() for item in items]
@@ -147,10 +149,10 @@ def _talks(plan: Plan) -> Iterator[Work]:
     for mode, users in product(Mode, plan.users):
         yield partial(talk, mode.value, users, crowd_of(mode, users), plan.worlds)
     for mean in DELAYS_S:
-        crowd = Crowd(plan.users[0], COVERED_PER_S, mean)
+        crowd = Crowd(plan.users[0], MESSAGES.total_hz, mean)
         yield partial(talk, "covers", crowd.users, crowd, plan.worlds)
     for mean in DELAYS_S[:-1]:
-        crowd = Crowd(plan.users[0], STREAM_PER_S, mean)
+        crowd = Crowd(plan.users[0], STREAMS.total_hz, mean)
         yield partial(talk, "covers, streams", crowd.users, crowd, plan.worlds)
 
 

@@ -7,23 +7,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from node.mix.packet import LAYERS
+from node.mix.poisson import MEAN_DELAY_MS
+from node.mix.schedule import Rates
 from qnet.parameters import NetworkParameters
 
-LAYERS: Final = 3
-MEAN_DELAY_S: Final = 0.03
+MEAN_DELAY_S: Final = MEAN_DELAY_MS / 1000
 """Mean of the delay at one mix."""
 USERS: Final = (1_000, 10_000, 100_000, 1_000_000)
 
-SLOTS_PER_S: Final = 0.8
-"""A client's Poisson schedule: payload if there is any, else a drop packet."""
-LOOPS_PER_S: Final = 0.2
-"""Packets that a client sends to itself."""
-COVERED_PER_S: Final = SLOTS_PER_S + LOOPS_PER_S
-"""All that an observer sees of a client with covers."""
+MESSAGES: Final = Rates(payload_hz=0.5, loop_hz=0.25, drop_hz=0.25)
+"""Schedule of a client with covers; an observer sees but the sum."""
+STREAMS: Final = Rates(payload_hz=16.0, loop_hz=2.0, drop_hz=2.0)
+"""Schedule of one that carries streams."""
 PAYLOAD_PER_S: Final = 0.05
 """Packets of a user who sends without covers: a short message every 20 s."""
-STREAM_PER_S: Final = 20.0
-"""Schedule of a client that carries streams with covers."""
 MIX_LOOPS_PER_S: Final = 5.0
 """Loops that each mix sends through the network to itself."""
 
@@ -83,7 +81,7 @@ def crowd_of(mode: Mode, users: int) -> Crowd:
     """Users in a mode, with the rates of this module."""
     if mode is Mode.CIRCUITS:
         return Crowd(max(2, round(ACTIVE_SHARE * users)), CELLS_PER_S, JITTER_S)
-    return Crowd(users, PAYLOAD_PER_S if mode is Mode.MIX else COVERED_PER_S)
+    return Crowd(users, PAYLOAD_PER_S if mode is Mode.MIX else MESSAGES.total_hz)
 
 
 def mixes_for(load: float) -> int:

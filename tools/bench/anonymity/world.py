@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from node.mix.packet import LAYERS
 from tools.bench.anonymity.delays import HORIZON
-from tools.bench.anonymity.setting import LAYERS, Crowd
+from tools.bench.anonymity.setting import Crowd
 
 FILLING: Final = 12.0
 """Mean delays until the pools hold what they hold on average."""

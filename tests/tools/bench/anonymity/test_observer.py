@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
+from node.mix.packet import LAYERS
 from tools.bench.anonymity.delays import entropy_width_s, peak
 from tools.bench.anonymity.measures import Summary, sight
 from tools.bench.anonymity.observer import LinkObserver, by_sender, seen_from_ends
-from tools.bench.anonymity.setting import LAYERS, Crowd
+from tools.bench.anonymity.setting import Crowd
 from tools.bench.anonymity.world import Window, simulate
 
 
@@ -108,15 +109,15 @@ def links(window):
 
 
 def test_both_ends_give_the_closed_form():
-    crowd = Crowd(4_000_000, 0.0025, 0.03)
+    crowd = Crowd(1_000_000, 0.005, 0.03)
     found = looks(crowd, 4, ends, targets=40)
     assert found.effective.mean == pytest.approx(crowd.load * entropy_width_s(0.03), rel=0.03)
-    assert found.best.mean == pytest.approx(peak(0.03) / crowd.load, rel=0.05)
+    assert found.best.mean == pytest.approx(peak(0.03) / crowd.load, rel=0.1)
 
 
 def test_one_mix_in_each_layer_hides_what_is_between_the_ends():
     """A pool of many packets tells nothing of the way through it, so both views agree."""
-    crowd = Crowd(1_000_000, 0.02, 0.03)
+    crowd = Crowd(200_000, 0.05, 0.03)
     seen, known = looks(crowd, 1, links, targets=10), looks(crowd, 1, ends, targets=10)
     assert seen.effective.mean == pytest.approx(known.effective.mean, rel=0.08)
 
