@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -104,22 +105,21 @@ def contacts(mode: Mode, users: int, days: int, worlds: int) -> Row:
     }
 
 
-def presence(users: int, online: float, days: int, worlds: int) -> Row:
+def presence(users: int, online: float, days: int, lives: int) -> Row:
     """Users who were always online when an answer came."""
-    runs = [
-        list(still_present(generator("online", users, online, number), users, online, days))
-        for number in range(worlds)
-    ]
-    alone = [next((day for day, left in enumerate(run, 1) if left == 1), days + 1) for run in runs]
-    after = Interval.of([float(run[WEEK - 1]) for run in runs])
+    left = still_present(generator("online", users, online), users, online, lives)
+    after = np.array(list(islice(left, days)))
+    week = Interval.of(after[WEEK - 1].tolist())
+    is_alone = after == 1
+    alone = np.median(is_alone.argmax(axis=0) + 1) if is_alone[-1].all() else None
     return {
         "users": users,
         "online %": percent(online),
-        f"left after {WEEK} days": rounded(after.mean),
-        "ci95": rounded(after.half),
+        f"left after {WEEK} days": rounded(week.mean),
+        "ci95": rounded(week.half),
         "closed form": rounded(1 + (users - 1) * online**WEEK),
-        "days until alone": statistics.median(alone) if max(alone) <= days else None,
-        "worlds": worlds,
+        "days until alone": None if alone is None else rounded(float(alone)),
+        "lives": lives,
     }
 
 

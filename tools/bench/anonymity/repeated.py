@@ -100,8 +100,8 @@ def contacts_found(
 
 
 def still_present(
-    random: np.random.Generator, users: int, online: float, days: int
-) -> Iterator[int]:
+    random: np.random.Generator, users: int, online: float, lives: int
+) -> Iterator[NDArray[np.int64]]:
     """Users who were online whenever one user received an answer, after each day.
 
     Nothing within the network protects from this: only being online always does.
@@ -110,9 +110,9 @@ def still_present(
         random: Source of chance.
         users: All, the one included.
         online: Share of days on which each other user is online at that time.
-        days: How long.
+        lives: Independent repeats, all in one array.
     """
-    others = users - 1
-    for _ in range(days):
-        others = int(random.binomial(others, online))
+    others = np.full(lives, users - 1)
+    while True:
+        others = random.binomial(others, online)
         yield others + 1

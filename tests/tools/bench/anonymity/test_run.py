@@ -22,6 +22,9 @@ def small(monkeypatch):
     """Less of what takes long; in one process, which sees it."""
     monkeypatch.setattr(run, "DELAYS_S", (0.01, 0.03))
     monkeypatch.setattr(run, "LOADS", (100, 1_000))
+    monkeypatch.setattr(run, "MIXES", (1, 10))
+    monkeypatch.setattr(run, "TRACED_PACKETS", 5_000)
+    monkeypatch.setattr(run, "YEAR_USERS", 300)
     monkeypatch.setattr(run, "WATCHED_S", (10.0, 60.0))
     monkeypatch.setattr(run, "FLOW_DELAYS_S", (0.3,))
     monkeypatch.setattr(many_messages, "match", partial(flows.match, targets=20, strangers=200))
