@@ -46,6 +46,8 @@ YEAR_USERS: Final = 2_000
 TRACED_PACKETS: Final = 100_000
 EPOCHS: Final = 50
 """Draws of the layers."""
+TALKS: Final = 3
+"""Conversations for each world, as their lengths differ."""
 LIVES: Final = 200
 """Repeats of the time online."""
 
@@ -146,14 +148,15 @@ def _messages(plan: Plan) -> Iterator[Work]:
 
 
 def _talks(plan: Plan) -> Iterator[Work]:
+    talks = TALKS * plan.worlds
     for mode, users in product(Mode, plan.users):
-        yield partial(talk, mode.value, users, crowd_of(mode, users), plan.worlds)
+        yield partial(talk, mode.value, users, crowd_of(mode, users), talks)
     for mean in DELAYS_S:
         crowd = Crowd(plan.users[0], MESSAGES.total_hz, mean)
-        yield partial(talk, "covers", crowd.users, crowd, plan.worlds)
+        yield partial(talk, "covers", crowd.users, crowd, talks)
     for mean in DELAYS_S[:-1]:
         crowd = Crowd(plan.users[0], STREAMS.total_hz, mean)
-        yield partial(talk, "covers, streams", crowd.users, crowd, plan.worlds)
+        yield partial(talk, "covers, streams", crowd.users, crowd, talks)
 
 
 def _flows(plan: Plan) -> Iterator[Work]:
