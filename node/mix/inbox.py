@@ -41,14 +41,12 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """An acknowledgement to send.
+    """An acknowledgement to send with the reply block of the frame.
 
     Args:
-        surb: reply block to send it with, 280 bytes, not read yet.
         ack: the frame.
     """
 
-    surb: bytes = field(repr=False)
     ack: AckFrame
 
 
@@ -162,7 +160,5 @@ class Inbox:
             index for index in self.assembly.held(fragment.message_id) if index < fragment.count
         )
         if held:
-            todo.append(
-                Acknowledge(frame.surb, AckFrame(fragment.message_id, fragment.count, held))
-            )
+            todo.append(Acknowledge(AckFrame(fragment.message_id, fragment.count, held)))
         return todo

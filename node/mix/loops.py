@@ -127,5 +127,9 @@ class LoopWatch:
             if loop in self._waiting:
                 self._waiting.remove(loop)
                 self._window.append(True)
-        judged, lost = len(self._window), sum(self._window)
-        return LoopReport(judged, lost, lost >= alarm_threshold(judged, self._loss_ppm))
+        return LoopReport(len(self._window), sum(self._window), self.is_alarmed)
+
+    @property
+    def is_alarmed(self) -> bool:
+        """Whether the loops judged so far are an alarm."""
+        return sum(self._window) >= alarm_threshold(len(self._window), self._loss_ppm)

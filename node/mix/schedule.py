@@ -67,7 +67,6 @@ class SenderSchedule(Generic[T]):
 
     Args:
         rates: of the three processes.
-        supply: gives the payload to send now, or None; asked when the payload process fires.
         random: source of random bytes.
         now: seconds, on the clock of all later calls.
 
@@ -79,36 +78,38 @@ class SenderSchedule(Generic[T]):
         LocalProtocolError: a rate is negative, or all are 0.
     """
 
-    __slots__ = ("_random", "_supply", "_weights", "mean_s", "next_at", "stalls")
+    __slots__ = ("_random", "_weights", "mean_s", "next_at", "stalls")
 
-    def __init__(
-        self, rates: Rates, supply: Callable[[], T | None], random: RandomBytes, now: float
-    ) -> None:
+    def __init__(self, rates: Rates, random: RandomBytes, now: float) -> None:
         parts = (rates.payload_hz, rates.loop_hz, rates.drop_hz)
         if min(parts) < 0 or rates.total_hz <= 0:
             raise LocalProtocolError("rates are positive")
         self._weights = [round(hz * _PARTS_PER_HZ) for hz in parts]
         self._random = random
-        self._supply = supply
         self.mean_s: Final = 1 / rates.total_hz
         self.next_at = now + exponential(self.mean_s, random)
         self.stalls = 0
 
-    def take(self, now: float) -> list[Emission[T]]:
-        """Return what is to be sent by now, and choose the next time."""
+    def take(self, now: float, supply: Callable[[], T | None]) -> list[Emission[T]]:
+        """Return what is to be sent by now, and choose the next time.
+
+        Args:
+            now: seconds.
+            supply: gives a payload or None, whenever the payload process fires.
+        """
         emissions: list[Emission[T]] = []
         while self.next_at <= now:
             if len(emissions) == MAX_CATCH_UP:
                 self.stalls += 1
                 self.next_at = now + exponential(self.mean_s, self._random)
                 break
-            emissions.append(self._emission())
+            emissions.append(self._emission(supply))
             self.next_at += exponential(self.mean_s, self._random)
         return emissions
 
-    def _emission(self) -> Emission[T]:
+    def _emission(self, supply: Callable[[], T | None]) -> Emission[T]:
         kind = Kind(weighted_place(self._weights, self._random))
         if kind is not Kind.PAYLOAD:
             return Emission(kind)
-        payload = self._supply()
+        payload = supply()
         return Emission(Kind.DROP) if payload is None else Emission(kind, payload)
