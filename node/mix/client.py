@@ -198,7 +198,13 @@ class MixClient:
             StageError: no route in one of the phases.
             LocalProtocolError: too many blocks are under way.
         """
-        return tuple(self._block(phase, Use.REPLY, about) for phase in phases)
+        blocks = []
+        for phase in phases:
+            surb = self._block(phase, Use.REPLY, about)
+            if surb is None:
+                raise LocalProtocolError("too many reply blocks are under way")
+            blocks.append(surb)
+        return tuple(blocks)
 
     def write(self, address: MailAddress, mail: Mail, now: float) -> bytes:
         """Send a message when its turn comes; returns its id (16 bytes).
@@ -257,16 +263,15 @@ class MixClient:
         """An answer that waits, else a fragment that is due."""
         while self._answers:
             surb, frame = self._answers.popleft()
-            if surb.is_usable(phase):
+            if surb.is_usable(phase) and self._paths.begins_at(surb.first_index, surb.phase):
                 return surb.first_index, surb.use(frame.encode())
         while isinstance(step := self.outbox.take(now), Ended):
             self._ended.append(step)
         return None if step is None else self._data(step, phase)
 
     def _data(self, step: ToSend[MailAddress], phase: int) -> Packet | None:
-        try:
-            surb = self._block(phase, Use.ACK, step.fragment.message_id)
-        except LocalProtocolError:
+        surb = self._block(phase, Use.ACK, step.fragment.message_id)
+        if surb is None:
             return None
         frame = DataFrame(step.fragment, surb.encode()).encode()
         address = step.recipient
@@ -283,13 +288,14 @@ class MixClient:
             self.watch.expect(delivery_id, deadline)
         return surb.first_index, surb.use(self._random(FRAME_BYTES))
 
-    def _block(self, phase: int, use: Use, about: bytes) -> Surb:
+    def _block(self, phase: int, use: Use, about: bytes) -> Surb | None:
+        """Make a reply block and wait for it; None if too many are under way."""
         delivery_id = self._account.new_id()
         route = self._paths.route(phase, self._account.mailbox_node, delivery_id)
         surb, secret = make_surb(route, self._random)
         if not self._book.remember(delivery_id, secret, Purpose(use, about)):
             self.ignored[Ignored.TOO_MANY_REPLY_BLOCKS] += 1
-            raise LocalProtocolError("too many reply blocks are under way")
+            return None
         return surb
 
     # --- what comes in ------------------------------------------------------------------------

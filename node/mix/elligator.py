@@ -39,13 +39,23 @@ def _curve(u: int) -> int:
     return (u * u * u + _A * u * u + u) % _P
 
 
+def _other_coordinate(u: int) -> int:
+    """One of the two v of a point.
+
+    Raises:
+        CryptoError: no point of the curve has that u.
+    """
+    v = _root(_curve(u))
+    if v is None:
+        raise CryptoError
+    return v
+
+
 def _low_order() -> tuple[tuple[int, int] | None, ...]:
     """The eight points of low order; None stands for infinity."""
     points: list[tuple[int, int] | None] = [None, (0, 0)]
     for u in (1, _ORDER_8, pow(_ORDER_8, -1, _P)):
-        v = _root(_curve(u))
-        if v is None:
-            raise CryptoError
+        v = _other_coordinate(u)
         points += [(u, v), (u, _P - v)]
     return tuple(points)
 
@@ -55,9 +65,7 @@ _LOW_ORDER: Final = _low_order()
 
 def _add(u: int, point: tuple[int, int] | None) -> int:
     """Coordinate of a point with coordinate `u`, either of the two, plus one of low order."""
-    v = _root(_curve(u))
-    if v is None:
-        raise CryptoError
+    v = _other_coordinate(u)
     if point is None:
         return u
     slope = (v - point[1]) * pow(u - point[0], -1, _P)

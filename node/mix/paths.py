@@ -71,6 +71,10 @@ class Paths:
         hops = [self._hop(index, phase) for index in draw_mixes(layers, self.random, self.apart)]
         return Route(phase, hops, mailbox_node, delivery_id)
 
+    def begins_at(self, index: int, phase: int) -> bool:
+        """Whether a node (registry index) is a mix of the first layer in a key phase (u24)."""
+        return self.layers_at(phase).layer_of(index) == 1
+
     def drop(self, phase: int) -> Route:
         """Draw a route to a mailbox that nobody has.
 

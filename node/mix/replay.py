@@ -6,11 +6,10 @@ the pages that are used. It forgets nothing; when it is full, packets are droppe
 Source: docs/spec/mixnet.md, QN-MIX-021 to 023.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from mmap import mmap
 from typing import Final
-
-from node.circuit.keys.phase import PHASE_MODULUS
 
 SLOTS: Final = 1 << 24
 CAPACITY: Final = SLOTS // 4 * 3
@@ -62,7 +61,7 @@ class ReplayTable:
 
 
 class ReplayFilter:
-    """Tables of the phases that are accepted.
+    """Tables of the phases whose keys are held.
 
     Args:
         slots: of each table, a power of two.
@@ -74,11 +73,13 @@ class ReplayFilter:
         self._slots = slots
         self._tables: dict[int, ReplayTable] = {}
 
-    def advance(self, phase: int) -> None:
-        """Move to `phase`: forget the phases whose packets are not accepted any more."""
-        keep = {(phase + step) % PHASE_MODULUS for step in (-1, 0, 1)}
-        for old in self._tables.keys() - keep:
-            del self._tables[old]
+    def forget_unless(self, is_held: Callable[[int], bool]) -> None:
+        """Forget the phases (u24) whose onion keys are gone: their packets open no more.
+
+        A table lives as long as its key, also when the clock is set back and forth.
+        """
+        for phase in [phase for phase in self._tables if not is_held(phase)]:
+            del self._tables[phase]
 
     def admit(self, phase: int, replay_tag: bytes) -> Admission:
         """Remember a packet whose header verified, of a phase that is accepted now."""

@@ -127,7 +127,7 @@ class Unwrapper:
 
     Args:
         node_id: of this node, 32 bytes.
-        keyring: its onion keys.
+        keyring: its onion keys; its owner advances it, and replay tables follow.
         layer_of: layer (1 to 3) of this node in the epoch in which a phase begins; 0 for none.
         replays: what was opened before.
         random: source of random bytes.
@@ -136,7 +136,7 @@ class Unwrapper:
         dropped: packets by cause, since the start.
     """
 
-    __slots__ = ("_keyring", "_layer_of", "_node_id", "_random", "_replays", "dropped")
+    __slots__ = ("_keyring", "_layer_of", "_node_id", "_phase", "_random", "_replays", "dropped")
 
     def __init__(
         self,
@@ -148,14 +148,11 @@ class Unwrapper:
     ) -> None:
         self._node_id = node_id
         self._keyring = keyring
+        self._phase = keyring.current
         self._layer_of = layer_of
         self._replays = replays
         self._random = random
         self.dropped: Counter[Cause] = Counter()
-
-    def advance(self, phase: int) -> None:
-        """Forget what was opened in dead phases; the keyring is advanced by its owner."""
-        self._replays.advance(phase)
 
     def unwrap(self, packets: Sequence[bytes]) -> list[Result]:
         """Open packets: all exchanges first, then all headers, then all payloads.
@@ -168,6 +165,9 @@ class Unwrapper:
         Returns:
             One result for each, in order; drops are counted.
         """
+        if self._phase != self._keyring.current:
+            self._phase = self._keyring.current
+            self._replays.forget_unless(self._holds)
         results: list[Result] = [_DROPPED[Cause.MALFORMED]] * len(packets)
         shared = self._exchange(packets, results)
         opened = self._open_headers(packets, shared, results)
@@ -175,6 +175,13 @@ class Unwrapper:
         if len(opened) < len(packets):
             self.dropped.update(result.cause for result in results if isinstance(result, Dropped))
         return results
+
+    def _holds(self, phase: int) -> bool:
+        try:
+            self._keyring.public(phase)
+        except CryptoError:
+            return False
+        return True
 
     def _exchange(self, packets: Sequence[bytes], results: list[Result]) -> list[_Shared]:
         places: dict[bytes, _Place | Dropped] = {}

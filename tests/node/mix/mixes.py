@@ -33,7 +33,6 @@ class Mix:
 
     def advance(self, phase):
         self.keyring.advance(phase)
-        self.unwrapper.advance(phase)
 
     def open(self, packet):
         (result,) = self.unwrapper.unwrap([packet])

@@ -107,9 +107,8 @@ class Network:
             self._step()
 
     def _turn(self):
-        for index, ring in self.keyrings.items():
+        for ring in self.keyrings.values():
             ring.advance(self.phase)
-            self.mixes[index].unwrapper.advance(self.phase)
         for client, _ in self.clients:
             client.advance(self.phase)
 

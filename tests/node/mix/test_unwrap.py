@@ -208,6 +208,27 @@ def test_a_replay_is_dropped_in_every_phase_that_is_accepted():
     assert mix.open(packet) == Dropped(Cause.WRONG_PHASE)
 
 
+def test_a_clock_that_goes_back_and_forth_opens_nothing_twice():
+    mixes = Mixes()
+    mix = mixes.mixes[0]
+    packet = build_packet(mixes.route(PHASE + 1), payload(), secrets.token_bytes)
+    assert isinstance(mix.open(packet), Forward)
+    mix.advance(PHASE - 1)
+    assert mix.open(packet) == Dropped(Cause.WRONG_PHASE)
+    mix.advance(PHASE)
+    assert mix.open(packet) == Dropped(Cause.REPLAYED)
+
+
+def test_replay_tables_go_with_their_keys():
+    mixes = Mixes()
+    mix = mixes.mixes[0]
+    mix.open(build_packet(mixes.route(), payload(), secrets.token_bytes))
+    assert mix.replays.count(PHASE) == 1
+    mix.advance(PHASE + 2)
+    mix.open(b"")
+    assert mix.replays.count(PHASE) == 0
+
+
 @pytest.mark.parametrize("phase", [5, 0, MODULUS - 1])
 def test_phases_are_accepted_around_the_current_one(phase):
     mixes = Mixes(phase=(phase - 1) % MODULUS)
