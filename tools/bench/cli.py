@@ -161,7 +161,7 @@ def economy(epochs: int, runs: int, probes: int | None, plots: Path | None) -> N
     multiple=True,
     help="Of the network; repeat.  [default: 1000, 10000, 100000 and 1000000]",
 )
-@click.option("--worlds", type=click.IntRange(2, 1000), default=10, show_default=True)
+@click.option("--worlds", type=click.IntRange(2, 1000), default=6, show_default=True)
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Charts go here.")
 def anonymity(users: tuple[int, ...], worlds: int, plots: Path | None) -> None:
     """Who sent it: observers of all links and hostile nodes; exit 1 if a closed form is missed."""
@@ -208,7 +208,7 @@ def pay(repeats: int) -> None:
 
 
 @bench.command()
-@click.option("--repeats", type=click.IntRange(2, 100_000), default=100, show_default=True)
+@click.option("--repeats", type=click.IntRange(2, 100_000), default=50, show_default=True)
 @click.option("--peer", type=click.Choice(["sphinxmix"]), help="And Nym's formats, with cargo.")
 def mix(repeats: int, peer: str | None) -> None:
     """What unwrapping a mix packet costs, alone or in turn with other formats.

@@ -49,7 +49,7 @@ def _delay(rows: Sequence[Row]) -> str:
     lines = []
     for load in dict.fromkeys(row["load per s"] for row in rows):
         some = [row for row in rows if row["load per s"] == load]
-        points = [(row["delay ms"], row["effective set"] or row["closed form"]) for row in some]
+        points = [(row["delay ms"], row["effective set"] or row["expected"]) for row in some]
         lines.append(Line(f"{load:,} packets per second", points))
     return chart(
         "Which delay gives which anonymity set at which load",

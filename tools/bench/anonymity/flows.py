@@ -32,7 +32,7 @@ FAST_PER_S: Final = (100.0, 600.0)
 """Rates at which pages arrive, by user: 0.2 to 1.2 MB/s."""
 ELSEWHERE: Final = 0.5
 """Pages a user fetches by other circuits on the same link, against those of the circuit watched."""
-STRANGERS: Final = 5_000
+STRANGERS: Final = 3_000
 """Users who are compared with every target; more are accounted for by the rate of false matches."""
 TARGETS: Final = 100
 BLOCK: Final = 1_000

@@ -63,7 +63,7 @@ def paths(share: float, mixes: int, packets: int, worlds: int) -> Row:
         "ci95": rounded(100 * found.half),
         "c³ %": rounded(100 * share**3),
         "closed form %": rounded(100 * corrupt.all_hostile(mixes, share)),
-        "one of 100 packets %": percent(1 - (1 - share**3) ** 100),
+        "one of 100 packets %": percent(1 - (1 - corrupt.all_hostile(mixes, share)) ** 100),
         "worlds": worlds,
     }
 

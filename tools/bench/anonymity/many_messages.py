@@ -54,7 +54,7 @@ def talk(name: str, users: int, crowd: Crowd, worlds: int) -> Row:
         "sending": crowd.users,
         "packets per s": crowd.rate,
         "delay ms": rounded(1000 * crowd.mean_delay_s),
-        f"messages until {SURE:.0%} sure": statistics.median(ordered),
+        f"messages until {SURE:.0%} sure": rounded(statistics.median(ordered)),
         "closed form": rounded(math.log(9 * users) / told) if is_dense else None,
         "fewest": ordered[0],
         "most": ordered[-1],

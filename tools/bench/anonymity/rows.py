@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from zlib import crc32
 
 import numpy as np
+
+TINY: Final = 1e-9
+"""Below this a figure is an error of rounding."""
 
 Row: TypeAlias = dict[str, Any]
 
@@ -18,6 +21,8 @@ def generator(*words: object) -> np.random.Generator:
 
 def rounded(value: float) -> float:
     """Four significant figures."""
+    if abs(value) < TINY:
+        return 0
     short = float(f"{value:.4g}")
     return int(short) if short.is_integer() else short
 

@@ -48,6 +48,8 @@ EPOCHS: Final = 50
 """Draws of the layers."""
 TALKS: Final = 3
 """Conversations for each world, as their lengths differ."""
+DEALS: Final = 4
+"""Draws of hostile mixes for each world."""
 LIVES: Final = 200
 """Repeats of the time online."""
 
@@ -64,7 +66,7 @@ class Plan:
     """
 
     users: tuple[int, ...] = USERS
-    worlds: int = 10
+    worlds: int = 6
     days: int = 30
     processes: int | None = None
 
@@ -111,12 +113,13 @@ def gather(plan: Plan) -> dict[str, list[Row]]:
             for load, mixes in product(sorted({plan.users[0], plan.middle}), MIXES)
         ],
         "inside": [
-            partial(inside, plan.middle, share, plan.worlds) for share in (0.0, *SHARES, 0.5)
+            partial(inside, plan.middle, share, DEALS * plan.worlds)
+            for share in (0.0, *SHARES, 0.5)
         ],
         "talk": list(_talks(plan)),
         "shrinking": [partial(shrinking, mode, plan.users[-1], plan.worlds) for mode in Mode],
         "contacts": [
-            partial(contacts, mode, users, plan.days, max(2, plan.worlds // 3))
+            partial(contacts, mode, users, plan.days, plan.worlds)
             for mode, users in product(MIX_MODES, plan.users)
         ],
         "presence": [
@@ -160,11 +163,10 @@ def _talks(plan: Plan) -> Iterator[Work]:
 
 
 def _flows(plan: Plan) -> Iterator[Work]:
-    worlds = max(2, plan.worlds // 2)
     for mode, seconds in product(Mode, WATCHED_S):
-        yield partial(flow, mode, seconds, None, plan.users, worlds)
+        yield partial(flow, mode, seconds, None, plan.users, plan.worlds)
     for mean in FLOW_DELAYS_S:
-        yield partial(flow, Mode.COVERED, WATCHED_S[-1], mean, plan.users, worlds)
+        yield partial(flow, Mode.COVERED, WATCHED_S[-1], mean, plan.users, plan.worlds)
 
 
 def summary(found: Mapping[str, Sequence[Row]]) -> Iterator[Row]:

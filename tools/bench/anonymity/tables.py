@@ -18,7 +18,6 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "entropy bits",
         "min-entropy bits",
         "best guess %",
-        "guessed right %",
     ),
     "layer": (
         "load per s",
@@ -28,7 +27,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "ci95",
         "best guess %",
     ),
-    "inside": ("hostile %", "effective set", "ci95", "best guess %", "guessed right %"),
+    "inside": ("hostile %", "effective set", "ci95", "best guess %"),
     "talk": (
         "case",
         "users",
@@ -80,7 +79,7 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def _delays(rows: Sequence[Row]) -> str:
-    """One line for each delay, one column for each load; closed forms in brackets."""
+    """One line for each delay, one column for each load; what is expected in brackets."""
     loads = list(dict.fromkeys(row["load per s"] for row in rows))
     cells = {(row["delay ms"], row["load per s"]): row for row in rows}
     heads = ["mean delay of one mix", *(f"{load:,} packets/s" for load in loads)]
@@ -88,7 +87,7 @@ def _delays(rows: Sequence[Row]) -> str:
     for delay in dict.fromkeys(row["delay ms"] for row in rows):
         found = [cells[delay, load] for load in loads]
         shown = [
-            f"({_cell(row['closed form'])})"
+            f"({_cell(row['expected'])})"
             if row["effective set"] is None
             else f"{_cell(row['effective set'])} ± {_cell(row['ci95'])}"
             for row in found

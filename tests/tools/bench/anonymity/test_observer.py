@@ -109,15 +109,15 @@ def links(window):
 
 
 def test_both_ends_give_the_closed_form():
-    crowd = Crowd(1_000_000, 0.005, 0.03)
-    found = looks(crowd, 4, ends, targets=40)
+    crowd = Crowd(200_000, 0.01, 0.03)
+    found = looks(crowd, 4, ends, targets=20)
     assert found.effective.mean == pytest.approx(crowd.load * entropy_width_s(0.03), rel=0.03)
     assert found.best.mean == pytest.approx(peak(0.03) / crowd.load, rel=0.1)
 
 
 def test_one_mix_in_each_layer_hides_what_is_between_the_ends():
     """A pool of many packets tells nothing of the way through it, so both views agree."""
-    crowd = Crowd(200_000, 0.05, 0.03)
+    crowd = Crowd(50_000, 0.05, 0.03)
     seen, known = looks(crowd, 1, links, targets=10), looks(crowd, 1, ends, targets=10)
     assert seen.effective.mean == pytest.approx(known.effective.mean, rel=0.08)
 

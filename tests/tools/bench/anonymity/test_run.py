@@ -7,13 +7,14 @@ from functools import partial
 import pytest
 from click.testing import CliRunner
 
-from tools.bench.anonymity import flows, many_messages, run
+from tools.bench.anonymity import flows, many_messages, one_message, run
 from tools.bench.anonymity.charts import charts
 from tools.bench.anonymity.checks import Check, checks
+from tools.bench.anonymity.delays import entropy_width_s
 from tools.bench.anonymity.hostile_nodes import cost
-from tools.bench.anonymity.one_message import delay, message
+from tools.bench.anonymity.one_message import delay, expected_set, message
 from tools.bench.anonymity.rows import generator, percent, rounded
-from tools.bench.anonymity.setting import MIXES_MAX, MIXES_MIN, Mode, crowd_of, mixes_for
+from tools.bench.anonymity.setting import MIXES_MAX, MIXES_MIN, Crowd, Mode, crowd_of, mixes_for
 from tools.bench.cli import bench
 
 
@@ -23,6 +24,9 @@ def small(monkeypatch):
     monkeypatch.setattr(run, "DELAYS_S", (0.01, 0.03))
     monkeypatch.setattr(run, "LOADS", (100, 1_000))
     monkeypatch.setattr(run, "MIXES", (1, 10))
+    monkeypatch.setattr(run, "DAYS_ONLINE", 50)
+    monkeypatch.setattr(run, "EPOCHS", 20)
+    monkeypatch.setattr(one_message, "DRAWS", 20_000)
     monkeypatch.setattr(run, "TRACED_PACKETS", 5_000)
     monkeypatch.setattr(run, "YEAR_USERS", 300)
     monkeypatch.setattr(run, "WATCHED_S", (10.0, 60.0))
@@ -32,7 +36,7 @@ def small(monkeypatch):
     monkeypatch.setattr(run, "on_processors", lambda task, items, _: [task(one) for one in items])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_command_measures_draws_and_checks(small, tmp_path):
     args = ["anonymity", "--users", "300", "--worlds", "2", "--plots", str(tmp_path)]
     result = CliRunner().invoke(bench, args, catch_exceptions=False)
@@ -42,7 +46,7 @@ def test_the_command_measures_draws_and_checks(small, tmp_path):
     assert "holds" in result.output
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_run_fills_every_table(small):
     plan = run.Plan((300, 1_000), worlds=2, days=3)
     found = run.gather(plan)
@@ -86,7 +90,12 @@ def test_circuits_are_seen_while_active():
 def test_loads_too_large_to_simulate_keep_the_closed_form():
     row = delay(1_000_000, 1.0, 2)
     assert row["effective set"] is None
-    assert row["closed form"] == 1_000_000
+    assert 900_000 < row["expected"] < 1_000_000
+
+
+def test_the_expected_set_of_users_with_one_packet_is_the_closed_form():
+    crowd = Crowd(10**6, 0.001, 0.03)
+    assert expected_set(crowd) == pytest.approx(crowd.load * entropy_width_s(0.03), rel=0.02)
 
 
 def test_covers_hide_better_than_none():
