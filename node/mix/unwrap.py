@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from node.circuit.keys.phase import PHASE_MODULUS, PhaseKeyring
 from node.mix.packet import (
-    HEADER_BYTES,
     LAYER_BYTES,
     LAYERS,
     PACKET_BYTES,
@@ -244,8 +243,10 @@ class Unwrapper:
     def _pass_on(
         self, packets: Sequence[bytes], opened: Sequence[_Opened], results: list[Result]
     ) -> None:
-        padding = memoryview(self._random(HEADER_BYTES * len(opened)))
-        for number, (position, place, plain, routing, keys) in enumerate(opened):
+        layers = [place.layer for _, place, _, _, _ in opened if place.layer < LAYERS]
+        padding = memoryview(self._random(LAYER_BYTES * sum(layers)))
+        start = 0
+        for position, place, plain, routing, keys in opened:
             left, right = unwrap_block(keys.payload, packets[position][PAYLOAD_START:])
             next_index, delay_ms, delivery_id = routing
             tag = keys.replay_tag
@@ -253,9 +254,9 @@ class Unwrapper:
                 delivery = Delivery(place.phase, delivery_id, left + right)
                 results[position] = Deliver(next_index, delay_ms, delivery, tag)
                 continue
-            start = number * HEADER_BYTES
-            fresh = padding[start : start + place.layer * LAYER_BYTES]
-            packet = b"".join((place.head, plain[ROUTING_BYTES:], fresh, left, right))
+            end = start + place.layer * LAYER_BYTES
+            parts = (place.head, plain[ROUTING_BYTES:], padding[start:end], left, right)
+            start, packet = end, b"".join(parts)
             results[position] = Forward(next_index, delay_ms, packet, tag)
 
     def _judge(self, packet: bytes, place: _Place, secret: bytes) -> Dropped:

@@ -1,6 +1,6 @@
 """Peers of `qnet bench mix`: built once into a cache folder, run as processes of their own.
 
-A peer answers a line "n" with the microseconds that one unwrap took, as JSON by name, after it has
+A peer answers a line "n" with the microseconds of one unwrap, as JSON by name, after it has
 followed each of n fresh packets to its end and compared the message. Nothing that it needs is
 installed beside QNet.
 """

@@ -1,11 +1,12 @@
 //! Unwraps packets of Nym's formats. For each line "n" on stdin it makes n packets of either
 //! format, times their first mix, follows each of them to its end, compares the message, and
-//! writes `{"name": microseconds for one, ...}` on one line.
+//! writes `{"name": microseconds of processor time for one, ...}` on one line.
 
 use std::hint::black_box;
 use std::io::{self, BufRead, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use nym_outfox::packet::OutfoxPacket;
 use outfox_sphinx::{crypto as old_crypto, route as old_route};
 use sphinx_packet::header::delays;
@@ -47,7 +48,7 @@ fn sphinx(count: usize) -> f64 {
                 .to_bytes()
         })
         .collect();
-    let start = Instant::now();
+    let start = ThreadTime::now();
     let opened: Vec<_> = packets
         .iter()
         .map(|bytes| {
@@ -92,7 +93,7 @@ fn outfox(count: usize) -> f64 {
                 .expect("bytes")
         })
         .collect();
-    let start = Instant::now();
+    let start = ThreadTime::now();
     let opened: Vec<_> = packets
         .iter()
         .map(|bytes| {
@@ -117,7 +118,7 @@ fn exchange(count: usize) -> f64 {
     let secret = StaticSecret::random();
     let peers: Vec<PublicKey> =
         (0..count).map(|_| PublicKey::from(&StaticSecret::random())).collect();
-    let start = Instant::now();
+    let start = ThreadTime::now();
     for peer in &peers {
         black_box(secret.diffie_hellman(black_box(peer)));
     }
