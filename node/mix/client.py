@@ -338,10 +338,10 @@ class MixClient:
             self.ignored[Ignored.CHANGED] += 1
             return []
         frame = decode_frame(data)
-        if purpose.use is Use.ACK and isinstance(frame, AckFrame):
+        if isinstance(frame, AckFrame) and purpose == Purpose(Use.ACK, frame.message_id):
             ended = self.outbox.acknowledged(frame, now)
             return [ended] if ended else []
-        if purpose.use is Use.REPLY and isinstance(frame, ReplyFrame):
+        if isinstance(frame, ReplyFrame) and purpose.use is Use.REPLY:
             text = self._replies.add(frame.fragment, now)
             return [] if text is None else [ReplyReceived(purpose.about, text)]
         raise DecodeError("a reply block came back with another kind of frame")

@@ -7,10 +7,12 @@ from random import Random
 import pytest
 
 from node.mix import client as module
+from node.mix.address import MailAddress
 from node.mix.client import Ignored
 from node.mix.envelope import seal_frame
-from node.mix.frame import DataFrame, Fragment
+from node.mix.frame import AckFrame, DataFrame, Fragment
 from node.mix.mail import Mail
+from node.mix.outbox import Ended, Outcome
 from node.mix.packet import Delivery
 from node.mix.relay import LoopPlan, MixRelay
 from node.mix.surb import MAX_WAITING
@@ -83,3 +85,23 @@ def test_a_mix_skips_loops_after_a_stall_and_has_none_without_a_layer():
     )
     with pytest.raises(LocalProtocolError):
         none.loops(network.phase, network.now + 100)
+
+
+def test_a_block_acknowledges_only_the_message_that_it_came_with():
+    network = Network(Random(6))
+    alice, account, at_alice = network.client()
+    other = MailAddress(MAILBOX_NODE, secrets.token_bytes(32))
+    sent = alice.write(other, Mail(b"text"), network.now)
+    (surb,) = alice.reply_blocks(sent, [network.phase])
+    block = alice._block(network.phase, module.Use.ACK, secrets.token_bytes(16))
+    forged = AckFrame(sent, 1, frozenset({0})).encode()
+    for one in (surb, block):
+        network.send(one.first_index, one.use(forged))
+    network.run(2)
+    assert at_alice == []
+    assert alice.ignored == {Ignored.UNREADABLE: 2}
+    right = alice._block(network.phase, module.Use.ACK, sent)
+    network.send(right.first_index, right.use(forged))
+    network.run(2)
+    assert at_alice == [Ended(sent, other, Outcome.DELIVERED)]
+    assert account.address != other
