@@ -3,7 +3,6 @@
 Everything is the real core; only links are replaced by calls, and a heap holds what is under way.
 """
 
-import secrets
 from heapq import heappop, heappush
 from itertools import count
 
@@ -28,13 +27,13 @@ RATES = Rates(payload_hz=4.0, loop_hz=0.5, drop_hz=0.5)
 
 
 class Network:
-    """Nine mixes and a mailbox node; `random` decides about loss only."""
+    """Nine mixes and a mailbox node; `random` gives all times, routes and losses again."""
 
     def __init__(self, random, *, loss=0.0, start=FIRST_PHASE * PHASE_S, loop_hz=0.2):
         self.random, self.loss, self.now = random, loss, float(start)
         self.layers = assign_layers(blake3(b"net"), 0, [WeightedMix(i, 5) for i in range(1, 10)])
         self.keyrings = {i: PhaseKeyring(self.phase) for i in range(1, 10)}
-        self.ids = {i: secrets.token_bytes(32) for i in range(1, 10)}
+        self.ids = {i: self.random.randbytes(32) for i in range(1, 10)}
         infos = {
             i: MixInfo(
                 i, self.ids[i], {p: ring.public(p) for p in range(self.phase, self.phase + 13)}
@@ -46,10 +45,10 @@ class Network:
             lambda _phase: self.layers,
             [MAILBOX_NODE],
             lambda a, b: a != b,
-            secrets.token_bytes,
+            self.random.randbytes,
         )
         self.mixes = {i: self._mix(i, loop_hz) for i in self.keyrings}
-        self.mailbox_ids = DeliveryIds(secrets.token_bytes(16))
+        self.mailbox_ids = DeliveryIds(self.random.randbytes(16))
         self.clients, self.events, self.blocked = [], [], set()
         self._heap, self._order = [], count()
         self.delivered_to_nobody = 0
@@ -65,21 +64,27 @@ class Network:
             self.keyrings[index],
             lambda _phase: layer,
             ReplayFilter(1 << 14),
-            secrets.token_bytes,
+            self.random.randbytes,
         )
         plan = LoopPlan(loop_hz, 2.0)
         return MixRelay(
-            index, unwrapper, self.paths, lambda _phase: layer, plan, secrets.token_bytes, self.now
+            index,
+            unwrapper,
+            self.paths,
+            lambda _phase: layer,
+            plan,
+            self.random.randbytes,
+            self.now,
         )
 
     def client(self):
         slot = len(self.clients)
         account = Account(
-            DhKey(secrets.token_bytes(32)),
+            DhKey(self.random.randbytes(32)),
             MAILBOX_NODE,
-            lambda: self.mailbox_ids.issue(slot, secrets.token_bytes),
+            lambda: self.mailbox_ids.issue(slot, self.random.randbytes),
         )
-        client = MixClient(account, self.paths, RATES, secrets.token_bytes, self.now)
+        client = MixClient(account, self.paths, RATES, self.random.randbytes, self.now)
         self.clients.append((client, account))
         self.events.append([])
         return client, account, self.events[-1]
@@ -121,7 +126,7 @@ class Network:
                 if isinstance(item, Forward):
                     self.send(item.next_index, item.packet)
                 else:
-                    self._arrive(item.next_index, item.delivery.encode(secrets.token_bytes))
+                    self._arrive(item.next_index, item.delivery.encode(self.random.randbytes))
             for index, packet in mix.loops(self.phase, self.now):
                 self.send(index, packet)
         for client, _ in self.clients:

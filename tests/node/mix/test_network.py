@@ -56,10 +56,14 @@ def test_a_message_arrives_and_is_answered():
 
 def test_a_network_that_loses_three_packets_in_a_hundred_on_each_link():
     network = Network(Random(2), loss=0.03)
-    _, _, at_alice, mails = exchange(network, 120)
-    assert [mail.mail.text for mail in mails] == [TEXT]
-    assert Outcome.DELIVERED in [event.outcome for event in at_alice if isinstance(event, Ended)]
-    assert network.clients[0][0].outbox.repeated > 0
+    alice, _, at_alice = network.client()
+    _, account, at_bob = network.client()
+    text = TEXT * 5
+    sent = alice.write(account.address, Mail(text), network.now)
+    network.run(180)
+    assert [event.mail.text for event in at_bob] == [text]
+    assert at_alice == [Ended(sent, account.address, Outcome.DELIVERED)]
+    assert alice.outbox.repeated > 0
 
 
 def test_a_phase_border_under_traffic_loses_nothing():
