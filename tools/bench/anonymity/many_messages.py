@@ -97,7 +97,7 @@ def contacts(mode: Mode, users: int, days: int, worlds: int) -> Row:
             for day in (1, 3, 10, 30)
             if day <= days
         },
-        "ci95 at the end": percent(means[-1].half),
+        "ci95 at the end": percent(means[-1].half) if worlds > 2 else None,
         "days until half": next(
             (day for day, found in enumerate(means, 1) if found.mean >= 0.5), None
         ),

@@ -50,6 +50,8 @@ TALKS: Final = 3
 """Conversations for each world, as their lengths differ."""
 DEALS: Final = 4
 """Draws of hostile mixes for each world."""
+VAST: Final = 1_000_000
+"""Users at which contacts are sought in two worlds only."""
 LIVES: Final = 200
 """Repeats of the time online."""
 
@@ -119,7 +121,7 @@ def gather(plan: Plan) -> dict[str, list[Row]]:
         "talk": list(_talks(plan)),
         "shrinking": [partial(shrinking, mode, plan.users[-1], plan.worlds) for mode in Mode],
         "contacts": [
-            partial(contacts, mode, users, plan.days, plan.worlds)
+            partial(contacts, mode, users, plan.days, plan.worlds if users < VAST else 2)
             for mode, users in product(MIX_MODES, plan.users)
         ],
         "presence": [
