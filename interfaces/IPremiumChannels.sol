@@ -175,7 +175,7 @@ interface IPremiumChannels is IPausing {
     /// @notice A member signed two statements about one epoch.
     event EquivocationProven(uint32 indexed epoch, uint256 indexed member, bytes32 first, bytes32 second);
 
-    /// @notice A deadline is out of order, the value of a unit is below 2^32 wei, or there is no bond.
+    /// @notice A deadline is out of order, the value of a unit is below 2^32 wei, or there is no bond or no epoch.
     error InvalidTerms();
     /// @notice Nothing is no amount.
     error ZeroAmount();
@@ -238,6 +238,8 @@ interface IPremiumChannels is IPausing {
     function registry() external view returns (INodeRegistry);
     /// @notice The contract through which everything is settled without the committee; made by the constructor.
     function redeemer() external view returns (address);
+    /// @notice Reward epochs in an issuance epoch.
+    function issuanceEpochs() external view returns (uint256);
     /// @notice Value of a unit, in wei.
     function unitWei() external view returns (uint256);
     /// @notice Bond of a demand, an exit or a dispute, in wei.

@@ -35,6 +35,8 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
     /// @inheritdoc IPremiumChannels
     INodeRegistry public immutable override registry;
     /// @inheritdoc IPremiumChannels
+    uint256 public immutable override issuanceEpochs;
+    /// @inheritdoc IPremiumChannels
     uint256 public immutable override unitWei;
     /// @inheritdoc IPremiumChannels
     uint256 public immutable override bondWei;
@@ -64,16 +66,19 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
         ICommittee committee_,
         INodeRegistry registry_,
         Clock memory clock_,
+        uint256 issuanceEpochs_,
         uint256 unitWei_,
         uint256 bondWei_
     ) EIP712("QNet", "1") {
         if (address(token_) == address(0) || address(epochs_) == address(0)) revert ZeroAddress();
         if (address(committee_) == address(0) || address(registry_) == address(0)) revert ZeroAddress();
-        if (!_isOrdered(clock_) || unitWei_ < UNIT_WEI_MIN || bondWei_ == 0) revert InvalidTerms();
+        if (!_isOrdered(clock_) || issuanceEpochs_ == 0) revert InvalidTerms();
+        if (unitWei_ < UNIT_WEI_MIN || bondWei_ == 0) revert InvalidTerms();
         token = token_;
         epochs = epochs_;
         committee = committee_;
         registry = registry_;
+        issuanceEpochs = issuanceEpochs_;
         unitWei = unitWei_;
         bondWei = bondWei_;
         FINISH_S = clock_.finishS;

@@ -24,8 +24,6 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
     using ExactTransfers for IERC20;
     using Signatures for bytes32;
 
-    uint32 private constant ISSUANCE_EPOCHS = 7;
-
     /// @inheritdoc IPremiumChannels
     address public immutable override redeemer;
 
@@ -36,9 +34,13 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         ICommittee committee_,
         INodeRegistry registry_,
         Clock memory clock_,
+        uint256 issuanceEpochs_,
         uint256 unitWei_,
         uint256 bondWei_
-    ) Owned(owner_) ChannelStore(token_, epochs_, committee_, registry_, clock_, unitWei_, bondWei_) {
+    )
+        Owned(owner_)
+        ChannelStore(token_, epochs_, committee_, registry_, clock_, issuanceEpochs_, unitWei_, bondWei_)
+    {
         _initPausing(owner_);
         redeemer = address(new Redeemer(token_, registry_, clock_, unitWei_, bondWei_));
     }
@@ -143,6 +145,7 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         if (!second.isBy(secondSignature, signer)) revert WrongSigner(signer, address(0));
         emit EquivocationProven(epoch, member, first, second);
         bytes32 evidence = keccak256(abi.encode(address(this), kind, epoch, member));
-        ISlasher(committee.slasher()).queueMember(member, epoch * ISSUANCE_EPOCHS, 0, msg.sender, evidence);
+        uint32 rewardEpoch = SafeCast.toUint32(epoch * issuanceEpochs);
+        ISlasher(committee.slasher()).queueMember(member, rewardEpoch, 0, msg.sender, evidence);
     }
 }

@@ -204,6 +204,7 @@ async def deploy_network(url: str, folder: Path, **changes: int) -> Network:
     from qnet.chain.layout import DeploymentRequest, MemberSeat
     from qnet.chain.sender import KeySigner, Sender
     from qnet.crypto.keys import ReceiptKey
+    from qnet.issuance import PaymentTerms
     from qnet.parameters import NetworkParameters
 
     deployer = ReceiptKey.generate()
@@ -221,6 +222,7 @@ async def deploy_network(url: str, folder: Path, **changes: int) -> Network:
         request = DeploymentRequest(
             parameters=parameters,
             profile="devnet",
+            terms=PaymentTerms.profile("devnet"),
             genesis_s=await control.now() + GENESIS_DELAY_S,
             beacon_anchor=beacon.anchor,
             members=[

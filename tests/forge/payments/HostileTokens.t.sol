@@ -15,7 +15,7 @@ contract HostileTokensTest is PaymentsTest {
     function setUp() public override {
         super.setUp();
         hostile = new HostileToken(user, 1_000);
-        purse = new PremiumChannels(owner, hostile, epochs, committee, registry, _clock(), UNIT, BOND);
+        purse = new PremiumChannels(owner, hostile, epochs, committee, registry, _clock(), 7, UNIT, BOND);
         vm.prank(user);
         hostile.approve(address(purse), type(uint256).max);
     }

@@ -157,12 +157,12 @@ contract IssuancesTest is PaymentsTest {
         bytes memory error = abi.encodeWithSelector(IPremiumChannels.InvalidTerms.selector);
         clock.attestS = clock.claimS;
         vm.expectRevert(error);
-        new PremiumChannels(owner, token, epochs, committee, registry, clock, UNIT, BOND);
+        new PremiumChannels(owner, token, epochs, committee, registry, clock, 7, UNIT, BOND);
         clock = _clock();
         vm.expectRevert(error);
-        new PremiumChannels(owner, token, epochs, committee, registry, clock, (1 << 32) - 1, BOND);
+        new PremiumChannels(owner, token, epochs, committee, registry, clock, 7, (1 << 32) - 1, BOND);
         vm.expectRevert(error);
-        new PremiumChannels(owner, token, epochs, committee, registry, clock, UNIT, 0);
+        new PremiumChannels(owner, token, epochs, committee, registry, clock, 7, UNIT, 0);
         vm.assertEq(abi.encode(channels.clock()), abi.encode(clock));
     }
 

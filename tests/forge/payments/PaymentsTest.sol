@@ -39,7 +39,7 @@ abstract contract PaymentsTest is World {
         bob = _person("bob", 1_000_000 * QNET);
         _node(alice, INodeRegistry.Role.Relay, 20_000 * QNET);
         _node(bob, INodeRegistry.Role.Relay, 20_000 * QNET);
-        channels = new PremiumChannels(owner, token, epochs, committee, registry, _clock(), UNIT, BOND);
+        channels = new PremiumChannels(owner, token, epochs, committee, registry, _clock(), 7, UNIT, BOND);
         redeemer = Redeemer(channels.redeemer());
         (user, userKey) = _account("user");
         _payer("user");
