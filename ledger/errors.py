@@ -152,3 +152,24 @@ class IssuingRefusedError(RejectedError):
 
     def __init__(self, why: str) -> None:
         super().__init__("the request is not served", why=str(why))
+
+
+class CommitteeSizeError(RejectedError):
+    """A committee of this size cannot issue: a split view could make it serve two requests.
+
+    Args:
+        members: how many sign.
+        why: in words.
+    """
+
+    code = "Q1019"
+
+    def __init__(self, members: int, why: str) -> None:
+        super().__init__(f"a committee of {members} makes no issuance keys", why=why)
+        self.members = members
+
+
+class OverloadedError(NotReadyError):
+    """More is asked of us than we take at one time; asking again later may succeed."""
+
+    code = "Q1020"
