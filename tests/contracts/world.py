@@ -101,6 +101,7 @@ class World:
         self.reveals = self.beacon[length - 1 :: length]
         self.plan = deployment.Plan(
             parameters=values,
+            terms=deployment.profile_terms("main"),
             members=[
                 (owner.address, signer.address, f"http://member-{i}.example")
                 for i, (owner, signer) in enumerate(

@@ -163,6 +163,8 @@ contract IssuancesTest is PaymentsTest {
         new PremiumChannels(owner, token, epochs, committee, registry, clock, 7, (1 << 32) - 1, BOND);
         vm.expectRevert(error);
         new PremiumChannels(owner, token, epochs, committee, registry, clock, 7, UNIT, 0);
+        vm.expectRevert(error);
+        new PremiumChannels(owner, token, epochs, committee, registry, clock, 0, UNIT, BOND);
         vm.assertEq(abi.encode(channels.clock()), abi.encode(clock));
     }
 
