@@ -88,6 +88,10 @@ async def _executed(contracts: Contracts, row: OutboxRow) -> bool:
     return (await contracts.slasher.slash(row.subject)).state is SlashState.EXECUTED
 
 
+async def _keys_registered(contracts: Contracts, row: OutboxRow) -> bool:
+    return await contracts.channels.issuance_of(row.period) is not None
+
+
 _EFFECTS: Final[Mapping[str, Effect]] = {
     "anchor": _anchored,
     "start": _started,
@@ -99,4 +103,5 @@ _EFFECTS: Final[Mapping[str, Effect]] = {
     "open": _opened,
     "prove": _proven,
     "execute": _executed,
+    "keys": _keys_registered,
 }
