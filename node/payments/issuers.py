@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -85,13 +86,16 @@ class Issuers:
         if known is not None and known.shares:
             return known
         shown = []
-        async for place, answer in self._each(route, "GET", f"/v1/payments/keys/{epoch}"):
-            if answer.status != OK:
-                continue
-            try:
-                shown.append(ShownKeys.decode(answer.body))
-            except DecodeError:
-                self.liars[place] += 1
+
+        async def take(place: int, answer: Answer) -> bool:
+            if answer.status == OK:
+                try:
+                    shown.append(ShownKeys.decode(answer.body))
+                except DecodeError:
+                    self.liars[place] += 1
+            return False
+
+        await self._ask_all(route, "GET", f"/v1/payments/keys/{epoch}", b"", take)
         found = EpochKeys.choose(epoch, self.place, keys_hash, shown, len(self.members))
         if found is None and known is None:
             raise IssuerKeysError(
@@ -124,16 +128,21 @@ class Issuers:
         """
         partials = Partials(blinded, keys, self.random)
         reasons: Counter[str] = Counter()
-        async for place, answer in self._each(route, "POST", path, body):
+        signatures: tuple[bytes, ...] | None = None
+
+        async def take(place: int, answer: Answer) -> bool:
+            nonlocal signatures
             if answer.status == OK:
                 partials.add(place, answer.body)
-                found = await asyncio.to_thread(partials.signatures)
-                if found is not None:
-                    self._blame(partials)
-                    return found
+                signatures = await asyncio.to_thread(partials.signatures)
             else:
                 reasons.update(_reason(answer))
-        self._blame(partials)
+            return signatures is not None
+
+        await self._ask_all(route, "POST", path, body, take)
+        self.liars.update(partials.liars)
+        if signatures is not None:
+            return signatures
         refusals = sum(reasons.values())
         words = tuple(reason for reason, _ in reasons.most_common())
         if refusals > len(self.members) - keys.threshold:
@@ -162,11 +171,13 @@ class Issuers:
         Raises:
             IssuersSilentError: too few answered to tell.
         """
-        found, absent = [], 0
-        async for place, answer in self._each(route, "GET", path):
-            if answer.status == NOT_FOUND:
-                absent += 1
-            elif answer.status == OK:
+        found: list[T] = []
+        absent = 0
+
+        async def take(place: int, answer: Answer) -> bool:
+            nonlocal absent
+            absent += answer.status == NOT_FOUND
+            if answer.status == OK:
                 try:
                     value = read(answer.body)
                 except DecodeError:
@@ -175,6 +186,9 @@ class Issuers:
                     self.liars[place] += 1
                 else:
                     found.append(value)
+            return False
+
+        await self._ask_all(route, "GET", path, b"", take)
         if found:
             return found
         if absent >= threshold:
@@ -185,60 +199,76 @@ class Issuers:
 
     async def crowd(self, route: Route) -> Crowd:
         """Ask every member for the size of the crowd."""
-        rows = []
-        async for _, answer in self._each(route, "GET", "/v1/payments/status"):
-            try:
-                document = json.loads(answer.body) if answer.status == OK else None
-                rows.append(
-                    tuple(_natural(document[name]) for name in ("running", "buyers", "swaps"))
-                    + (document["open"] is True,)
-                )
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue
+        rows: list[_Status] = []
+
+        async def take(_place: int, answer: Answer) -> bool:
+            told = _Status.read(answer)
+            if told is not None:
+                rows.append(told)
+            return False
+
+        await self._ask_all(route, "GET", "/v1/payments/status", b"", take)
         if not rows:
             return Crowd(-1, 0, 0, 0, is_open=False)
-        newest = max(Counter(row[0] for row in rows).most_common(), key=lambda pair: pair[1])[0]
-        same = [row for row in rows if row[0] == newest]
+        running, _ = Counter(row.running for row in rows).most_common(1)[0]
+        same = [row for row in rows if row.running == running]
         return Crowd(
-            epoch=newest,
-            buyers=min(row[1] for row in same),
-            swaps=min(row[2] for row in same),
+            epoch=running,
+            buyers=min(row.buyers for row in same),
+            swaps=min(row.swaps for row in same),
             told=len(rows),
-            is_open=2 * sum(row[3] for row in rows) > len(rows),
+            is_open=2 * sum(row.is_open for row in rows) > len(rows),
         )
 
-    async def _each(
-        self, route: Route, method: str, path: str, body: bytes = b""
-    ) -> AsyncIterator[tuple[int, Answer]]:
-        """Answers of all members as they come, with the members' places."""
+    async def _ask_all(
+        self,
+        route: Route,
+        method: str,
+        path: str,
+        body: bytes,
+        take: Callable[[int, Answer], Awaitable[bool]],
+    ) -> None:
+        """Ask every member; `take` gets each answer as it comes, until it has enough."""
+        answers: asyncio.Queue[tuple[int, Answer]] = asyncio.Queue()
 
-        async def one(place: int, member: str) -> tuple[int, Answer]:
-            return place, await route.ask(member, method, path, body)
+        async def one(place: int, member: str) -> None:
+            answers.put_nowait((place, await route.ask(member, method, path, body)))
 
-        pending: set[asyncio.Task[tuple[int, Answer]]] = {
-            asyncio.ensure_future(one(place, member)) for place, member in enumerate(self.members)
-        }
-        loop = asyncio.get_running_loop()
-        until = loop.time() + ASK_S
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(one(*pair)) for pair in enumerate(self.members)]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ASK_S):
+                    for _ in asked:
+                        if await take(*await answers.get()):
+                            break
+            for task in asked:
+                task.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """What one member tells of the running epoch."""
+
+    running: int
+    buyers: int
+    swaps: int
+    is_open: bool
+
+    @classmethod
+    def read(cls, answer: Answer) -> _Status | None:
+        """Read a member's answer; None if it is none."""
+        if answer.status != OK:
+            return None
         try:
-            while pending and loop.time() < until:
-                done, pending = await asyncio.wait(
-                    pending, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in done:
-                    yield task.result()
-        finally:
-            await _cancelled(pending)
-
-    def _blame(self, partials: Partials) -> None:
-        self.liars.update(partials.liars)
-
-
-async def _cancelled(tasks: set[asyncio.Task[tuple[int, Answer]]]) -> None:
-    for task in tasks:
-        task.cancel()
-    waiting: list[Awaitable[object]] = list(tasks)
-    await asyncio.gather(*waiting, return_exceptions=True)
+            document = json.loads(answer.body)
+            return cls(
+                _natural(document["running"]),
+                _natural(document["buyers"]),
+                _natural(document["swaps"]),
+                document["open"] is True,
+            )
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
 
 
 def _reason(answer: Answer) -> list[str]:

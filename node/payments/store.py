@@ -13,7 +13,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -103,10 +103,12 @@ class Store:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the file; closing twice does no harm."""
         with self._guard:
             self._db.close()
-            os.close(self._lock)
+            lock, self._lock = self._lock, -1
+            if lock >= 0:
+                os.close(lock)
 
     # instruments
 
@@ -212,13 +214,13 @@ class Store:
                     (request.nonce, int(at), request.epoch, len(request.blanks), str(request.wei)),
                 )
 
-    def fail(self, number: int, why: str, *, stuck: bool = False) -> None:
+    def fail(self, number: int, why: str, *, stuck: Collection[Slot] = ()) -> None:
         """Give a request up.
 
         Args:
             number: of it.
             why: in words.
-            stuck: whether members take its inputs for spent; else they are free again.
+            stuck: inputs that members take for spent; the others are free again.
         """
         with self._transaction():
             request = self.request(number)
@@ -228,7 +230,7 @@ class Store:
                 self._change(self._known(blank.slot), State.VOID)
             for slot in request.inputs:
                 known = self._known(slot)
-                self._change(known, State.STUCK if stuck else known.was or State.HELD)
+                self._change(known, State.STUCK if slot in stuck else known.was or State.HELD)
             self._update(replace(request, state=RequestState.FAILED, why=why))
 
     def request(self, number: int) -> Request:
@@ -260,15 +262,25 @@ class Store:
             rows = self._db.execute(f"SELECT {', '.join(names)} FROM receipts ORDER BY nonce")  # noqa: S608 - constants
             return [dict(zip(names, map(int, row), strict=True)) for row in rows]
 
-    def forget_receipts(self) -> int:
-        """Delete all receipts; returns how many there were."""
+    def forget_receipts(self, before: float) -> int:
+        """Delete all receipts, and the purchases behind them but those since `before`.
+
+        The last voucher stays, because the next one counts on. Returns how many receipts went.
+        """
         with self._transaction():
+            self._db.execute(
+                "DELETE FROM requests WHERE state = 'done' AND at < ? AND nonce > 0 AND nonce < "
+                "(SELECT max(nonce) FROM requests)",
+                (before,),
+            )
             return self._db.execute("DELETE FROM receipts").rowcount
 
     def forget_epochs(self, before: int) -> None:
-        """Delete all that is of issuance epochs of which members keep nothing any more."""
+        """Delete what is of epochs of which members keep nothing any more, but exits under way."""
         with self._transaction():
-            self._db.execute("DELETE FROM instruments WHERE epoch < ?", (before,))
+            self._db.execute(
+                "DELETE FROM instruments WHERE epoch < ? AND state != 'exiting'", (before,)
+            )
             self._db.execute(
                 "DELETE FROM requests WHERE epoch < ? AND state != 'open' AND nonce < "
                 "(SELECT coalesce(max(nonce), 0) FROM requests)",
