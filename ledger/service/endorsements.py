@@ -19,7 +19,11 @@ from ledger.storage.results import OutboxRow
 from qnet.crypto.keys import keccak256
 from qnet.messages.consensus import join_signatures, payload_of
 
-KINDS: Final[Mapping[str, Kind]] = {"anchor": Kind.CONSENSUS, "report": Kind.REPORT}
+KINDS: Final[Mapping[str, Kind]] = {
+    "anchor": Kind.CONSENSUS,
+    "report": Kind.REPORT,
+    "keys": Kind.KEYS,
+}
 """Transactions that carry a quorum of signatures."""
 
 
@@ -77,6 +81,13 @@ class Endorsements:
         if topic.kind is Kind.REPORT:
             report = (await asyncio.to_thread(recompute, decision.document)).report
             return contracts.oracle.submit(report, bitmap, signatures).data
+        if topic.kind is Kind.KEYS:
+            async with self._member.work() as rows:
+                keys = await rows.payment_keys.get(topic.period)
+            if keys is None:
+                return None
+            channels = contracts.channels
+            return channels.register_keys(keys.epoch, keys.keys_hash, bitmap, signatures).data
         async with self._member.work() as rows:
             found = await rows.consensuses.get(topic.period)
         if found is None:
