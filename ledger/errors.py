@@ -208,3 +208,9 @@ class OmittedRequestError(RejectedError):
         super().__init__(f"what settles issuance epoch {epoch} leaves out {count} items of ours")
         self.epoch = epoch
         self.count = count
+
+
+class NotIssuedError(NotFoundError):
+    """There are no such keys, no such swap, or no such leaf (yet)."""
+
+    code = "Q1023"
