@@ -39,12 +39,14 @@ class State(StrEnum):
 
 ALLOWED: Final[Mapping[State, frozenset[State]]] = {
     State.REQUESTED: frozenset({State.HELD, State.VOID}),
-    State.HELD: frozenset({State.SPENDING, State.SPENT, State.SWAPPING, State.EXITING}),
+    State.HELD: frozenset(
+        {State.SPENDING, State.SPENT, State.UNSURE, State.SWAPPING, State.EXITING}
+    ),
     State.SPENDING: frozenset({State.SPENDING, State.SPENT}),
     State.SPENT: frozenset({State.SWAPPING, State.EXITING}),
     State.UNSURE: frozenset({State.SWAPPING, State.EXITING}),
     State.SWAPPING: frozenset({State.SWAPPED, State.STUCK, State.HELD, State.SPENT, State.UNSURE}),
-    State.STUCK: frozenset({State.SWAPPED, State.EXITING}),
+    State.STUCK: frozenset({State.SWAPPING, State.EXITING}),
     State.EXITING: frozenset({State.EXITED}),
     State.VOID: frozenset(),
     State.SWAPPED: frozenset(),

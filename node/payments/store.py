@@ -9,17 +9,16 @@ Source: docs/spec/payments.md, QN-PAY-081.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any
 
-from node.errors import WalletBusyError, WalletDamagedError, WalletMissingError
+from node.errors import WalletDamagedError, WalletMissingError
 from node.payments.derivation import Slot
 from node.payments.rows import (
     INSTRUMENT_COLUMNS,
@@ -30,25 +29,8 @@ from node.payments.rows import (
     request_row,
 )
 from node.payments.states import ALLOWED, Instrument, Request, RequestKind, RequestState, State
+from node.payments.wallet_file import FILE, SCHEMA_VERSION, damaged, open_file, take_lock
 from qnet.errors import LocalProtocolError, QnetError
-
-SCHEMA_VERSION: Final = 1
-FILE: Final = "wallet.db"
-LOCK: Final = "wallet.lock"
-_HEADER_BYTES: Final = 100
-
-_SCHEMA: Final = f"""
-CREATE TABLE instruments ({", ".join(INSTRUMENT_COLUMNS)}, seal,
-    PRIMARY KEY (epoch, class, counter)) WITHOUT ROWID;
-CREATE INDEX instruments_by_state ON instruments(state);
-CREATE TABLE requests (number INTEGER PRIMARY KEY AUTOINCREMENT,
-    {", ".join(name for name in REQUEST_COLUMNS if name != "number")}, seal);
-CREATE UNIQUE INDEX vouchers ON requests(nonce) WHERE nonce > 0 AND state != 'failed';
-CREATE TABLE receipts (nonce INTEGER PRIMARY KEY, at, epoch, credits, wei);
-CREATE TABLE notes (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-"""
-
-T = TypeVar("T")
 
 
 class Store:
@@ -69,38 +51,13 @@ class Store:
         if not self._path.exists():
             raise WalletMissingError(f"no premium wallet in {folder}", try_=("qnet pay init",))
         self._guard = threading.RLock()
-        self._lock = _locked(folder)
+        self._lock = take_lock(folder)
         try:
-            self._db = _opened(self._path)
+            self._db = open_file(self._path)
             self._check(owner)
         except BaseException:
             os.close(self._lock)
             raise
-
-    @classmethod
-    def create(cls, folder: Path, owner: bytes) -> None:
-        """Make an empty file; it stands whole or not at all.
-
-        Raises:
-            LocalProtocolError: there is one.
-        """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path, fresh = folder / FILE, folder / f"{FILE}.new"
-        if path.exists():
-            raise LocalProtocolError(f"{path} exists")
-        fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600)
-        db = sqlite3.connect(fresh, isolation_level=None)
-        db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT")
-        db.execute("INSERT INTO notes VALUES ('owner', ?)", (owner,))
-        db.execute("PRAGMA journal_mode = WAL")
-        db.close()
-        fresh.rename(path)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def close(self) -> None:
         """Release the file; closing twice does no harm."""
@@ -354,64 +311,14 @@ class Store:
             (found,) = self._db.execute("PRAGMA integrity_check").fetchone()
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if found != "ok" or version != SCHEMA_VERSION:
-                raise _damaged(self._path, str(found).splitlines()[0][:100])
+                raise damaged(self._path, str(found).splitlines()[0][:100])
             self.instruments()
             self.requests()
             if self.noted("owner") != owner:
-                raise _damaged(self._path, "it belongs to another seed")
+                raise damaged(self._path, "it belongs to another seed")
         except (sqlite3.Error, ValueError, TypeError) as error:
-            raise _damaged(self._path, str(error)) from error
+            raise damaged(self._path, str(error)) from error
         except QnetError as error:
             if isinstance(error, WalletDamagedError):
                 raise
-            raise _damaged(self._path, error.message) from error
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    """Open the file; one that is shorter than it says is damaged."""
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    page_bytes = int.from_bytes(header[16:18], "big") or 1
-    pages = int.from_bytes(header[28:32], "big")
-    size = path.stat().st_size
-    whole = len(header) == _HEADER_BYTES and size >= pages * (
-        page_bytes if page_bytes > 1 else 65_536
-    )
-    if not whole:
-        raise _damaged(path, f"it has {size} bytes and should have more")
-
-    def connect() -> sqlite3.Connection:
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        return db
-
-    return _reading(path, connect)
-
-
-def _reading(path: Path, work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except sqlite3.Error as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _damaged(path: Path, why: str) -> WalletDamagedError:
-    return WalletDamagedError(
-        f"the premium wallet {path} is damaged", why=why, try_=("qnet pay recover",)
-    )
-
-
-def _locked(folder: Path) -> int:
-    """Take the folder's lock, which the system gives back when this process ends."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise WalletBusyError(
-            "another program has the premium wallet open",
-            why=f"it holds {folder / LOCK}",
-            try_=("qnet client down",),
-        ) from error
-    return descriptor
+            raise damaged(self._path, error.message) from error

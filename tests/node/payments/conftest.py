@@ -10,6 +10,7 @@ from node.payments.derivation import Seed
 from node.payments.routes import DirectRoute
 from node.payments.store import Store
 from node.payments.wallet import Surroundings, Wallet
+from node.payments.wallet_file import create_file
 from tests.support.issuing import PLACE, REWARDS, Chain, Office, Time
 
 SECRET = bytes(range(32))
@@ -48,7 +49,7 @@ class World:
         folder = folder or self.folder
         owner = seed.channel.address
         if not (folder / "wallet.db").exists():
-            Store.create(folder, owner)
+            create_file(folder, owner)
         self.chain.deposit(owner, 1000)
         return Wallet(seed, Store(folder, owner), self.around())
 
