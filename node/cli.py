@@ -49,6 +49,7 @@ def node_home() -> Path:
 @click.option("--metrics", default="", help="Address and port of Prometheus metrics.")
 @click.option("--mbps", type=click.IntRange(1, 10**6), default=100, help="Rate offered [100].")
 @click.option("--rate-kbps", type=click.IntRange(0, 10**9), default=0, help="Most it sends [any].")
+@click.option("--price", type=click.IntRange(0, 255), default=0, help="Units a MiB [0: free].")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), required=True)
 @click.option("--light-kdf", is_flag=True, help="Weak keystore cost, for development networks.")
 def init(**options: Any) -> None:

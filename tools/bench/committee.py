@@ -250,4 +250,5 @@ def _listed(descriptor: Descriptor) -> ConsensusNode:
         bandwidth_kbps=descriptor.bandwidth_kbps,
         ciphers=descriptor.ciphers,
         flags=0,
+        price=descriptor.price,
     )

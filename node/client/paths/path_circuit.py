@@ -63,6 +63,7 @@ class PathCircuit:
             "rekeys": self.circuit.rekeys,
             "bytes_received": self.circuit.bytes_received,
             "bytes_sent": self.circuit.bytes_sent,
+            "payments": [] if self.circuit.payments is None else self.circuit.payments.row(),
         }
 
 
