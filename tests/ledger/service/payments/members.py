@@ -36,8 +36,8 @@ CHAIN_ID = 31337
 COMMITTEE, CHANNELS, ORACLE = b"\x01" * 20, b"\x02" * 20, b"\x03" * 20
 PLACE = Place(CHAIN_ID, CHANNELS)
 DOMAIN = qnet_domain(CHAIN_ID, CHANNELS)
-EPOCH_S = 16
-"""Windows of a second."""
+EPOCH_S = 24
+"""Windows of a second and a half."""
 
 
 class Chain:
@@ -92,6 +92,11 @@ class Wire:
         with contextlib.suppress(NotReadyError):
             await node.quorum.receive(sender, body)
         return b""
+
+    async def settle(self) -> None:
+        """Wait for calls under way: they use databases that are about to be closed."""
+        while self.tasks:
+            await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def post(self, sender: int, to: int, path: str, body: bytes) -> None:
         async def deliver() -> None:
@@ -203,6 +208,7 @@ class Committee:
                 for task in (*tasks, stopped):
                     task.cancel()
                 await asyncio.gather(*tasks, stopped, return_exceptions=True)
+                await self.wire.settle()
                 for task in tasks:
                     if not task.cancelled() and task.exception() is not None:
                         raise task.exception()
