@@ -32,6 +32,8 @@ GIVE_UP: Final = frozenset(
     | {"WrongAttempt", "NotDemanded", "DemandOver"}
     | {"NotOpen", "WrongTime", "WrongCommitment", "StaleEvidence", "NoContradiction"}
     | {"NotActiveThen", "TooLate", "AlreadyDone"}
+    | {"UnknownIssuance", "WrongLog", "InvalidProof"}
+    | {"WrongStatus", "NotDeeper", "NoConflict", "NotAnInput"}
 )
 """Refusals of contracts that no waiting changes."""
 NOT_SIGNED: Final = frozenset({"BadSignature", "BadQuorum"})

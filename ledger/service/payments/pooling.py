@@ -110,6 +110,8 @@ class Pooling:
             for part in chunked(again + missing, FETCH_NAMES):
                 for item in await self._showing.fetch(peer, What.REQUESTS, part):
                     await self._take(peer, epoch, item)
+                    if self._bogus[epoch, peer] > BOGUS_MAX:
+                        return
             self._read[epoch, peer] = after = last
             if not names:
                 return
