@@ -138,9 +138,15 @@ def _shares(best: ShownKeys, count: int, members: int) -> tuple[Mapping[int, G2]
     """Shares that at least one honest member shows: members - threshold are faulty at most."""
     if count <= members - best.threshold:
         return ()
+    return tuple(
+        {index: share for index, data in enumerate(row, 1) if (share := _share(data)) is not None}
+        for row in best.shares
+    )
+
+
+def _share(data: bytes) -> G2 | None:
+    """A public share; None for a member that has none."""
     try:
-        return tuple(
-            {index: G2.decode(share) for index, share in enumerate(row, 1)} for row in best.shares
-        )
+        return G2.decode(data)
     except PointError:
-        return ()
+        return None

@@ -84,15 +84,17 @@ class InputLookup:
 
 @dataclass(frozen=True, slots=True)
 class PurchasesLookup:
-    """Looks for all purchases of a channel.
+    """Looks for the purchases of a channel, a page of them.
 
     Args:
         place: chain and contract.
         channel: its owner, 20 bytes.
+        after: only those of greater nonce.
     """
 
     place: Place
     channel: bytes
+    after: int
 
     async def ask(
         self, issuers: Issuers, route: Route, threshold: int
@@ -102,11 +104,11 @@ class PurchasesLookup:
         Raises:
             IssuersSilentError: too few answered to tell.
         """
-        path = f"/v1/payments/purchases/{self.channel.hex()}"
+        path = f"/v1/payments/purchases/{self.channel.hex()}?after={self.after}"
         return await issuers.find(route, path, self.read, threshold)
 
     def read(self, body: bytes) -> list[StoredPurchase] | None:
-        """A member's answer; None unless the channel's owner signed all of them.
+        """A member's answer; None unless the owner signed all, and all are asked for.
 
         Raises:
             DecodeError: malformed.
@@ -120,6 +122,8 @@ class PurchasesLookup:
             data, signed = _pair(row)
             purchase = Purchase.decode(data)
             if not constant_time_equal(purchase.voucher.channel, self.channel):
+                return None
+            if purchase.voucher.nonce <= self.after:
                 return None
             try:
                 purchase.verify(domain)

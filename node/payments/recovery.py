@@ -114,12 +114,19 @@ class Recovery:
         return self.found
 
     async def _purchases(self, clock: IssuanceClock, threshold: int, now: float) -> None:
-        around = self.wallet.around
-        lookup = PurchasesLookup(around.place, self.wallet.account)
-        shown = await lookup.ask(self.wallet.issuers, around.direct, threshold)
         by_nonce: dict[int, list[StoredPurchase]] = {}
-        for one in (one for each in shown or () for one in each):
-            by_nonce.setdefault(one.purchase.voucher.nonce, []).append(one)
+        after = 0
+        while True:
+            lookup = PurchasesLookup(self.wallet.around.place, self.wallet.account, after)
+            shown = await lookup.ask(self.wallet.issuers, self.wallet.around.direct, threshold)
+            pages = [page for page in shown or () if page]
+            for one in (one for page in pages for one in page):
+                known = by_nonce.setdefault(one.purchase.voucher.nonce, [])
+                if one not in known:
+                    known.append(one)
+            if not pages:
+                break
+            after = min(max(one.purchase.voucher.nonce for one in page) for page in pages)
         kept = clock.kept(now)
         for nonce in sorted(by_nonce):
             self.found.purchases += 1

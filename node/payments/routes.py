@@ -9,25 +9,30 @@ Source: docs/spec/payments.md, QN-PAY-033.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
-from node.client.doors.isolation import Isolate
+from node.client.doors.isolation import IsolationKey
 from node.client.doors.listener import Listener
 from node.client.doors.socks import SocksDoor
 from node.client.doors.streams import AppStream, StreamCounts, StreamHost
+from node.client.paths.exits import exit_allows
+from node.client.paths.path_circuit import UNUSED, PathCircuit
+from node.directory.wishes import Wishes
+from qnet.errors import QnetError
+
+if TYPE_CHECKING:
+    from node.client.session import Session
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 DIRECT_S: Final = 10.0
 CIRCUIT_S: Final = 30.0
-LABEL_BYTES: Final = 16
 CONNECTIONS_MAX: Final = 64
 """Connections to members that all circuits of a wallet carry at once."""
 _HEAD_BYTES: Final = 8_192
@@ -100,27 +105,59 @@ class DirectRoute:
             return SILENCE
 
 
-class CircuitRoute:
-    """Over circuits that carry nothing else: one random label, one set of circuits.
+class OwnCircuit:
+    """A `StreamHost` with one circuit that nobody else uses, and that is not paid.
+
+    Paying for it would cost tokens to make tokens, and tell its hops what it is for.
 
     Args:
-        session: where circuits come from.
-        random: the operating system's source.
+        session: builds it.
     """
 
-    _listener = Listener(
-        "socks",
-        "payments",
-        frozenset({Isolate.LISTENER, Isolate.LABEL}),
-        raw_address="allow",
-        max_connections=CONNECTIONS_MAX,
-    )
-
-    def __init__(
-        self, session: StreamHost, random: Callable[[int], bytes] = secrets.token_bytes
-    ) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._label = random(LABEL_BYTES)
+        self._made: PathCircuit | None = None
+        self._building = asyncio.Lock()
+
+    @property
+    def connect_timeout_s(self) -> float:
+        """How long an exit may take to connect."""
+        return self._session.connect_timeout_s
+
+    async def circuit_for(self, key: IsolationKey, host: str, port: int) -> PathCircuit:
+        """The circuit, built when it is first needed; it closes when its last stream ends."""
+        async with self._building:
+            made = self._made
+            if (
+                made is None
+                or not made.circuit.is_open
+                or not exit_allows(made.path.exit, host, port)
+            ):
+                made = await self._session.circuits.build(Wishes(host=host, port=port))
+                made.key, made.retired = key, UNUSED
+                self._made = made
+        return made
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the session's task group."""
+        self._session.spawn(work)
+
+    def stream_failed(self, error: QnetError) -> None:
+        """The request is tried again later; the wallet tells what is wrong."""
+        del error
+
+
+class CircuitRoute:
+    """Over a circuit that carries nothing else.
+
+    Args:
+        host: where the circuit comes from; one for each route.
+    """
+
+    _listener = Listener("socks", "payments", raw_address="allow", max_connections=CONNECTIONS_MAX)
+
+    def __init__(self, host: StreamHost) -> None:
+        self._host = host
 
     async def ask(self, member: str, method: str, path: str, body: bytes = b"") -> Answer:
         """See `Route`."""
@@ -139,7 +176,7 @@ class CircuitRoute:
         counts = StreamCounts()
         try:
             await loop.connect_accepted_socket(
-                lambda: AppStream(self._session, counts, self._listener, SocksDoor()), far
+                lambda: AppStream(self._host, counts, self._listener, SocksDoor()), far
             )
             host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
             await self._connect(near, host, port)
@@ -157,14 +194,11 @@ class CircuitRoute:
             writer.transport.abort()
 
     async def _connect(self, near: socket.socket, host: str, port: int) -> None:
-        """SOCKS5 with the label as user name (RFC 1928, RFC 1929)."""
+        """SOCKS5 (RFC 1928)."""
         loop = asyncio.get_running_loop()
         name = host.encode("ascii")
-        label = self._label.hex().encode()
-        await loop.sock_sendall(near, b"\x05\x01\x02")
-        await _expect(near, b"\x05\x02")
-        await loop.sock_sendall(near, b"\x01" + bytes([len(label)]) + label + b"\x01x")
-        await _expect(near, b"\x01\x00")
+        await loop.sock_sendall(near, b"\x05\x01\x00")
+        await _expect(near, b"\x05\x00")
         request = b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big")
         await loop.sock_sendall(near, request)
         await _expect(near, b"\x05\x00\x00\x01")

@@ -44,6 +44,8 @@ TERMS = PaymentTerms.profile("devnet")
 CLOCK = IssuanceClock(REWARDS, TERMS)
 DOMAIN = qnet_domain(PLACE.chain_id, PLACE.channels)
 QNET = 10**18
+PAGE = 2
+"""Purchases in one answer; those of the ledger have more."""
 
 
 class Time:
@@ -282,8 +284,8 @@ class Office:
         rows = [
             [one.encode(), self._combined(one.voucher.digest(DOMAIN))]
             for one in self.purchases
-            if one.voucher.channel == channel
-        ]
+            if one.voucher.channel == channel and one.voucher.nonce > int(request.query["after"])
+        ][:PAGE]
         return cbor.dumps(rows)
 
     def _input(self, member, request, _body) -> bytes:
