@@ -149,13 +149,17 @@ class TollBooth:
 
     async def _write(self, writer: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            await self._written.wait()
-            self._written.clear()
-            batch, self._writes = self._writes, []
-            await loop.run_in_executor(writer, self._store, batch)
-            for entry in batch:
-                self._granted(entry)
+        try:
+            while True:
+                await self._written.wait()
+                self._written.clear()
+                batch, self._writes = self._writes, []
+                await loop.run_in_executor(writer, self._store, batch)
+                for entry in batch:
+                    self._granted(entry)
+        finally:
+            if self._writes:  # paid, and nothing granted for it any more
+                self._store(self._writes)
 
     def _store(self, batch: Sequence[StoreToken | StoreUnit]) -> None:
         self.store.write(

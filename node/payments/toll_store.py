@@ -41,6 +41,7 @@ CREATE TABLE deliveries (
 CREATE TABLE settlements (
     epoch INTEGER PRIMARY KEY,
     attested_units INTEGER,
+    cum_units INTEGER NOT NULL DEFAULT 0,
     redeemed_units INTEGER NOT NULL DEFAULT 0
 );
 """
@@ -68,14 +69,16 @@ class EpochRow:
         tokens: shown by payers.
         units: paid with them.
         attested_units: by the committee; None while it has not, or not to us.
-        redeemed_units: proven on chain by ourselves.
+        cum_units: attested in all epochs up to this one.
+        redeemed_units: paid for tokens that we showed to the chain ourselves.
     """
 
     epoch: int
     tokens: int
     units: int
-    attested_units: int | None
-    redeemed_units: int
+    attested_units: int | None = None
+    cum_units: int = 0
+    redeemed_units: int = 0
 
 
 class TollStore:
@@ -145,7 +148,7 @@ class TollStore:
         with self._lock:
             rows = self._db.execute(
                 "SELECT t.epoch, count(*), sum(t.k), s.attested_units, "
-                "coalesce(s.redeemed_units, 0) FROM tokens t "
+                "coalesce(s.cum_units, 0), coalesce(s.redeemed_units, 0) FROM tokens t "
                 "LEFT JOIN settlements s ON s.epoch = t.epoch GROUP BY t.epoch ORDER BY t.epoch"
             ).fetchall()
         return [EpochRow(*row) for row in rows]
@@ -169,24 +172,23 @@ class TollStore:
             found.setdefault(member, set()).add(part)
         return found
 
-    def attested(self, epoch: int, units: int) -> None:
-        """Remember what the committee attested to us."""
-        self._settle(epoch, "attested_units", units)
+    def attested(self, epoch: int, units: int, cum_units: int) -> None:
+        """Remember what the committee attested to us, in an epoch and up to it."""
+        with self._lock, self._db:
+            self._db.execute(
+                "INSERT INTO settlements(epoch, attested_units, cum_units) VALUES (?, ?, ?) "
+                "ON CONFLICT(epoch) DO UPDATE SET attested_units = excluded.attested_units, "
+                "cum_units = excluded.cum_units",
+                (epoch, units, cum_units),
+            )
 
     def redeemed(self, epoch: int, units: int) -> None:
-        """Remember what was proven on chain, in all of an epoch."""
-        self._settle(epoch, "redeemed_units", units)
-
-    def _settle(self, epoch: int, column: str, units: int) -> None:
+        """Remember what the chain paid for tokens of an epoch that we showed it, in all."""
         with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(
-                "INSERT OR IGNORE INTO settlements(epoch) VALUES (?)",
-                (epoch,),
-            )
-            self._db.execute(
-                f"UPDATE settlements SET {column} = ? WHERE epoch = ?",  # noqa: S608
-                (units, epoch),
+                "INSERT INTO settlements(epoch, redeemed_units) VALUES (?, ?) "
+                "ON CONFLICT(epoch) DO UPDATE SET redeemed_units = excluded.redeemed_units",
+                (epoch, units),
             )
 
     def forget(self, before_epoch: int) -> int:

@@ -114,18 +114,15 @@ class CircuitPayments:
     async def _leave(self, end: Callable[[], None]) -> None:
         try:
             async with asyncio.timeout(LEAVE_S):
-                while self.circuit.stands and not self._has_left:
+                while self.circuit.stands and not self.payer.is_settled:
                     self._moved.clear()
                     await self._moved.wait()
-        except TimeoutError:
+                if self.circuit.stands:
+                    await self.circuit.probe()  # cells keep their order: all hops have theirs
+        except (TimeoutError, QnetError):
             _log.info("circuit not paid up", circuit=self.circuit.origin.circuit_id)
         finally:
             end()
-
-    @property
-    def _has_left(self) -> bool:
-        """Whether everything is stored, and gone over the link."""
-        return self.payer.is_settled and not self.circuit.origin.has_content
 
     def _follow(self, orders: Sequence[Order]) -> None:
         for order in orders:
@@ -239,7 +236,7 @@ class Payments:
         """The client stops: pay up circuits and end them."""
         paid = [circuit for circuit in circuits if circuit.payments is not None]
         for circuit in paid:
-            circuit.destroy("the client stops")
+            circuit.destroy()
         with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_S):
                 for circuit in paid:
