@@ -154,7 +154,8 @@ class TollBooth:
                 await self._written.wait()
                 self._written.clear()
                 batch, self._writes = self._writes, []
-                await loop.run_in_executor(writer, self._store, batch)
+                # a node that stops lets what it took go to disk
+                await asyncio.shield(loop.run_in_executor(writer, self._store, batch))
                 for entry in batch:
                     self._granted(entry)
         finally:
