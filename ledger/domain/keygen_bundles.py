@@ -117,14 +117,16 @@ class Bundle:
 
     @property
     def name(self) -> bytes:
-        """Hash of the payload, 32 bytes: two signatures of one payload say one thing."""
-        return keccak256(self.payload)
+        """Hash of all but the signature, 32 bytes: two signatures of one payload say one thing."""
+        return keccak256(self._unsigned())
 
     def encode(self) -> bytes:
         """Wire form."""
+        return self._unsigned() + self.signature
+
+    def _unsigned(self) -> bytes:
         writer = Writer().u32(self.id.epoch).u32(self.id.attempt).u8(self.id.round)
-        writer.u8(self.author).u32(len(self.payload)).take(self.payload)
-        return writer.take(self.signature).bytes()
+        return writer.u8(self.author).u32(len(self.payload)).take(self.payload).bytes()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

@@ -146,6 +146,13 @@ def test_a_record_leaves_out_what_would_tell_something_new():
     assert not record.leaves_out(say(2, b"c"))
 
 
+def test_bundles_of_one_payload_have_names_of_their_own():
+    bundles = [say(author, b"no complaint") for author in range(1, 5)]
+    bundles.append(say(1, b"no complaint", RoundId(5, 2, KeyRound.COMPLAINING)))
+    bundles.append(say(1, b"no complaint", RoundId(5, 1, KeyRound.ANSWERING)))
+    assert len({bundle.name for bundle in bundles}) == len(bundles)
+
+
 def test_the_digest_binds_contract_round_and_bundles():
     record = RoundRecord.of(ID, [say(1, b"a")])
     others = [

@@ -199,23 +199,26 @@ class Committee:
                 for node in nodes
                 for work in (node.quorum.run(), node.keys.run())
             ]
-            stopped = asyncio.ensure_future(_first_failure(tasks))
             try:
                 yield nodes
             finally:
                 for index in indices:
                     self.wire.nodes.pop(index, None)
-                for task in (*tasks, stopped):
-                    task.cancel()
-                await asyncio.gather(*tasks, stopped, return_exceptions=True)
+                await end([node.member for node in nodes], tasks)
                 await self.wire.settle()
                 for task in tasks:
                     if not task.cancelled() and task.exception() is not None:
                         raise task.exception()
 
 
-async def _first_failure(tasks) -> None:
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+async def end(members: list[Member], tasks: list[asyncio.Future]) -> None:
+    """Cancel tasks while none of them is in the middle of a transaction."""
+    async with contextlib.AsyncExitStack() as stack:
+        for member in members:
+            await stack.enter_async_context(member.work._turn)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def agreed(node: Node, epoch: int = 0, *, seconds: float = 60.0):
