@@ -230,6 +230,26 @@ class PathsSection(ConfigModel):
     no_exit_countries: frozenset[Country] = frozenset()
 
 
+class PaymentsSection(ConfigModel):
+    """`[payments]` of a client: its premium wallet; needs `[chain]`.
+
+    Attributes:
+        members: Base URLs of the committee members, in the order of their seats.
+        deployment: Contract manifest.
+        passphrase_file: Opens the wallet's seed.
+        tokens: Tokens made ahead, over all relays.
+        credits_low: Credits of 64 units at which more are bought while `auto` is on.
+        credits_buy: How many are bought then.
+    """
+
+    members: tuple[str, ...] = Field(min_length=1, max_length=64)
+    deployment: Path
+    passphrase_file: Path
+    tokens: int = Field(default=8, ge=0, le=64)
+    credits_low: int = Field(default=4, ge=0, le=1_024)
+    credits_buy: int = Field(default=8, ge=1, le=64)
+
+
 class ClientConfig(ConfigModel):
     """`client.toml`: a SOCKS5 port unless it says otherwise, other ports where it names them.
 
@@ -240,6 +260,7 @@ class ClientConfig(ConfigModel):
     network: NetworkSection
     chain: AnchorSection | None = None
     paths: PathsSection = PathsSection()
+    payments: PaymentsSection | None = None
     socks: tuple[SocksSection, ...] = (SocksSection(),)
     http: tuple[HttpSection, ...] = ()
     dns: tuple[DnsSection, ...] = ()

@@ -22,7 +22,6 @@ from node.payments.wallet import WRONG_AMOUNT, Wallet
 from qnet.errors import QnetError, RejectedError
 from qnet.issuance import IssuanceClock
 
-TICK_S: Final = 1.0
 ALLOWANCE_S: Final = 20.0
 """How long the deposit is taken to be what the chain said."""
 SENDING_MAX: Final = 4
@@ -55,15 +54,13 @@ class Upkeep:
     _allowance: tuple[float, int] = (0.0, 0)
     _pruned: int = -1
 
-    async def run(self) -> None:
-        """Look after the wallet for ever."""
-        while True:
-            try:
-                await self.look()
-            except QnetError as error:
-                self.problem = f"{error.message}: {error.why}"
-                _log.info("wallet waits", cause=self.problem)
-            await asyncio.sleep(TICK_S)
+    async def try_look(self) -> None:
+        """Look once; what goes wrong is told, and tried again the next time."""
+        try:
+            await self.look()
+        except QnetError as error:
+            self.problem = f"{error.message}: {error.why}"
+            _log.info("wallet waits", cause=self.problem)
 
     async def look(self) -> None:
         """Order what is wanted, and send all that is due.

@@ -31,7 +31,13 @@ from qnet.crypto.hash_chain import HashChain
 from qnet.epochs import EpochClock
 from qnet.errors import LocalProtocolError, RejectedError
 from qnet.issuance import IssuanceClock, PaymentTerms
-from qnet.messages.instruments import TOKEN_CLASS, TOKEN_UNITS, Opening, Place
+from qnet.messages.instruments import (
+    KEY_BYTES,
+    TOKEN_CLASS,
+    TOKEN_UNITS,
+    Opening,
+    Place,
+)
 from qnet.sampling import RandomBytes, uniform_below
 from qnet.units import format_qnet
 
@@ -217,7 +223,21 @@ class Wallet:
             if keys_hash is None:
                 raise IssuerKeysError(f"issuance epoch {epoch} has no keys on the chain")
             self._hashes[epoch] = keys_hash
-        return await self.issuers.keys(epoch, keys_hash, self.around.direct)
+        keys = await self.issuers.keys(epoch, keys_hash, self.around.direct)
+        if self.store.noted(f"keys {epoch}") is None:
+            self.store.note(f"keys {epoch}", b"".join(keys.encoded))
+        return keys
+
+    async def encoded_keys(self, epoch: int) -> tuple[bytes, ...]:
+        """The eight keys as contracts take them, 256 bytes each; the wallet's own copy, if any.
+
+        Raises:
+            IssuerKeysError: there is no copy, and no member shows them.
+        """
+        noted = self.store.noted(f"keys {epoch}")
+        if noted is None:
+            return (await self.keys(epoch)).encoded
+        return tuple(noted[start : start + KEY_BYTES] for start in range(0, len(noted), KEY_BYTES))
 
     async def _used(self, request: Request, keys: EpochKeys) -> list[Slot]:
         """Inputs of a refused swap that members have in another one; each over its own route."""
