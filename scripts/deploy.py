@@ -163,6 +163,7 @@ def creations(plan, at):
                     "Committee",
                     "DisputeCourt",
                     "RewardVault",
+                    "PremiumChannels",
                 ),
             ),
             (

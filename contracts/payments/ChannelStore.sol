@@ -58,6 +58,8 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
 
     mapping(address account => Channel) internal _channels;
     mapping(uint256 place => Issuance) private _ring;
+    /// @dev What an epoch could still pay when a later one took its place: exits that wait longer lose nothing.
+    mapping(uint32 epoch => uint64) internal _leftAfter;
     Money internal _money;
 
     constructor(
@@ -131,12 +133,13 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
 
     /// @inheritdoc IPremiumChannels
     function elapsedSince(uint32 epoch) external view override returns (uint256) {
+        if (_place(epoch).epoch > epoch) return type(uint256).max;
         return _elapsed(_issuance(epoch).end);
     }
 
     /// @inheritdoc IPremiumChannels
     function leftOf(uint32 epoch) external view override returns (uint256) {
-        return _left(_issuance(epoch));
+        return _place(epoch).epoch > epoch ? _leftAfter[epoch] : _left(_issuance(epoch));
     }
 
     /// @inheritdoc IPremiumChannels

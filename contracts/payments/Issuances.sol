@@ -34,6 +34,7 @@ abstract contract Issuances is ChannelStore {
         if (issuance.end != 0) {
             if (issuance.epoch == epoch) revert AlreadyDone(epoch);
             if (_elapsed(issuance.end) < KEEP_S) revert RingFull(issuance.epoch);
+            _leftAfter[issuance.epoch] = uint64(_left(issuance));
         }
         committee.checkQuorum(keysDigest(epoch, keysHash), bitmap, signatures);
         uint256 cap = capOf(epoch);

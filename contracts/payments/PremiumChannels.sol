@@ -93,6 +93,7 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         _accuse(
             member,
             first.epoch,
+            Math.max(first.units, second.units),
             "attestations",
             attestationDigest(first),
             firstSignature,
@@ -113,6 +114,7 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         _accuse(
             member,
             first.epoch,
+            Math.max(first.issuedUnits, second.issuedUnits),
             "closings",
             closingDigest(first),
             firstSignature,
@@ -123,16 +125,21 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
 
     /// @dev What left of an exit there is to be paid, taken from the pool.
     function _exit(uint32 epoch, uint256 units) private returns (uint256 paid) {
-        Issuance storage issuance = _issuance(epoch);
-        paid = Math.min(units, Math.min(_left(issuance), _money.pool / unitWei));
-        issuance.exited += uint64(paid);
+        Issuance storage issuance = _place(epoch);
+        bool inRing = issuance.epoch == epoch;
+        uint256 left = inRing ? _left(issuance) : _leftAfter[epoch];
+        paid = Math.min(units, Math.min(left, _money.pool / unitWei));
+        if (inRing) issuance.exited += uint64(paid);
+        else _leftAfter[epoch] -= uint64(paid);
         _money.pool -= uint96(paid * unitWei);
     }
 
-    /// @dev A member is slashed once for each pair of statements of a kind about an epoch.
+    /// @dev A member is slashed once for statements of a kind about an epoch.
+    /// @param units The greater of those it signed: more cannot have been lost.
     function _accuse(
         uint256 member,
         uint32 epoch,
+        uint256 units,
         bytes32 kind,
         bytes32 first,
         bytes calldata firstSignature,
@@ -146,6 +153,6 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         emit EquivocationProven(epoch, member, first, second);
         bytes32 evidence = keccak256(abi.encode(address(this), kind, epoch, member));
         uint32 rewardEpoch = SafeCast.toUint32(epoch * issuanceEpochs);
-        ISlasher(committee.slasher()).queueMember(member, rewardEpoch, 0, msg.sender, evidence);
+        ISlasher(committee.slasher()).queueMember(member, rewardEpoch, units * unitWei, msg.sender, evidence);
     }
 }

@@ -86,6 +86,7 @@ LINKS: Final[Mapping[str, Mapping[str, str]]] = {
         "committee": "Committee",
         "court": "DisputeCourt",
         "vault": "RewardVault",
+        "channels": "PremiumChannels",
     },
     "DisputeCourt": {
         "token": "QNetToken",

@@ -8,15 +8,20 @@ Source: docs/spec/payments.md, QN-PAY-024, 054, 060 and 061; IRedeemer.sol.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from qnet.chain.contract import Contract
 from qnet.chain.values import BlockTag, Call
+from qnet.crypto.keys import keccak256
 from qnet.crypto.points import G1
 from qnet.messages.claims import SpentToken
+from qnet.messages.instruments import CLASSES, TOKEN_CLASS
 from qnet.messages.settlement import ProvenLeaf, Redeem, TokenWords, point_words, token_words
 from qnet.messages.swap import CreditInput, Swap, TokenInput
 from qnet.messages.voucher import Purchase
+
+BOUGHT_CLASS: Final = CLASSES - 1
+"""Vouchers buy credits of the largest class only."""
 
 
 class Stage(IntEnum):
@@ -142,7 +147,7 @@ class Redeemer(Contract):
             shown.relay,
             shown.values(),
             proven.values(),
-            b"".join(keys),
+            _shown(keys, TOKEN_CLASS),
             owner_signature,
         )
 
@@ -165,7 +170,7 @@ class Redeemer(Contract):
         return self._write(
             "startCreditExit",
             *(credit.epoch, credit.class_, credit.key, point_words(credit.signature)),
-            *(to, key_signature, b"".join(keys)),
+            *(to, key_signature, _shown(keys, credit.class_)),
         )
 
     def start_token_exit(
@@ -196,7 +201,7 @@ class Redeemer(Contract):
             epoch, relay, token = left
             instrument = token_words(token)
         return self._write(
-            "startTokenExit", epoch, relay, instrument, to, key_signature, b"".join(keys)
+            "startTokenExit", epoch, relay, instrument, to, key_signature, _shown(keys, TOKEN_CLASS)
         )
 
     def challenge_by_swap(
@@ -264,7 +269,7 @@ class Redeemer(Contract):
         return self._write(
             "deliver",
             *(dispute_id, purchase.voucher.values(), purchase.signature),
-            *(_full(purchase.points), _full(signatures), b"".join(keys)),
+            *(_full(purchase.points), _full(signatures), _shown(keys, BOUGHT_CLASS)),
         )
 
     def refund_issuance(self, dispute_id: bytes) -> Call:
@@ -275,3 +280,8 @@ class Redeemer(Contract):
 def _full(points: Iterable[bytes]) -> bytes:
     """Compressed points of G1, one after the other in the form of EIP-2537."""
     return b"".join(G1.decode(point).encode_eip2537() for point in points)
+
+
+def _shown(keys: Sequence[bytes], class_: int) -> bytes:
+    """The key of a class, and behind it the hashes of all."""
+    return keys[class_] + b"".join(map(keccak256, keys))

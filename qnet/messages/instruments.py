@@ -93,7 +93,7 @@ class Place:
         )
 
     def keys_hash(self, epoch: int, keys: Sequence[bytes]) -> bytes:
-        """Hash of an epoch's eight public keys, 32 bytes (QN-PAY-003).
+        """Hash of the hashes of an epoch's eight public keys, 32 bytes (QN-PAY-003).
 
         Raises:
             LocalProtocolError: not eight keys of 256 bytes.
@@ -101,7 +101,7 @@ class Place:
         if len(keys) != KEYS or any(len(key) != KEY_BYTES for key in keys):
             raise LocalProtocolError(f"{KEYS} keys of {KEY_BYTES} bytes are hashed")
         head = words(DOMAIN, self.chain_id, self.channels, epoch)
-        return keccak256(head + b"".join(keys))
+        return keccak256(head + b"".join(map(keccak256, keys)))
 
 
 def token_id_of(top: bytes, refund: bytes) -> bytes:

@@ -45,6 +45,8 @@ EXIT_TYPE: Final = "Exit(bytes32 message,uint8 spent,address to)"
 NOTHING: Final = bytes(HASH_BYTES)
 """Stands in a tree where there is no leaf."""
 _LEAF_KIND: Final = 4
+_PATH_MIN: Final = 10
+"""The contract takes no shorter paths."""
 _UNITS_BYTES: Final = 16
 _LEAF_FIELDS: Final[Mapping[str, int]] = {"epoch_units": U64, "cum_units": U128, "tokens": U32}
 _PATH_FIELD: Final[Mapping[str, int]] = {"path": OCTETS_LIST}
@@ -269,9 +271,11 @@ class ProvenLeaf:
         return node
 
     def values(self) -> tuple[int, int, int, int, list[bytes]]:
-        """The fields, as the contract takes them."""
-        leaf = self.leaf
-        return leaf.relay, leaf.epoch_units, leaf.cum_units, leaf.tokens, list(self.path)
+        """The fields, as the contract takes them: empty trees at the top of the path left out."""
+        leaf, length = self.leaf, TREE_DEPTH
+        while length > _PATH_MIN and self.path[length - 1] == _EMPTY[length - 1]:
+            length -= 1
+        return leaf.relay, leaf.epoch_units, leaf.cum_units, leaf.tokens, list(self.path[:length])
 
     def to_json(self) -> dict[str, Json]:
         """Decimal strings by field name, and the path as 0x strings."""

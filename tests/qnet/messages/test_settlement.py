@@ -137,6 +137,23 @@ def test_every_place_is_proven_under_the_root(found, others):
         assert ProvenLeaf(other, proven.path).root(1, CHANNELS, 3) != tree.root
 
 
+@given(leaves)
+def test_the_contract_is_shown_no_empty_trees_at_the_top(found):
+    tree = ClaimTree(
+        [ClaimLeaf(relay, *values) for relay, values in found.items()],
+        chain_id=1,
+        channels=CHANNELS,
+        epoch=3,
+    )
+    empty = ClaimTree([], chain_id=1, channels=CHANNELS, epoch=3).path(0)
+    for relay in found:
+        proven = tree.prove(relay)
+        shown = proven.values()[-1]
+        assert 10 <= len(shown) <= TREE_DEPTH
+        assert tuple(shown) + empty[len(shown) :] == proven.path
+        assert len(shown) == 10 or shown[-1] != empty[len(shown) - 1]
+
+
 def test_an_empty_tree_is_all_zeros():
     tree = ClaimTree([], chain_id=1, channels=CHANNELS, epoch=0)
     node = NOTHING
