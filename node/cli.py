@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from node.earnings_cli import earnings, redeem
 from node.policy_cli import policy
 from qnet.cli.output import emit, say
 from qnet.cli.settings import settings
@@ -21,6 +22,8 @@ def node() -> None:
 
 
 node.add_command(policy)
+node.add_command(earnings)
+node.add_command(redeem)
 
 
 def node_home() -> Path:

@@ -35,8 +35,8 @@ from qnet.crypto.points import G2
 
 WINDOW_S: Final = 0.004
 """Openings that come within this time are verified together."""
-BATCH_MAX: Final = 64
-"""Openings verified together at most; a longer batch would make those in it wait."""
+BATCH_MAX: Final = 32
+"""Openings verified together at most; a longer batch makes those in it, and cells, wait."""
 WRITES_MAX: Final = 65_536
 """Tokens and units that wait for the disk."""
 

@@ -19,8 +19,6 @@ from qnet.crypto.hash_chain import ChainMeter
 from qnet.crypto.points import G1, G2
 from qnet.messages.instruments import Opening, Place, Unit
 
-__all__ = ["Refusal"]
-
 PRICED_BYTES: Final = 1 << 20
 """What a price is for: a relay takes `price` units for so many bytes."""
 PENDING_MAX: Final = 1024

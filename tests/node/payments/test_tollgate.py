@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from node.circuit.payment import Refusal
 from node.payments.tollgate import (
     CLIENT_PATIENCE,
     NODE_PATIENCE,
@@ -14,7 +15,6 @@ from node.payments.tollgate import (
     PRICED_BYTES,
     REFUSALS_MAX,
     Issued,
-    Refusal,
     Refused,
     SetWeight,
     StoreToken,
