@@ -88,6 +88,7 @@ class Desk:
         self._working = 0
         self._cpu = asyncio.Semaphore(CPU_MAX)
         self._issued: dict[int, int] = {}
+        self._under_way: dict[bytes, asyncio.Event] = {}
 
     async def serve(self, request: Request, *, pooled: bool = False) -> bytes:
         """Sign a request, or give the answer that it was given before.
@@ -105,10 +106,19 @@ class Desk:
         """
         self.check_signed(request)
         name = name_of(request, self.facts.domain)
-        if (known := await self._answer(name)) is not None:
+        while (known := await self._answer(name)) is None:
+            if (other := self._under_way.get(name)) is None:
+                break
+            await other.wait()
+        else:
             return known
-        async with self._turn():
-            return await self._serve_new(name, request, pooled=pooled)
+        done = self._under_way[name] = asyncio.Event()
+        try:
+            async with self._turn():
+                return await self._serve_new(name, request, pooled=pooled)
+        finally:
+            del self._under_way[name]
+            done.set()
 
     def check_signed(self, request: Request) -> None:
         """Check the signatures of its owner or owners, which cost little.
