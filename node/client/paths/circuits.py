@@ -148,20 +148,23 @@ class Circuits:
 
         Args:
             wishes: What its path must do.
-            paid: Whether a stream waits for it, so that it is paid from the start.
+            paid: Whether a stream waits for it. Then it is paid from the start; after a try that
+                failed, once it stands, for what a hop was shown is lost to others.
 
         Raises:
             StageError: Every try failed; the last cause.
         """
         failure: QnetError | None = None
         generation = self._generation
-        for _ in range(BUILD_TRIES):
+        for attempt in range(BUILD_TRIES):
             try:
-                made = await self.build_path(self.choose(wishes), paid=paid)
+                made = await self.build_path(self.choose(wishes), paid=paid and not attempt)
             except CircuitError as error:
                 failure = error
             else:
                 made.retired = "" if generation == self._generation else RENEWED
+                if paid:
+                    self._pay(made)
                 self.open.append(made)
                 self._stands.set()
                 return made
@@ -199,13 +202,10 @@ class Circuits:
         if paid:
             self.payments.begin(circuit, path.nodes, tokens)
         try:
-            made = await self._built(path, circuit, started)
+            return await self._built(path, circuit, started)
         except CircuitError:
             self.payments.wasted(tokens)
             raise
-        if paid:
-            self._pay(made)
-        return made
 
     async def _built(self, path: Path, circuit: Circuit, started: float) -> PathCircuit:
         """Wait until a circuit stands; if it does not, say who may have broken it."""
