@@ -16,6 +16,7 @@ from node.payments.opening import Premises
 from node.payments.report import amount
 from node.payments.routes import DirectRoute
 from node.payments.wallet import Wallet
+from node.payments.words import in_words
 from qnet.address import checksum_address, parse_address
 from qnet.cli.output import confirm, emit, say
 from qnet.config import load_toml
@@ -98,15 +99,13 @@ def top_up(home: Path, amount_wei: int, keystore: Path, passphrase: PassphraseSo
                 return
             await funding.carry_out(meant, say)
             state = await contracts.channels.channel_of(channel.address)
-            emit(
-                "qnet.pay.topup/1",
-                {
-                    "account": checksum_address(channel.address),
-                    "added": amount(amount_wei),
-                    "deposit": amount(state.deposit_wei),
-                    "left": amount(state.deposit_wei - state.collected_wei),
-                },
-            )
+            found = {
+                "account": checksum_address(channel.address),
+                "added": amount(amount_wei),
+                "deposit": amount(state.deposit_wei),
+                "left": amount(state.deposit_wei - state.collected_wei),
+            }
+            emit("qnet.pay.topup/1", found, text=in_words(found))
 
     asyncio.run(inside())
 

@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from node.client.command.ask import client_home
+from node.payments.words import in_words
 from qnet.cli.output import confirm, emit, say, warn
 from qnet.cli.settings import settings
 from qnet.units import parse_qnet
@@ -61,7 +62,7 @@ def init(
 def status() -> int:
     """Show stock, channel, limit and crowd; exit 1 when something is wrong."""
     found = _ask("status")
-    emit("qnet.pay.status/1", found, text=_text(found))
+    emit("qnet.pay.status/1", found, text=in_words(found))
     if found["warning"]:
         warn(found["warning"])
     if found["problem"]:
@@ -73,7 +74,7 @@ def status() -> int:
 def quote() -> None:
     """Show what a unit and a credit cost, and how many use premium payments now."""
     found = _ask("quote")
-    emit("qnet.pay.quote/1", found, text=_text(found))
+    emit("qnet.pay.quote/1", found, text=in_words(found))
     if found["warning"]:
         warn(found["warning"])
 
@@ -101,7 +102,7 @@ def buy(credits_: int) -> int:
     if not confirm(preview):
         return 0
     found = _ask("buy", credits=credits_)
-    emit("qnet.pay.buy/1", found)
+    emit("qnet.pay.buy/1", found, text=in_words(found))
     if not found["done"]:
         warn(f"stored, and asked for again while the client runs: {found['why']}")
     return 0 if found["done"] else _FAILED
@@ -111,7 +112,8 @@ def buy(credits_: int) -> int:
 @click.argument("switch", type=click.Choice(["on", "off"]))
 def auto(switch: str) -> None:
     """Buy credits when few are left, or stop that."""
-    emit("qnet.pay.auto/1", _ask("auto", on=switch == "on"))
+    found = _ask("auto", on=switch == "on")
+    emit("qnet.pay.auto/1", found, text=in_words(found))
 
 
 @pay.command()
@@ -119,7 +121,8 @@ def auto(switch: str) -> None:
 def limit(amount: str | None) -> None:
     """Set how many QNET a day (UTC) may be spent on credits; without AMOUNT, show it."""
     wei = None if amount is None else str(parse_qnet(amount))
-    emit("qnet.pay.limit/1", _ask("limit", wei=wei))
+    found = _ask("limit", wei=wei)
+    emit("qnet.pay.limit/1", found, text=in_words(found))
 
 
 @pay.command()
@@ -183,23 +186,3 @@ def _ask(command: str, timeout_s: float = 0.0, **arguments: Any) -> Any:
         )
     except NodeOffError as error:
         return ask_offline(home, command, arguments, error)
-
-
-def _text(found: dict[str, Any]) -> str:
-    """Nested facts as lines."""
-    lines = []
-    for key, value in found.items():
-        shown = value
-        if isinstance(value, dict):
-            shown = (
-                f"{value['amount']} {value['unit']}"
-                if "amount" in value
-                else ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
-            )
-        if shown not in {"", None} and key != "warning":
-            lines.append(f"{key.replace('_', ' '):<17} {shown}")
-    return "\n".join(lines)
-
-
-def _plain(part: Any) -> Any:
-    return f"{part['amount']} {part['unit']}" if isinstance(part, dict) else part
