@@ -6,13 +6,14 @@ import secrets
 from collections.abc import AsyncIterator
 from itertools import combinations
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from ledger.domain.keygen_bundles import Bundle, KeyRound, RoundId, RoundRecord
 from ledger.domain.keygen_payloads import Dealings, SealedDealing, encode_messages
 from ledger.domain.votes import Kind, Topic
-from ledger.errors import BadDataError, NotReadyError, OmittedBundleError
+from ledger.errors import BadDataError, NotReadyError, OmittedBundleError, PeerError
 from ledger.service.payments.rounds import BUNDLES_PATH, Rounds
 from ledger.service.unit_of_work import UnitOfWork, Work
 from qnet import cbor
@@ -29,9 +30,9 @@ ALL = (0, 1, 2, 3)
 DEALT = RoundId(0, 0, KeyRound.DEALING)
 
 
-async def agree(committee: Committee, nodes: list[Node]) -> None:
+async def agree(committee: Committee, nodes: list[Node], *, seconds: float = 60.0) -> None:
     """Wait for the keys and have the chain take them; all members hold the same."""
-    rows = await asyncio.gather(*(agreed(node) for node in nodes))
+    rows = await asyncio.gather(*(agreed(node, seconds=seconds) for node in nodes))
     assert len({row.document for row in rows}) == 1
     committee.chain.hashes[0] = rows[0].keys_hash
 
@@ -210,11 +211,16 @@ class MortalWork(UnitOfWork):
         super().__init__(work._engine)
         self._die = die
         self.dead = asyncio.Event()
+        self.buried = asyncio.Event()
+
+    async def _end(self) -> NoReturn:
+        await self.buried.wait()
+        raise PeerError(3, "dead")
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator[Work]:
         if self.dead.is_set():
-            await asyncio.Event().wait()
+            await self._end()
         async with self._turn, self._engine.begin() as connection:
             count = "SELECT total_changes()"
             before = (await connection.exec_driver_sql(count)).scalar_one()
@@ -223,7 +229,7 @@ class MortalWork(UnitOfWork):
         if after != before:
             self.dead.set()
             self._die()
-            await asyncio.Event().wait()
+            await self._end()
 
 
 async def live(committee: Committee, index: int) -> bool:
@@ -238,18 +244,19 @@ async def live(committee: Committee, index: int) -> bool:
         tasks = [asyncio.ensure_future(work) for work in (node.quorum.run(), node.keys.run())]
         await mortal.dead.wait()
         await end([node.member], tasks)
+        mortal.buried.set()
         await committee.wire.settle()
     return True
 
 
+@pytest.mark.timeout(300)
 async def test_a_member_killed_after_every_row_it_writes_never_says_two_things(tmp_path: Path):
-    committee = Committee(tmp_path, epoch_s=48)
+    committee = Committee(tmp_path, epoch_s=96)
     lives = 0
-    async with committee.run(0, 1, 2) as nodes:
-        async with asyncio.timeout(90):
-            while await live(committee, 3):
-                lives += 1
-        await agree(committee, nodes)
+    async with committee.run(0, 1, 2) as nodes, asyncio.TaskGroup() as others:
+        others.create_task(agree(committee, nodes, seconds=150.0))
+        while await live(committee, 3):
+            lives += 1
         await check_signing(nodes)
         async with committee.run(3) as (last,):
             assert await settled(last) == await settled(nodes[0])
