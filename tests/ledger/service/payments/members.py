@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from ledger.domain.keygen import Plan
+from ledger.domain.keygen import WINDOWS, Plan
 from ledger.domain.keygen_sealing import Safe
 from ledger.domain.votes import Kind
 from ledger.errors import NotReadyError, PeerError
@@ -36,8 +36,8 @@ CHAIN_ID = 31337
 COMMITTEE, CHANNELS, ORACLE = b"\x01" * 20, b"\x02" * 20, b"\x03" * 20
 PLACE = Place(CHAIN_ID, CHANNELS)
 DOMAIN = qnet_domain(CHAIN_ID, CHANNELS)
-EPOCH_S = 24
-"""Windows of a second and a half."""
+EPOCH_S = 64
+"""Windows of four seconds; only where somebody is silent are they waited for."""
 
 
 class Chain:
@@ -145,7 +145,8 @@ class Committee:
         self.signers = [ReceiptKey.generate() for _ in range(self.size)]
         self.chain = Chain([key.address for key in self.signers])
         self.wire = Wire()
-        genesis = int(time.time()) + self.epoch_s
+        # rounds may follow one another at once: the earliest moments of all of them have passed
+        genesis = int(time.time()) + self.epoch_s - 3 * self.epoch_s // WINDOWS
         rewards = EpochClock(genesis, self.epoch_s // 2, 1)
         terms = replace(PaymentTerms.profile("devnet"), issuance_epochs=2)
         self.clock = IssuanceClock(rewards, terms)
@@ -221,7 +222,7 @@ async def end(members: list[Member], tasks: list[asyncio.Future]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def agreed(node: Node, epoch: int = 0, *, seconds: float = 60.0):
+async def agreed(node: Node, epoch: int = 0, *, seconds: float = 90.0):
     """Wait until a member has agreed on keys; return their row."""
     async with asyncio.timeout(seconds):
         while True:
@@ -232,7 +233,7 @@ async def agreed(node: Node, epoch: int = 0, *, seconds: float = 60.0):
             await asyncio.sleep(0.05)
 
 
-async def settled(node: Node, epoch: int = 0, *, seconds: float = 60.0):
+async def settled(node: Node, epoch: int = 0, *, seconds: float = 90.0):
     """Wait until the keys of an epoch may be used; return them."""
     async with asyncio.timeout(seconds):
         while True:

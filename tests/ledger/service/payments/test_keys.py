@@ -21,7 +21,7 @@ from tests.ledger.domain.keygen_network import PLACE as OTHER_PLACE
 from tests.ledger.domain.keygen_network import Generation
 from tests.ledger.service.payments.members import DOMAIN, PLACE, Committee, agreed, settled
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(200)
 
 ALL = (0, 1, 2, 3)
 TOPIC = Topic(Kind.KEYS, 0)
@@ -128,7 +128,8 @@ async def test_an_epoch_that_begins_without_keys_is_given_up(tmp_path: Path):
         start = committee.clock.bounds(0)[0]
         node.member.now = lambda: start + 1.0
         committee.chain.final_s = lambda: start - 1.0
-        await node.keys.step()
+        with pytest.raises(NotReadyError, match="epoch 1 is not final"):
+            await node.keys.step()
         assert Topic(Kind.KEYS_ROUND, 0, 1) in node.quorum.topics
         committee.chain.final_s = lambda: start + 1.0
         await node.keys.step()
@@ -168,7 +169,7 @@ async def test_long_before_genesis_nothing_is_made(tmp_path: Path):
 # ---- agreement -------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def made() -> Made:
     generation = Generation()
     return next(iter(generation.run().values()))

@@ -24,13 +24,13 @@ from qnet.messages.instruments import KEYS
 from tests.ledger.domain.keygen_network import signs
 from tests.ledger.service.payments.members import DOMAIN, Committee, Node, agreed, end, settled
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(200)
 
 ALL = (0, 1, 2, 3)
 DEALT = RoundId(0, 0, KeyRound.DEALING)
 
 
-async def agree(committee: Committee, nodes: list[Node], *, seconds: float = 60.0) -> None:
+async def agree(committee: Committee, nodes: list[Node], *, seconds: float = 90.0) -> None:
     """Wait for the keys and have the chain take them; all members hold the same."""
     rows = await asyncio.gather(*(agreed(node, seconds=seconds) for node in nodes))
     assert len({row.document for row in rows}) == 1
