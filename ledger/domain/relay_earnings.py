@@ -33,17 +33,24 @@ def earned(claims: Iterable[Claims], before: Mapping[int, int]) -> tuple[ClaimLe
         claims: of one epoch.
         before: units that each relay earned in the attested epochs before.
     """
-    highest: dict[int, dict[bytes, int]] = {}
+    units, tokens = dict.fromkeys(before, 0), dict.fromkeys(before, 0)
+    for (relay, _), k in highest(claims).items():
+        units[relay] = units.get(relay, 0) + k
+        tokens[relay] = tokens.get(relay, 0) + 1
+    return tuple(
+        ClaimLeaf(relay, units[relay], before.get(relay, 0) + units[relay], tokens[relay])
+        for relay in sorted(units)
+    )
+
+
+def highest(claims: Iterable[Claims]) -> dict[tuple[int, bytes], int]:
+    """Highest k of each token, by relay and T."""
+    found: dict[tuple[int, bytes], int] = {}
     for claim in claims:
-        tokens = highest.setdefault(claim.relay, {})
         for token in claim.tokens:
-            tokens[token.token_id] = max(tokens.get(token.token_id, 0), token.unit.k)
-    leaves = []
-    for relay in sorted(highest.keys() | before.keys()):
-        tokens = highest.get(relay, {})
-        units = sum(tokens.values())
-        leaves.append(ClaimLeaf(relay, units, before.get(relay, 0) + units, len(tokens)))
-    return tuple(leaves)
+            name = claim.relay, token.token_id
+            found[name] = max(found.get(name, 0), token.unit.k)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,12 +126,13 @@ class PaymentRequests:
         query = select(table).where(table.c.epoch == epoch).order_by(table.c.id)
         return [_request(row) for row in await self._connection.execute(query)]
 
-    async def newest_purchases(self, epoch: int) -> list[RequestRow]:
-        """Of each channel that bought in an epoch, the purchase that stands for most money."""
+    async def newest_purchases(self, epoch: int, channel: bytes | None = None) -> list[RequestRow]:
+        """Of a channel, or each that bought in an epoch, the purchase that stands for most."""
         table = tables.requests
+        which = table.c.channel.is_not(None) if channel is None else table.c.channel == channel
         most = (
             select(table.c.channel, func.max(table.c.cumulative).label("cumulative"))
-            .where(table.c.epoch == epoch, table.c.channel.is_not(None))
+            .where(table.c.epoch == epoch, which)
             .group_by(table.c.channel)
             .subquery()
         )
@@ -320,6 +321,12 @@ class PaymentClaims:
         table = tables.claims
         query = select(table.c.name).where(table.c.epoch == epoch, table.c.in_time)
         return {bytes(row.name) for row in await self._connection.execute(query)}
+
+    async def messages(self, epoch: int, relay: int) -> int:
+        """How many claims of a relay are stored."""
+        table = tables.claims
+        query = select(func.count()).where(table.c.epoch == epoch, table.c.relay == relay)
+        return int((await self._connection.execute(query)).scalar_one())
 
     async def names(self, epoch: int, after: int, limit: int) -> list[tuple[int, bytes]]:
         """(row, name) of an epoch's claims stored after a row, in order of arrival."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from ledger.domain.relay_earnings import Earnings, earned
+from ledger.domain.relay_earnings import Earnings, earned, highest
 from ledger.domain.votes import Decision, Topic
 from ledger.errors import BadDataError, NotReadyError, OmittedRequestError
 from ledger.service.payments.claiming import Claiming
@@ -74,16 +74,17 @@ class AttestingService:
             return
         epoch = earnings.epoch
         state = await self._state(epoch)
-        async with self._facts.member.work() as rows:
-            known = await rows.payment_claims.some(earnings.claims)
-        if len(known) < len(earnings.claims):
-            await self.claiming.pull(epoch)
+        await self.claiming.fetch(epoch, earnings.claims)
         if await self._earnings(epoch, state, earnings.claims) != earnings:
             raise BadDataError("the leaves are not what the claims give")
+        listed = highest(await self.claiming.of(epoch, earnings.claims))
+        ours = highest(await self.claiming.of(epoch, await self._in_time(epoch)))
+        if omitted := sum(k > listed.get(token, 0) for token, k in ours.items()):
+            raise OmittedRequestError(epoch, omitted)
+
+    async def _in_time(self, epoch: int) -> tuple[bytes, ...]:
         async with self._facts.member.work() as rows:
-            ours = await rows.payment_claims.in_time(epoch)
-        if omitted := ours - set(earnings.claims):
-            raise OmittedRequestError(epoch, len(omitted))
+            return tuple(await rows.payment_claims.in_time(epoch))
 
     async def decided(self, topic: Topic, decision: Decision) -> None:
         """Store the leaves and note the transaction that attests them."""
@@ -156,8 +157,8 @@ class AttestingService:
         self, epoch: int, state: IssuanceState, names: tuple[bytes, ...]
     ) -> Earnings:
         claims = await self.claiming.of(epoch, names)
-        before = await self._before(epoch, {each.relay for each in claims.values()})
-        leaves = await asyncio.to_thread(earned, claims.values(), before)
+        before = await self._before(epoch, {each.relay for each in claims})
+        leaves = await asyncio.to_thread(earned, claims, before)
         return Earnings(epoch, state.log_root, names, leaves)
 
     async def _before(self, epoch: int, relays: set[int]) -> dict[int, int]:

@@ -4,7 +4,7 @@ Source: docs/spec/payments.md, QN-PAY-051.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -25,6 +25,12 @@ WORK_MAX: Final = 16
 """Claims under examination at one time."""
 BOGUS_MAX: Final = 64
 """A member that shows more invalid claims in one pull is not asked further in it."""
+MESSAGES_MAX: Final = 4096
+"""Claims kept of one relay in an epoch, with up to 512 tokens each."""
+UNKNOWN: Final = (0, b"", False)
+"""What is known of a token that nobody has shown."""
+UNKNOWN_MAX: Final = 4096
+"""A proposal that rests on more claims we have never seen is not examined."""
 
 _log = structlog.get_logger(__name__)
 
@@ -63,8 +69,8 @@ class Claiming:
         self._working += 1
         try:
             await self._check_signer(claims)
-            if news := await self._news(claims):
-                await self._check_tokens(claims, news)
+            if await self._has_news(claims):
+                await self._check_tokens(claims)
                 await self._store(claims, in_time=True)
         finally:
             self._working -= 1
@@ -72,8 +78,29 @@ class Claiming:
             return await rows.payment_claims.taken(claims.epoch, claims.relay)
 
     async def pull(self, epoch: int) -> None:
-        """Fetch the claims that others took and we lack."""
+        """Fetch the claims of others that tell us something new."""
         await asyncio.gather(*(self._pull_from(peer, epoch) for peer in self._showing.others))
+
+    async def fetch(self, epoch: int, names: Sequence[bytes]) -> None:
+        """Fetch certain claims, from whoever has them, as far as we lack them.
+
+        Raises:
+            NotReadyError: we lack too many.
+        """
+        async with self._facts.member.work() as rows:
+            known = await rows.payment_claims.some(names)
+        missing = [name for name in names if name not in known]
+        if len(missing) > UNKNOWN_MAX:
+            raise NotReadyError(f"{len(missing)} claims are not known here")
+        for peer in self._showing.others if missing else ():
+            for part in chunked(missing, FETCH_NAMES):
+                try:
+                    items = await self._showing.fetch(peer, What.CLAIMS, part)
+                except (PeerError, DecodeError) as error:
+                    _log.debug("claims not fetched", member=peer, why=error.why or error.message)
+                    break
+                got = {item.name for item in items if await self._adopt(peer, epoch, item)}
+                missing = [name for name in missing if name not in got]
 
     async def _store(self, claims: Claims, *, in_time: bool) -> None:
         name = claims.digest(self._facts.domain)
@@ -83,13 +110,14 @@ class Claiming:
     # ---- checks ------------------------------------------------------------------------------
 
     async def _check_signer(self, claims: Claims) -> None:
-        """The relay signs with its receipt key of the epoch's end, or the one it has now."""
+        """A relay signs with a receipt key that it had in the epoch, or has now."""
         reader, facts = self._facts.member.reader, self._facts
         if not 1 <= claims.relay < 1 << TREE_DEPTH:
             raise IssuingRefusedError(Why.SIGNATURE)
         current = facts.clock.rewards.epoch_at(facts.member.now())
-        last = (claims.epoch + 1) * facts.clock.terms.issuance_epochs - 1
-        for epoch in {min(current, last), current}:
+        length = facts.clock.terms.issuance_epochs
+        first = claims.epoch * length
+        for epoch in (current, *range(first, min(current, first + length))):
             key = await reader.receipt_key(claims.relay, epoch)
             try:
                 claims.verify(facts.domain, key or b"")
@@ -98,18 +126,26 @@ class Claiming:
             return
         raise IssuingRefusedError(Why.SIGNATURE)
 
-    async def _news(self, claims: Claims) -> list[SpentToken]:
-        """Tokens that are new to us, or spent deeper than we know."""
-        tokens = {token.token_id: token for token in claims.tokens}
-        async with self._facts.member.work() as rows:
-            known = await rows.payment_claims.depths(claims.epoch, claims.relay, tokens.keys())
-        return [
-            token
-            for name, token in tokens.items()
-            if name not in known or not known[name][2] or known[name][0] < token.unit.k
-        ]
+    async def _has_news(self, claims: Claims) -> bool:
+        """Whether a token is new to us, or spent deeper than we know.
 
-    async def _check_tokens(self, claims: Claims, tokens: Sequence[SpentToken]) -> None:
+        Raises:
+            OverloadedError: the relay has sent more than we keep.
+        """
+        async with self._facts.member.work() as rows:
+            known = await rows.payment_claims.depths(
+                claims.epoch, claims.relay, [token.token_id for token in claims.tokens]
+            )
+            stored = await rows.payment_claims.messages(claims.epoch, claims.relay)
+        depths = ((token.unit.k, known.get(token.token_id, UNKNOWN)) for token in claims.tokens)
+        news = any(deepest < k or not claimed for k, (deepest, _, claimed) in depths)
+        if news and stored >= MESSAGES_MAX:
+            self.turned_away += 1
+            raise OverloadedError("no more claims of this relay are kept for this epoch")
+        return news
+
+    async def _check_tokens(self, claims: Claims) -> None:
+        """All of them, for what is stored has to convince every other member."""
         facts = self._facts
         public = await facts.keys.public(claims.epoch)
         if public is None:
@@ -117,10 +153,10 @@ class Claiming:
         place, key = facts.place, public.keys[TOKEN_CLASS]
         signed = [
             (place.token(claims.epoch, claims.relay, token.token_id), token.signature)
-            for token in tokens
+            for token in claims.tokens
         ]
         async with self._cpu:
-            await asyncio.to_thread(check_preimages, tokens)
+            await asyncio.to_thread(check_preimages, claims.tokens)
             if await asyncio.to_thread(failing, signed, key, facts.member.random):
                 raise IssuingRefusedError(Why.INSTRUMENT)
 
@@ -136,37 +172,36 @@ class Claiming:
                 missing = [name for name in names if name not in known]
                 for part in chunked(missing, FETCH_NAMES):
                     for item in await self._showing.fetch(peer, What.CLAIMS, part):
-                        bogus += not await self._adopt(peer, epoch, item)
+                        bogus += not await self._adopt(peer, epoch, item, only_news=True)
                 if not names or bogus > BOGUS_MAX:
                     return
         except (PeerError, DecodeError) as error:
             _log.debug("claims not pulled", member=peer, why=error.why or error.message)
 
-    async def _adopt(self, peer: int, epoch: int, item: Item) -> bool:
+    async def _adopt(self, peer: int, epoch: int, item: Item, *, only_news: bool = False) -> bool:
         """Store claims that another member took, after checking all of them."""
         try:
-            claims = Claims.decode(item.wire)
+            claims = read_claims(item, epoch, self._facts.domain)
             await self._check_signer(claims)
-            if claims.epoch == epoch and claims.digest(self._facts.domain) == item.name:
-                await self._check_tokens(claims, claims.tokens)
+            if not only_news or await self._has_news(claims):
+                await self._check_tokens(claims)
                 await self._store(claims, in_time=False)
-                return True
-        except (DecodeError, IssuingRefusedError) as error:
+        except (DecodeError, IssuingRefusedError, OverloadedError) as error:
             _log.warning("a pulled claim is not valid", member=peer, why=error.why)
-        return False
+            return False
+        return True
 
-    async def of(self, epoch: int, names: Sequence[bytes]) -> Mapping[bytes, Claims]:
-        """Verified claims of an epoch by name.
+    async def of(self, epoch: int, names: Sequence[bytes]) -> list[Claims]:
+        """Verified claims of an epoch.
 
         Raises:
             NotReadyError: we lack some of them.
         """
         async with self._facts.member.work() as rows:
             found = await rows.payment_claims.some(names)
-        claims = {name: Claims.decode(wire) for name, wire in found.items()}
-        claims = {name: each for name, each in claims.items() if each.epoch == epoch}
-        if len(claims) < len(names):
-            raise NotReadyError(f"{len(names) - len(claims)} claims are not known here")
+        claims = [Claims.decode(wire) for wire in found.values()]
+        if len(claims) < len(names) or any(each.epoch != epoch for each in claims):
+            raise NotReadyError("some of the claims are not known here")
         return claims
 
 
@@ -181,3 +216,15 @@ def check_preimages(tokens: Sequence[SpentToken]) -> None:
             verify_preimage(token.top, token.unit.k, token.unit.preimage)
         except HashChainError:
             raise IssuingRefusedError(Why.INSTRUMENT) from None
+
+
+def read_claims(item: Item, epoch: int, domain: bytes) -> Claims:
+    """The claims of an epoch that a member shows.
+
+    Raises:
+        DecodeError: malformed, or others than they are said to be.
+    """
+    claims = Claims.decode(item.wire)
+    if claims.epoch != epoch or claims.digest(domain) != item.name:
+        raise DecodeError("pulled claims under another name")
+    return claims

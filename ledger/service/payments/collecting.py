@@ -5,7 +5,6 @@ A voucher stands for all that its channel paid before, so the newest of each cha
 Source: docs/spec/payments.md, QN-PAY-023 and 050.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 from ledger.domain.issuance_log import decode_request
@@ -29,34 +28,32 @@ class Collecting:
         self._facts = facts
         self._collected: dict[bytes, int] = {}
 
-    async def waiting(self, epoch: int, channels: Iterable[bytes] | None = None) -> list[Purchase]:
+    async def waiting(self, epoch: int, channel: bytes | None = None) -> list[Purchase]:
         """Newest purchase of each channel that is not collected, in order of the channels.
 
         Args:
             epoch: issuance epoch it was made in.
-            channels: looks at these only.
+            channel: looks at this one only.
         """
         async with self._facts.member.work() as rows:
-            found = await rows.payments.newest_purchases(epoch)
-        wanted = None if channels is None else set(channels)
+            found = await rows.payments.newest_purchases(epoch, channel)
         newest: dict[bytes, Purchase] = {}
         for row in found:
             request = decode_request(row.wire)
             assert isinstance(request, Purchase)
-            if wanted is None or request.voucher.channel in wanted:
-                newest[request.voucher.channel] = request
+            newest[request.voucher.channel] = request
         return [purchase for purchase in newest.values() if await self._lacks(purchase)]
 
-    async def note(self, epoch: int, channels: Iterable[bytes] | None, *, due_s: float) -> None:
+    async def note(self, epoch: int, channel: bytes | None, *, due_s: float) -> None:
         """Write the transactions for what waits into the outbox, in batches, each once.
 
         Args:
             epoch: issuance epoch.
-            channels: of these only.
+            channel: of this one only.
             due_s: unix time from which we send them, if nobody has by then.
         """
         facts = self._facts
-        waiting = await self.waiting(epoch, channels)
+        waiting = await self.waiting(epoch, channel)
         for start in range(0, len(waiting), BATCH):
             batch = waiting[start : start + BATCH]
             vouchers = [purchase.voucher for purchase in batch]
@@ -73,11 +70,14 @@ class Collecting:
                 )
 
     async def _lacks(self, purchase: Purchase) -> bool:
-        """Whether the chain has to collect a purchase, and can; what is final stays so."""
+        """Whether the chain has to collect a purchase, and can.
+
+        Who sent a transaction sends it again until it is final, so one look is enough.
+        """
         voucher = purchase.voucher
         if self._collected.get(voucher.channel, 0) >= voucher.cumulative_wei:
             return False
-        state = await self._facts.channels.channel_of(voucher.channel, "finalized")
+        state = await self._facts.channels.channel_of(voucher.channel)
         self._collected[voucher.channel] = state.collected_wei
         return state.collected_wei < voucher.cumulative_wei <= state.deposit_wei
 

@@ -22,7 +22,7 @@ from qnet.errors import ChainRecoverableError
 POLL_S: Final = 5.0
 STEPS_TO_FINISH: Final = 10
 """At least so many steps are made before FINISH_S."""
-VIEWS: Final = 5
+VIEWS: Final = 4
 """At least so many leaders have a turn before a deadline."""
 KINDS: Final = frozenset({Kind.CLOSING, Kind.ATTESTATION})
 
@@ -95,10 +95,10 @@ class Cycle:
         """Do what is due for one epoch; return the agreements it needs."""
         epoch, terms = state.epoch, self._facts.clock.terms
         topics = set()
-        if terms.finish_s <= elapsed < terms.attest_s:
-            due = self._facts.clock.bounds(epoch)[1] + terms.finish_s
+        if elapsed < terms.attest_s:
             step = (terms.close_s - terms.finish_s) / (2 * self._facts.member.size)
-            await self._collecting.note(epoch, None, due_s=due + self._facts.turn(epoch) * step)
+            due = self._facts.member.now() + self._facts.turn(epoch) * step
+            await self._collecting.note(epoch, None, due_s=due)
         if elapsed < terms.close_s and not state.is_closed:
             topics.add(await self._begin(Kind.CLOSING, epoch, terms.finish_s, terms.close_s))
         if await self._is_attestable(state, elapsed):

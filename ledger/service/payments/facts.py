@@ -166,7 +166,7 @@ class IssuingFacts:
         for entry in swap.inputs:
             message = entry.message(place)
             state = self._state_at(entry, at_s)
-            if exits_count and state is InputState.TAKEN:
+            if exits_count and state is InputState.TAKEN and not wrong:
                 on_chain = await self.redeemer.exit_of(message, "finalized")
                 if on_chain.stage is not Stage.NONE:
                     state = InputState.EXITED

@@ -120,7 +120,7 @@ class Pooling:
         """Serve or remember a request that another member served."""
         self._waiting.pop(item.name, None)
         try:
-            await self._settle(peer, read_request(item, self._facts.domain))
+            await self._settle(peer, read_request(item, epoch, self._facts.domain))
         except (DecodeError, IssuingRefusedError) as error:
             self._bogus[epoch, peer] += 1
             _log.warning("a pooled request is not valid", member=peer, why=error.why)
@@ -203,13 +203,13 @@ class Pooling:
             del self._bogus[key]
 
 
-def read_request(item: Item, domain: bytes) -> Request:
-    """The request that a member shows.
+def read_request(item: Item, epoch: int, domain: bytes) -> Request:
+    """The request of an epoch that a member shows.
 
     Raises:
         DecodeError: malformed, or another one than it is said to be.
     """
     request = decode_request(item.wire)
-    if name_of(request, domain) != item.name:
+    if name_of(request, domain) != item.name or epoch_of(request) != epoch:
         raise DecodeError("pooled request under another name")
     return request

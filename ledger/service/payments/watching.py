@@ -268,7 +268,7 @@ class Watching:
         share = terms.closing_s / 4 / self._facts.member.size
         due = matter.noted_at + self._facts.turn(matter.epoch) * share
         for epoch in self._facts.clock.kept(self._facts.member.now()):
-            await self._collecting.note(epoch, [channel], due_s=due)
+            await self._collecting.note(epoch, channel, due_s=due)
         return self._is_over(matter, terms.closing_s)
 
     # ---- parts -------------------------------------------------------------------------------

@@ -32,8 +32,20 @@ SPENT = 50
 @pytest.fixture(scope="module")
 def quick_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """Issuance epochs of 36 seconds, and time to answer that a loaded machine keeps, too."""
-    devnet = PaymentTerms.profile("devnet")
-    terms = replace(devnet, challenge_s=40, closing_s=45, deliver_s=20)
+    terms = replace(
+        PaymentTerms.profile("devnet"),
+        close_s=30,
+        spend_s=32,
+        claim_s=34,
+        attest_s=64,
+        deliver_s=20,
+        redeem_s=100,
+        token_s=100,
+        challenge_s=40,
+        closing_s=45,
+        exit_s=220,
+        keep_s=270,
+    )
     with own_chain(tmp_path_factory.mktemp("chain"), terms=terms, slot_s=3) as network:
         yield network
 
