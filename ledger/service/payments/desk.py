@@ -208,7 +208,10 @@ class Desk:
                 else:
                     await rows.payments.serve(name, own)
         except IntegrityError:
-            raise IssuingRefusedError(Why.ANOTHER) from None
+            # another process on our database was faster, with this request or another one
+            if (known := await self._answer(name)) is None:
+                raise IssuingRefusedError(Why.ANOTHER) from None
+            return known
         return own
 
     # ---- judging -----------------------------------------------------------------------------
