@@ -23,9 +23,9 @@ from ledger.service.directory_service import DESCRIPTORS_PATH
 from ledger.service.handlers import Handlers, parse_receipts
 from ledger.service.member import Member
 from ledger.service.payments.exchange import PATHS as PAYMENT_PATHS
+from ledger.service.payments.gathering import BUNDLES_PATH
 from ledger.service.payments.keys import IssuanceKeys
 from ledger.service.payments.office import PaymentsOffice
-from ledger.service.payments.rounds import BUNDLES_PATH
 from ledger.service.peers import PeerGate
 from ledger.service.quorum import PATH as AGREEMENT_PATH
 from ledger.service.quorum import Quorum

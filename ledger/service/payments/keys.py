@@ -5,8 +5,8 @@
     keys = await make_issuance_keys(member, peers, quorum)
     duties.append(keys)             # run() goes on for ever
 
-and the routes hand calls of `BUNDLES_PATH` to `keys.rounds.answer(sender, body)`. The handlers of
-both kinds of topics are named by `make_issuance_keys`.
+and the routes hand calls of `gathering.BUNDLES_PATH` to `keys.rounds.answer(sender, body)`. The
+handlers of both kinds of topics are named by `make_issuance_keys`.
 
 Source: docs/spec/payments.md, QN-PAY-001 to 006.
 """
@@ -16,13 +16,15 @@ from typing import Final
 
 import structlog
 
-from ledger.domain.keygen import EpochKeys
+from ledger.domain.keygen import EpochKeys, Timetable
 from ledger.domain.keygen_attempt import Made
 from ledger.domain.keygen_sealing import Safe
 from ledger.domain.votes import Decision, Kind, Topic
 from ledger.errors import BadDataError, CommitteeSizeError, NotReadyError
 from ledger.service.member import Member
-from ledger.service.payments.rounds import Roster, Rounds
+from ledger.service.payments.courses import Courses, Roster
+from ledger.service.payments.gathering import Gathering
+from ledger.service.payments.rounds import Rounds
 from ledger.service.peers import Peers
 from ledger.service.quorum import Quorum
 from ledger.storage.payment_keys import KeysRow
@@ -327,7 +329,9 @@ async def make_issuance_keys(member: Member, peers: Peers, quorum: Quorum) -> Is
     clock = IssuanceClock(member.clock, await channels.terms())
     safe = Safe(member.key, domain=channels.domain, random=member.random)
     roster = Roster(member, channels.place)
-    rounds = Rounds(member, peers, quorum, roster=roster, clock=clock, safe=safe)
+    courses = Courses(member, roster=roster, times=Timetable(clock), safe=safe)
+    gathering = Gathering(member, peers, courses.running)
+    rounds = Rounds(member, quorum, courses=courses, gathering=gathering)
     registry = KeyRegistry(channels)
     keys = IssuanceKeys(member, quorum, rounds, registry=registry, clock=clock, safe=safe)
     quorum.handle(Kind.KEYS_ROUND, rounds)

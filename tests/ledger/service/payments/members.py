@@ -13,13 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from ledger.domain.keygen import WINDOWS, Plan
+from ledger.domain.keygen import WINDOWS, Plan, Timetable
 from ledger.domain.keygen_sealing import Safe
 from ledger.domain.votes import Kind
 from ledger.errors import NotReadyError, PeerError
 from ledger.service.member import Member
+from ledger.service.payments.courses import Courses, Roster
+from ledger.service.payments.gathering import BUNDLES_PATH, Gathering
 from ledger.service.payments.keys import IssuanceKeys
-from ledger.service.payments.rounds import BUNDLES_PATH, Roster, Rounds
+from ledger.service.payments.rounds import Rounds
 from ledger.service.quorum import PATH as AGREEMENT_PATH
 from ledger.service.quorum import Quorum
 from ledger.service.unit_of_work import UnitOfWork
@@ -139,6 +141,7 @@ class Committee:
     folder: Path
     size: int = 4
     rounds: dict[int, type[Rounds]] = field(default_factory=dict)
+    gatherings: dict[int, type[Gathering]] = field(default_factory=dict)
     epoch_s: int = EPOCH_S
 
     def __post_init__(self) -> None:
@@ -174,14 +177,12 @@ class Committee:
             peers = LocalPeers(self.wire, index, self.size)
             quorum = Quorum(member, peers, {})
             safe = Safe(member.key, domain=DOMAIN, random=member.random)
-            rounds = self.rounds.get(index, Rounds)(
-                member,
-                peers,
-                quorum,
-                roster=Roster(member, PLACE),
-                clock=self.clock,
-                safe=safe,
-            )
+            roster, times = Roster(member, PLACE), Timetable(self.clock)
+            courses = Courses(member, roster=roster, times=times, safe=safe)
+            kind = self.gatherings.get(index, Gathering)
+            gathering = kind(member, peers, courses.running)
+            kind = self.rounds.get(index, Rounds)
+            rounds = kind(member, quorum, courses=courses, gathering=gathering)
             keys = IssuanceKeys(
                 member, quorum, rounds, registry=self.chain, clock=self.clock, safe=safe
             )

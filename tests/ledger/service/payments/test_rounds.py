@@ -14,7 +14,8 @@ from ledger.domain.keygen_bundles import Bundle, KeyRound, RoundId, RoundRecord
 from ledger.domain.keygen_payloads import Dealings, SealedDealing, encode_messages
 from ledger.domain.votes import Kind, Topic
 from ledger.errors import BadDataError, NotReadyError, OmittedBundleError, PeerError
-from ledger.service.payments.rounds import BUNDLES_PATH, Rounds
+from ledger.service.payments.gathering import BUNDLES_PATH, Gathering
+from ledger.service.payments.rounds import Rounds
 from ledger.service.unit_of_work import UnitOfWork, Work
 from qnet import cbor
 from qnet.crypto.dkg_messages import Complaint
@@ -174,7 +175,7 @@ async def test_two_bundles_for_different_members_stop_nobody(tmp_path: Path):
         committee.signers[3], domain=DOMAIN, id_=DEALT, author=4, payload=b"something else"
     )
 
-    class TwoFaced(Rounds):
+    class TwoFaced(Gathering):
         async def _exchange_with(self, peer, course, id_, known):
             """Show member 0 another dealing than the rest."""
             if peer == 0 and id_ == DEALT:
@@ -189,7 +190,7 @@ async def test_two_bundles_for_different_members_stop_nobody(tmp_path: Path):
                 return cbor.dumps({"bundles": []})
             return await super().answer(sender, body)
 
-    committee.rounds[3] = TwoFaced
+    committee.gatherings[3] = TwoFaced
     async with committee.run(*ALL) as nodes:
         await agree(committee, nodes)
         await check_signing(nodes[:3])
@@ -382,7 +383,7 @@ async def test_a_record_that_leaves_out_what_came_in_time_is_refused(tmp_path: P
         await check(1, 2, 3, 4)
         with pytest.raises(NotReadyError, match="before its time"):
             await check(1, 2, 3)
-        course = rounds._courses[0]
+        course = rounds._courses.running[0]
         course.opened_at = node.member.now() - course.times.patience_s(DEALT)
         await check(1, 2, 3)
         with pytest.raises(OmittedBundleError):
