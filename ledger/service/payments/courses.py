@@ -50,9 +50,13 @@ class Roster:
         """
         reader = self._member.reader
         block = await reader.finalized()
-        if block.timestamp < begins_at:
+        seats = await reader.seats(block)
+        # the keys of epoch 0 may begin before there is a committee
+        first = min((seat.active_from_s for seat in seats), default=0)
+        moment = max(begins_at, first)
+        if block.timestamp < moment:
             raise NotReadyError(f"the committee of issuance epoch {epoch} is not final")
-        trust = reader.set_of(await reader.seats(block), begins_at)
+        trust = reader.set_of(seats, moment)
         return Plan(epoch, self._place, trust.signers)
 
 

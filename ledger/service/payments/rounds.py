@@ -148,7 +148,8 @@ class Rounds:
         course = self._current(topic)
         await self._gathering.exchange(course, at_once=True)
         known = await self._due(topic)
-        record = RoundRecord.of(course.attempt.id, (each.bundle for each in known))
+        id_ = RoundId.of(topic.period, topic.attempt)
+        record = RoundRecord.of(id_, (each.bundle for each in known))
         return record.digest(course.plan.domain), record.encode()
 
     async def check(self, topic: Topic, digest: bytes, document: bytes, *, certified: bool) -> None:
@@ -161,7 +162,7 @@ class Rounds:
             OmittedBundleError: a bundle is missing that came in time.
         """
         course = self._current(topic)
-        record = RoundRecord.decode(course.attempt.id, document)
+        record = RoundRecord.decode(RoundId.of(topic.period, topic.attempt), document)
         if record.digest(course.plan.domain) != digest:
             raise BadDataError("the bundles give another record")
         record.verify(domain=course.plan.domain, roster=course.plan.roster)
@@ -197,7 +198,7 @@ class Rounds:
     async def _due(self, topic: Topic) -> list[KnownBundle]:
         course = self._current(topic)
         async with self._member.work() as rows:
-            known = await rows.payment_keys.bundles(course.attempt.id)
+            known = await rows.payment_keys.bundles(RoundId.of(topic.period, topic.attempt))
         authors = frozenset(each.bundle.author for each in known)
         if not course.is_due(authors, self._member.now()):
             raise NotReadyError(f"{len(authors)} members have spoken")

@@ -31,7 +31,7 @@ from qnet.eip712 import qnet_domain
 from qnet.epochs import EpochClock
 from qnet.issuance import IssuanceClock, PaymentTerms
 from qnet.messages.instruments import Place
-from qnet.messages.trust import CommitteeTrust
+from qnet.messages.succession import set_at
 from qnet.parameters import NetworkParameters
 
 CHAIN_ID = 31337
@@ -42,8 +42,19 @@ EPOCH_S = 64
 """Windows of four seconds; only where somebody is silent are they waited for."""
 
 
+@dataclass(frozen=True)
+class Seat:
+    """A place on the committee."""
+
+    signer: bytes
+    active_from_s: int
+    active_until_s: int
+
+
 class Chain:
     """What is final."""
+
+    seated_s = 0
 
     def __init__(self, signers: list[bytes]) -> None:
         self.signers = tuple(signers)
@@ -68,11 +79,10 @@ class Chain:
         return SimpleNamespace(timestamp=int(self.final_s()), number=1)
 
     async def seats(self, _block):
-        return self.signers
+        return [Seat(signer, self.seated_s, 0) for signer in self.signers]
 
-    def set_of(self, seats, _time):
-        faults = (len(seats) - 1) // 3
-        return CommitteeTrust(CHAIN_ID, COMMITTEE, tuple(seats), 2 * faults + 1)
+    def set_of(self, seats, time):
+        return set_at(seats, time, chain_id=CHAIN_ID, committee=COMMITTEE)
 
 
 class Wire:
@@ -163,7 +173,7 @@ class Committee:
     async def open(self, index: int) -> AsyncIterator[Node]:
         """A member with its database, whose duties do not run."""
         async with open_database(f"sqlite+aiosqlite:///{self.folder / f'{index}.db'}") as engine:
-            trust = self.chain.set_of(self.chain.signers, 0)
+            trust = self.chain.set_of(await self.chain.seats(None), int(time.time()) + 1)
             member = Member(
                 index=index,
                 key=self.signers[index],

@@ -11,6 +11,7 @@ from ledger.domain.keygen_attempt import Made
 from ledger.domain.keygen_bundles import KeyRound, RoundId
 from ledger.domain.votes import Decision, Kind, Topic
 from ledger.errors import BadDataError, NotReadyError
+from ledger.service.payments.courses import Roster
 from ledger.service.payments.keys import SHARES
 from ledger.service.payments.rounds import Rounds
 from qnet.crypto.scalars import encode_scalar
@@ -154,6 +155,19 @@ async def test_before_the_committee_is_final_nothing_begins(tmp_path: Path):
     async with committee.run(0) as (node,):
         with pytest.raises(NotReadyError):
             await node.keys.step()
+
+
+async def test_keys_of_epoch_0_are_made_by_the_first_committee(tmp_path: Path):
+    """Its seats are younger than the moment at which the generation would begin."""
+    committee = Committee(tmp_path)
+    committee.chain.seated_s = committee.clock.bounds(-1)[0] + 2
+    async with committee.open(1) as node:
+        roster = Roster(node.member, PLACE)
+        plan = await roster.plan(0, committee.clock.bounds(-1)[0])
+        assert plan.roster == committee.chain.signers
+        committee.chain.final_s = lambda: committee.chain.seated_s - 1
+        with pytest.raises(NotReadyError):
+            await roster.plan(0, committee.clock.bounds(-1)[0])
 
 
 async def test_long_before_genesis_nothing_is_made(tmp_path: Path):
