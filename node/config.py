@@ -245,7 +245,7 @@ class PaymentsSection(ConfigModel):
     members: tuple[str, ...] = Field(min_length=1, max_length=64)
     deployment: Path
     passphrase_file: Path
-    tokens: int = Field(default=8, ge=0, le=64)
+    tokens: int = Field(default=12, ge=0, le=64)
     credits_low: int = Field(default=4, ge=0, le=1_024)
     credits_buy: int = Field(default=8, ge=1, le=64)
 

@@ -30,6 +30,8 @@ URGENT_SHARE: Final = 8
 """A wallet without any token waits for an eighth of that."""
 PER_RELAY: Final = 2
 """Tokens made ahead for one relay."""
+SECOND: Final = 1_024
+"""A relay that has a token already is so much less likely to get the next one."""
 _LIKELY: Final = 48
 """Where tokens that were lost from sight most likely retired, if they were used at all."""
 
@@ -44,7 +46,7 @@ class Marks:
         credits_buy: how many are bought then.
     """
 
-    tokens: int = 8
+    tokens: int = 12
     credits_low: int = 4
     credits_buy: int = 8
 
@@ -151,7 +153,11 @@ def _tokens(
             ahead[entry.relay] = ahead.get(entry.relay, 0) + (entry.slot.epoch == at.epoch)
     relays = dict(at.relays)
     for _ in range(max(0, at.marks.tokens - sum(ahead.values()))):
-        open_ = {index: w for index, w in relays.items() if ahead.get(index, 0) < PER_RELAY and w}
+        open_ = {
+            index: weight * SECOND ** (PER_RELAY - ahead.get(index, 0))
+            for index, weight in relays.items()
+            if ahead.get(index, 0) < PER_RELAY and weight
+        }
         if not open_:
             return
         relay = list(open_)[weighted_place(list(open_.values()), random)]

@@ -6,6 +6,7 @@ A client whose wallet cannot be opened runs without one, and says why to whoever
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from node.client.session import Session
 
 TICK_S: Final = 1.0
+ON_PATH: Final = 1 << 20
+"""A hop of a circuit that stands is wanted so much more than the likeliest other node."""
 
 _log = structlog.get_logger(__name__)
 
@@ -85,10 +88,22 @@ class Premium:
         raise self._problem or WalletMissingError("no premium wallet", try_=("qnet pay init",))
 
     def relays(self) -> Mapping[int, int]:
-        """Weight of each node that takes payment, by registry index."""
+        """How much a token for each node that takes payment is wanted, by registry index.
+
+        Hops of circuits that stand come first, guards above all, then what paths may take next.
+        Nobody learns from a swap which relay its token is for.
+        """
         held = self._session.view.held
         nodes = held.consensus.nodes if held is not None else ()
-        return {node.index: node.weight for node in nodes if node.price and node.weight}
+        wanted = {node.index: node.weight for node in nodes if node.price and node.weight}
+        on_path = Counter(
+            node.index
+            for made in self._session.circuits.open
+            if not made.retired
+            for node in made.path.nodes
+        )
+        top = ON_PATH * max(wanted.values(), default=0)
+        return {index: weight + top * on_path.get(index, 0) for index, weight in wanted.items()}
 
     async def status(self) -> dict[str, Any]:
         """What `qnet pay status` shows."""

@@ -120,6 +120,15 @@ def test_tokens_are_made_for_relays_as_often_as_paths_take_them():
     assert 230 < often < 300
 
 
+def test_every_relay_on_a_path_has_a_token_before_one_has_two():
+    credits_, likely = [held(6, i) for i in range(20)], {3: 10**9, 5: 10**9, 7: 10**9, 9: 1}
+    for _ in range(30):
+        orders = plan(credits_, at(relays=likely, marks=Marks(tokens=6)), secrets.token_bytes)
+        made = [order.outputs[0][1] for order in orders]
+        assert sorted(made[:3]) == [3, 5, 7]
+        assert sorted(made) == [3, 3, 5, 5, 7, 7]
+
+
 def test_no_more_than_two_tokens_for_one_relay():
     orders = plan([held(6, i) for i in range(20)], at(relays={3: 1}), secrets.token_bytes)
     assert sum(order.outputs[0][0] == TOKEN_CLASS for order in orders) == 2
