@@ -12,8 +12,10 @@ from ledger.service.payments import desk as desk_module
 from qnet import cbor
 from qnet.crypto.keys import ReceiptKey
 from qnet.crypto.points import G1
+from qnet.eip712 import qnet_domain
 from qnet.errors import DecodeError
-from qnet.messages.instruments import TOKEN_CLASS
+from qnet.messages.instruments import TOKEN_CLASS, TOKEN_UNITS
+from qnet.messages.swap import Swap
 from tests.ledger.service.payments.issuing import World, start
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(120)]
@@ -208,6 +210,45 @@ async def test_instruments_that_do_not_hold_are_refused(world: World):
     for given in lies:
         with refused(Why.INSTRUMENT):
             await world.desk(0).swap(world.swap(given, world.want(6)).encode())
+
+
+async def test_a_token_is_that_of_its_relay_epoch_and_chain(world: World):
+    owner = await world.open_channel(1)
+    (token,) = await world.trade(await world.buy(owner), TOKEN_CLASS, relay=7)
+    await world.register(1)
+    await world.register(2)
+    world.now = world.clock.bounds(0)[1] + world.clock.terms.token_s + 1
+    elsewhere = replace(token.input(), signed=b"")
+    for lie in (replace(elsewhere, relay=8), replace(elsewhere, refund=token.key.address[::-1])):
+        wanted = world.want(6, epoch=2)
+        unsigned = Swap(2, (lie,), tuple(each.output() for each in wanted))
+        with pytest.raises(IssuingRefusedError):
+            await world.desk(0).swap(unsigned.sign([token.key], world.domain).encode())
+    other = qnet_domain(world.place.chain_id + 1, world.place.channels)
+    made = world.swap([token], world.want(6, epoch=2), epoch=2)
+    with refused(Why.SIGNATURE):
+        await world.desk(0).swap(made.sign([token.key], other).encode())
+    assert await world.desk(0).swap(made.encode())
+
+
+async def test_members_act_on_final_blocks_only(world: World):
+    """A channel that a reorganisation could still take away buys nothing."""
+    amount, contracts, chain = TOKEN_UNITS * world.unit_wei, world.chain.contracts, world.chain
+    owner = await chain.new_account(amount)
+    await chain.send(owner, contracts.token.approve(contracts.channels.address, amount))
+    await chain.client.request("evm_setIntervalMining", 0)
+    try:
+        prepared = await chain.sender(owner).prepare(contracts.channels.open(amount))
+        await chain.client.broadcast(prepared.raw)
+        await chain.control.mine()
+        assert (await contracts.channels.channel_of(owner.address)).is_open
+        made = world.purchase(owner, world.want(6)).encode()
+        with refused(Why.CHANNEL):
+            await world.desk(0).buy(made)
+        await chain.control.finalize()
+        assert await world.desk(0).buy(made)
+    finally:
+        await chain.client.request("evm_setIntervalMining", 1)
 
 
 async def test_tokens_come_back_when_their_k_is_final(world: World):
