@@ -22,6 +22,7 @@ from qnet.crypto.hash_chain import HashChain
 from qnet.crypto.points import G2
 from qnet.crypto.scalars import Scalar, random_scalar
 from qnet.crypto.threshold import Committee, Polynomial, combine
+from qnet.errors import LocalProtocolError
 from qnet.issuance import PaymentTerms
 from qnet.messages.instruments import KEYS, TOKEN_CLASS, TOKEN_UNITS, Opening, Place, token_id_of
 from qnet.messages.settlement import ProvenLeaf, Redeem
@@ -177,4 +178,5 @@ class LocalChain:
 
     async def redeem(self, shown: Redeem, proven: ProvenLeaf, keys: Sequence[bytes]) -> None:
         """See `RelayChain`."""
-        raise NotImplementedError
+        del shown, proven, keys
+        raise LocalProtocolError("there is no chain to redeem on")
