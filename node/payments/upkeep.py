@@ -59,21 +59,23 @@ class Upkeep:
         try:
             await self.look()
         except QnetError as error:
-            self.problem = f"{error.message}: {error.why}"
-            _log.info("wallet waits", cause=self.problem)
+            self._note(error)
 
     async def look(self) -> None:
         """Order what is wanted, and send all that is due.
 
         Raises:
-            QnetError: the terms are not known yet, or an order failed.
+            ChainError: the terms are not known yet, and the chain does not answer.
         """
         clock = await self.wallet.terms()
         now = self.wallet.around.wall()
         if clock.epoch_at(now) < 0:
             return
         self._tidy(clock, now)
-        await self._order(clock, now)
+        try:
+            await self._order(clock, now)
+        except QnetError as error:
+            self._note(error)
         due = [request for request in self._open() if self._is_due(request, now)]
         async with asyncio.TaskGroup() as group:
             for request in due[:SENDING_MAX]:
@@ -97,8 +99,14 @@ class Upkeep:
             resting=resting,
         )
 
+    def _note(self, error: QnetError) -> None:
+        self.problem = f"{error.message}: {error.why}"
+        _log.info("wallet waits", cause=self.problem)
+
     async def _order(self, clock: IssuanceClock, now: float) -> None:
         wallet = self.wallet
+        # asked for openly, so long before a swap that is not
+        await wallet.keys(clock.epoch_at(now))
         at = self.situation(clock, now, may_buy=await self._may_buy(now))
         stock = wallet.store.instruments()
         for order in plan(stock, at, wallet.around.random):

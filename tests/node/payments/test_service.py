@@ -47,11 +47,23 @@ class View:
         self.held = type("Held", (), {"consensus": Consensus(nodes)})()
 
 
+@dataclass
+class Made:
+    """A circuit that stands over some nodes."""
+
+    path: Any
+    retired: str = ""
+
+
 class Client:
     """The part of a session that the wallet sees."""
 
     def __init__(self):
         self.view, self.purse = View(), None
+        self.circuits = type("Circuits", (), {"open": []})()
+
+    def stand(self, *nodes, retired=""):
+        self.circuits.open.append(Made(type("Path", (), {"nodes": nodes})(), retired))
 
     def wall(self):
         return 1_700_000_000.0
@@ -119,6 +131,13 @@ async def test_the_clients_circuits_are_paid_out_of_the_open_wallet(stage):
     stage.premium.open()
     assert stage.client.purse is stage.premium.wallet
     assert stage.premium.relays() == {3: 10, 6: 7}
+    nodes = stage.client.view.held.consensus.nodes
+    stage.client.stand(nodes[1], nodes[3])
+    stage.client.stand(nodes[0], retired="slow")
+    wanted = stage.premium.relays()
+    assert wanted[3] == 10
+    assert wanted[6] > 10**6 * wanted[3]
+    assert set(wanted) == {3, 6}
     stage.premium.close()
     assert stage.client.purse is None
 
