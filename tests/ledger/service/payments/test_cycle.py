@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ledger import app as app_module
 from ledger.domain.issuance_log import IssuanceLog, decode_request
+from qnet import cbor
 from qnet.chain.redeemer import Stage
 from qnet.crypto.keys import ReceiptKey
 from qnet.issuance import IssuanceClock, PaymentTerms
@@ -17,12 +18,14 @@ from qnet.messages.instruments import TOKEN_CLASS, TOKEN_UNITS
 from qnet.messages.settlement import ClaimLeaf, ClaimTree, ProvenLeaf
 from qnet.messages.voucher import Purchase
 from tests.ledger.service.committee import Committee, open_committee, own_chain
-from tests.ledger.service.payments.issuing import DealtKeys, Issued, World, register
+from tests.ledger.service.payments.issuing import DealtKeys, Issued, World
 from tests.ledger.service.test_committee import wait_for
 from tests.support.anvil import Network
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
+EPOCH = 1
+"""The first that has keys."""
 DOWN = 3
 RELAY = 2
 OTHER = 5
@@ -31,7 +34,7 @@ SPENT = 50
 
 @pytest.fixture(scope="module")
 def quick_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    """Issuance epochs of 36 seconds, and time to answer that a loaded machine keeps, too."""
+    """Issuance epochs of 36 seconds, and deadlines that a loaded machine keeps, too."""
     terms = replace(
         PaymentTerms.profile("devnet"),
         close_s=30,
@@ -64,41 +67,57 @@ class Wallet(World):
         return answers
 
     async def purchase_of(self, owner: ReceiptKey, count: int) -> tuple[Purchase, list[Issued]]:
-        wanted = self.want(*[6] * count)
-        made = self.purchase(owner, wanted)
+        wanted = self.want(*[6] * count, epoch=EPOCH)
+        made = self.purchase(owner, wanted, epoch=EPOCH)
         answers = await self.sign("buy", made.encode(), (0, 1, 2))
         return made, self.unblind(wanted, answers)
 
     async def swap_of(self, given: list[Issued], *classes: int, relay: int = 1) -> list[Issued]:
-        wanted = self.want(*classes, relay=relay)
-        answers = await self.sign("swap", self.swap(given, wanted).encode(), (0, 1, 2))
+        wanted = self.want(*classes, epoch=EPOCH, relay=relay)
+        data = self.swap(given, wanted, epoch=EPOCH).encode()
+        answers = await self.sign("swap", data, (0, 1, 2))
         return self.unblind(wanted, answers)
 
 
-async def open_wallet(committee: Committee, dealt: DealtKeys) -> Wallet:
+async def open_wallet(committee: Committee) -> Wallet:
     terms = await committee.chain.contracts.channels.terms()
     clock = IssuanceClock(committee.clock, terms)
-    wallet = Wallet(committee.chain, dealt, clock, committee.now())
+    wallet = Wallet(committee.chain, DealtKeys(()), clock, committee.now())
     wallet.committee = committee
     return wallet
 
 
-async def test_an_epoch_is_sold_closed_attested_and_paid(
-    tmp_path: Path, quick_chain: Network, monkeypatch: pytest.MonkeyPatch
-):
-    dealt = DealtKeys((0, 1, 2, 3, 4, 5))
+async def learn_keys(committee: Committee, wallet: Wallet) -> None:
+    """Wait until all members have made the epoch's keys, and take the public ones from one."""
 
-    async def deal(member, *_rest):
-        return dealt.of(member.index)
+    async def known():
+        offices = [app.services.payments for app in committee.apps.values()]
+        found = [await office.facts.keys.public(EPOCH) for office in offices]
+        return found[0] if all(found) else None
 
-    monkeypatch.setattr(app_module, "make_issuance_keys", deal)
-    async with open_committee(tmp_path, quick_chain) as committee:
-        await register(committee.chain, dealt, 0)
-        wallet = await open_wallet(committee, dealt)
+    public = await wait_for(known)
+    wallet.dealt.keys[EPOCH] = public
+    shown = cbor.loads(
+        await committee.get(1, f"/v1/payments/keys/{EPOCH}") or b"", max_bytes=1 << 20
+    )
+    encoded = [key.encode_eip2537() for key in public.keys]
+    shares = [[share.encode() for share in shares] for shares in public.shares]
+    assert shown == {"keys": encoded, "shares": shares, "threshold": 3}
+    state = await committee.chain.contracts.channels.issuance_of(EPOCH)
+    assert state is not None
+    assert state.keys_hash == wallet.place.keys_hash(EPOCH, encoded)
+
+
+async def test_an_epoch_is_sold_closed_attested_and_paid(tmp_path: Path, quick_chain: Network):
+    async with open_committee(tmp_path, quick_chain) as committee, AsyncExitStack() as stack:
+        wallet = await open_wallet(committee)
         owner = await wallet.open_channel(6)
-        await committee.until(wallet.clock.bounds(0)[0] + 0.5)
-        async with committee.member(0), committee.member(1), committee.member(2):
-            await live_through(committee, wallet, owner)
+        for member in range(3):
+            await stack.enter_async_context(committee.member(member))
+        async with committee.member(DOWN):
+            await learn_keys(committee, wallet)
+        await committee.until(wallet.clock.bounds(EPOCH)[0] + 0.5)
+        await live_through(committee, wallet, owner)
 
 
 async def live_through(committee: Committee, wallet: Wallet, owner: ReceiptKey) -> None:
@@ -113,6 +132,24 @@ async def live_through(committee: Committee, wallet: Wallet, owner: ReceiptKey) 
     await check_answers(committee, wallet, bought, owner, exit_id)
     await check_payment(committee, wallet)
     await check_token_exit(committee, wallet, tokens[0])
+    async with committee.member(DOWN):
+        await check_catching_up(committee, wallet, bought)
+
+
+async def check_catching_up(committee: Committee, wallet: Wallet, bought: Purchase) -> None:
+    """The member that was down learns what was served and attested, from the others."""
+    channel = bought.voucher.channel
+    for path in (f"leaf/{EPOCH}/{RELAY}", f"purchases/{channel.hex()}"):
+        expected = await committee.get(0, f"/v1/payments/{path}")
+
+        async def same(path=path, expected=expected):
+            found = await committee.get(DOWN, f"/v1/payments/{path}")
+            return found if found == expected else None
+
+        assert await wait_for(same, seconds=60)
+    async with committee.apps[DOWN].member.work() as rows:
+        spent = 3 * TOKEN_UNITS * wallet.unit_wei
+        assert await rows.payments.last_voucher(channel) == (1, spent)
 
 
 async def check_claims(committee: Committee, wallet: Wallet, tokens: list[Issued]) -> None:
@@ -122,7 +159,7 @@ async def check_claims(committee: Committee, wallet: Wallet, tokens: list[Issued
     async def hand_in(
         token: Issued, k: int, relay: int, key: ReceiptKey, member: int = 0
     ) -> tuple[int, bytes]:
-        made = Claims.make(key, wallet.domain, epoch=0, relay=relay, tokens=[token.spent(k)])
+        made = Claims.make(key, wallet.domain, epoch=EPOCH, relay=relay, tokens=[token.spent(k)])
         return await committee.post(member, "/v1/payments/claims", made.encode())
 
     token, other = tokens
@@ -154,7 +191,7 @@ async def check_queries(
     assert status["swaps"] == 2
     assert status["open"] is True
     whole = json.loads(await committee.get(0, "/v1/status") or b"")
-    assert whole["payments"]["running"] == 0
+    assert whole["payments"]["running"] == EPOCH
 
 
 async def check_closing(committee: Committee, wallet: Wallet, owner: ReceiptKey) -> None:
@@ -162,44 +199,44 @@ async def check_closing(committee: Committee, wallet: Wallet, owner: ReceiptKey)
     channels = committee.chain.contracts.channels
 
     async def closed():
-        state = await channels.issuance_of(0)
+        state = await channels.issuance_of(EPOCH)
         return state if state is not None and state.is_closed else None
 
     state = await wait_for(closed, seconds=90)
     known = await requests_of(committee, 0)
-    log = IssuanceLog.compile(0, known, wallet.place, wallet.unit_wei)
+    log = IssuanceLog.compile(EPOCH, known, wallet.place, wallet.unit_wei)
     assert (state.issued, state.log_root) == (3 * TOKEN_UNITS, log.root)
     assert log.issued_units == 3 * TOKEN_UNITS
     assert len(log.requests) == 3
     collected = (await channels.channel_of(owner.address)).collected_wei
     assert collected == 3 * TOKEN_UNITS * wallet.unit_wei
     for member in (0, 1, 2):
-        assert await committee.apps[member].services.payments.facts.keys.shares(0) is None
+        assert await committee.apps[member].services.payments.facts.keys.shares(EPOCH) is None
 
 
 async def requests_of(committee: Committee, member: int):
     async with committee.apps[member].member.work() as rows:
-        return {row.name: decode_request(row.wire) for row in await rows.payments.of_epoch(0)}
+        return {row.name: decode_request(row.wire) for row in await rows.payments.of_epoch(EPOCH)}
 
 
 async def check_attestation(committee: Committee, wallet: Wallet) -> None:
     channels = committee.chain.contracts.channels
 
     async def attested():
-        state = await channels.issuance_of(0)
+        state = await channels.issuance_of(EPOCH)
         return state if state is not None and state.is_attested else None
 
     state = await wait_for(attested, seconds=90)
     leaves = [ClaimLeaf(RELAY, SPENT, SPENT, 1), ClaimLeaf(OTHER, 64, 64, 1)]
     chain_id = wallet.place.chain_id
-    tree = ClaimTree(leaves, chain_id=chain_id, channels=channels.address, epoch=0)
+    tree = ClaimTree(leaves, chain_id=chain_id, channels=channels.address, epoch=EPOCH)
     assert (state.root, state.attested, state.tokens) == (tree.root, SPENT + 64, 2)
     for member in (0, 1, 2):
         body = await wait_for(
-            lambda member=member: committee.get(member, f"/v1/payments/leaf/0/{RELAY}")
+            lambda member=member: committee.get(member, f"/v1/payments/leaf/{EPOCH}/{RELAY}")
         )
         assert ProvenLeaf.from_json(json.loads(body), RELAY) == tree.prove(RELAY)
-    assert await committee.get(0, f"/v1/payments/leaf/1/{RELAY}") is None
+    assert await committee.get(0, f"/v1/payments/leaf/{EPOCH + 1}/{RELAY}") is None
 
 
 async def check_answers(
@@ -219,12 +256,12 @@ async def check_answers(
     await chain.send(owner, contracts.token.approve(contracts.redeemer.address, bond))
     await chain.send(owner, contracts.token.approve(contracts.channels.address, bond))
     await chain.send(owner, contracts.redeemer.dispute_issuance(bought))
-    await chain.send(owner, contracts.channels.demand_leaf(0, OTHER))
+    await chain.send(owner, contracts.channels.demand_leaf(EPOCH, OTHER))
     dispute = bought.voucher.digest(wallet.domain)
 
     async def delivered():
         stage = (await contracts.redeemer.dispute_of(dispute)).stage
-        _, deadline = await contracts.channels.demand_of(0, OTHER)
+        _, deadline = await contracts.channels.demand_of(EPOCH, OTHER)
         return stage if stage is not Stage.OPEN and not deadline else None
 
     assert await wait_for(delivered, seconds=30) is Stage.REFUTED
@@ -248,7 +285,7 @@ async def check_payment(committee: Committee, wallet: Wallet) -> None:
 
 async def check_token_exit(committee: Committee, wallet: Wallet, token: Issued) -> None:
     """An owner who admits less than was claimed is refuted by the claim's preimage."""
-    end, terms = wallet.clock.bounds(0)[1], wallet.clock.terms
+    end, terms = wallet.clock.bounds(EPOCH)[1], wallet.clock.terms
     await committee.until(end + terms.token_s + 2)
     exit_id = await wallet.start_exit(token, spent=10)
     redeemer = committee.chain.contracts.redeemer
