@@ -16,7 +16,7 @@ from ledger.service.payments.facts import IssuingFacts, failing
 from ledger.storage.repositories import chunked
 from qnet.crypto.errors import HashChainError
 from qnet.crypto.hash_chain import verify as verify_preimage
-from qnet.errors import CryptoError, DecodeError
+from qnet.errors import ChainRecoverableError, CryptoError, DecodeError
 from qnet.messages.claims import Claims, SpentToken
 from qnet.messages.instruments import TOKEN_CLASS
 from qnet.messages.settlement import TREE_DEPTH
@@ -79,7 +79,9 @@ class Claiming:
 
     async def pull(self, epoch: int) -> None:
         """Fetch the claims of others that tell us something new."""
-        await asyncio.gather(*(self._pull_from(peer, epoch) for peer in self._showing.others))
+        async with asyncio.TaskGroup() as group:
+            for peer in self._showing.others:
+                group.create_task(self._pull_from(peer, epoch))
 
     async def fetch(self, epoch: int, names: Sequence[bytes]) -> None:
         """Fetch certain claims, from whoever has them, as far as we lack them.
@@ -175,7 +177,7 @@ class Claiming:
                         bogus += not await self._adopt(peer, epoch, item, only_news=True)
                 if not names or bogus > BOGUS_MAX:
                     return
-        except (PeerError, DecodeError) as error:
+        except (PeerError, DecodeError, NotReadyError, ChainRecoverableError) as error:
             _log.debug("claims not pulled", member=peer, why=error.why or error.message)
 
     async def _adopt(self, peer: int, epoch: int, item: Item, *, only_news: bool = False) -> bool:

@@ -84,7 +84,9 @@ class Pooling:
 
     async def pull(self, epoch: int) -> None:
         """Fetch what others have of an epoch and combine what is complete."""
-        await asyncio.gather(*(self._pull_from(peer, epoch) for peer in self._showing.others))
+        async with asyncio.TaskGroup() as group:
+            for peer in self._showing.others:
+                group.create_task(self._pull_from(peer, epoch))
         await self._combine(epoch)
 
     # ---- requests ----------------------------------------------------------------------------
@@ -96,7 +98,7 @@ class Pooling:
             await self._pull_requests(peer, epoch)
             if (epoch, peer) not in self._liars:
                 await self._pull_answers(peer, epoch)
-        except (PeerError, DecodeError) as error:
+        except (PeerError, DecodeError, NotReadyError, ChainRecoverableError) as error:
             _log.debug("pool failed", member=peer, why=error.why or error.message)
 
     async def _pull_requests(self, peer: int, epoch: int) -> None:
