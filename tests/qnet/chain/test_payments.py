@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from qnet.chain.errors import ContractError
-from qnet.chain.payments import ChannelState, Money
+from qnet.chain.payments import ChannelState, Money, PremiumChannels
 from qnet.crypto.keys import ReceiptKey
 from qnet.issuance import PaymentTerms
 from qnet.messages.settlement import (
@@ -51,6 +51,9 @@ async def test_terms_and_place_are_the_deployments(chain):
     assert await channels.channel_of(NOBODY) == ChannelState(0, 0, 0, is_open=False)
     with pytest.raises(ContractError, match="UnknownIssuance"):
         await channels.left_of(EPOCH)
+    elsewhere = PremiumChannels(chain.client, chain.contracts.token.address)
+    with pytest.raises(ContractError):
+        await elsewhere.issuance_of(EPOCH)
 
 
 async def test_a_channel_from_opening_to_closing(chain, payer):
@@ -98,7 +101,7 @@ async def test_keys_close_attest_and_claim(chain, payer):
         channels.place.keys_hash(EPOCH, issuer.keys),
         False,
     )
-    assert state.cap > 0
+    assert state.cap == await channels.cap_of(EPOCH + 1) > 0
     await chain.send(payer, channels.open(5 * WEI))
     await bought(chain, payer)
     leaf = ClaimLeaf(node.index, 100, 100, 2)
@@ -182,3 +185,12 @@ async def test_two_statements_of_one_member(chain):
         await chain.send(deployer, channels.prove_two_closings(0, first, forged))
     with pytest.raises(ContractError, match="WrongSigner"):
         await chain.send(deployer, channels.prove_two_closings(1, first, second))
+    await chain.send(deployer, channels.prove_two_closings(0, first, second))
+    statements = [Attestation(EPOCH, bytes([units]) * 32, units, 1, LOG) for units in (1, 2)]
+    first, second = ((a, signer.sign(a.digest(channels.domain))) for a in statements)
+    result = await chain.send(deployer, channels.prove_two_attestations(0, first, second))
+    assert channels.only_event(result, "EquivocationProven").arguments["member"] == 0
+    slash = await chain.contracts.slasher.slash(2)
+    unit_wei = (await channels.terms()).unit_wei
+    assert (slash.is_member, slash.is_premium, slash.refill_wei) == (True, True, 2 * unit_wei)
+    assert slash.challenger == deployer.address
