@@ -309,17 +309,19 @@ class IssuersSilentError(NetworkError):
 
 
 class IssuersRefusedError(RejectedError):
-    """So many committee members refuse a request that it can never be served.
+    """So many committee members refuse a request that the others cannot serve it.
 
     Attributes:
         reasons: their words, most frequent first.
+        served: members that serve it all the same; the others may yet learn of it from them.
     """
 
     code = "Q0971"
 
-    def __init__(self, reasons: tuple[str, ...]) -> None:
+    def __init__(self, reasons: tuple[str, ...], served: int = 0) -> None:
         super().__init__("the committee refuses the request", why="; ".join(reasons))
         self.reasons = reasons
+        self.served = served
 
 
 class IssuerKeysError(RemoteProtocolError):

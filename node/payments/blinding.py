@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from node.payments.derivation import Seed
 from node.payments.states import Blank
 from qnet.crypto.blind import blind_with, unblind
+from qnet.crypto.errors import SignatureError
 from qnet.crypto.points import G1, G2
 from qnet.crypto.scalars import Scalar
 from qnet.messages.instruments import Place
@@ -54,3 +55,24 @@ class Blinded:
 def blinded_all(seed: Seed, place: Place, blanks: Sequence[Blank]) -> tuple[Blinded, ...]:
     """All blanks of a request, in order."""
     return tuple(Blinded.of(seed, place, blank) for blank in blanks)
+
+
+def unblind_all(
+    blinded: Sequence[Blinded], signed: Sequence[G1], keys: Sequence[G2]
+) -> tuple[bytes, ...] | None:
+    """Signatures of all blanks, 48 bytes each; None unless every one is right.
+
+    Args:
+        blinded: what was to be signed, in order.
+        signed: combined signatures of the points, in the same order.
+        keys: the eight keys of the epoch.
+    """
+    if len(signed) != len(blinded):
+        return None
+    try:
+        return tuple(
+            each.signature(point, keys[each.class_])
+            for each, point in zip(blinded, signed, strict=True)
+        )
+    except SignatureError:
+        return None

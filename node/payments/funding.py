@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from qnet.chain.sender import Sender
 
 FILE: Final = "topup.json"
-CHANNEL_GAS: Final = 600_000
-"""Gas that an approval and a deposit take at most, with the margins of `estimate_gas`."""
+STEP_GAS: Final = 400_000
+"""Gas that an approval, or a deposit, takes at most, with the margins of `estimate_gas`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,9 @@ class Funding:
                 )
             words = f"move {format_qnet(lacking_wei)} QNET to the channel's account"
             steps.append(Step(words, self.user, lambda: token.transfer(account, lacking_wei)))
-        steps += await self._gas()
-        if await token.allowance(account, channels.address) < amount_wei:
+        lacks_approval = await token.allowance(account, channels.address) < amount_wei
+        steps += await self._gas(STEP_GAS * (1 + lacks_approval))
+        if lacks_approval:
             steps.append(
                 Step(
                     "let the contract take them",
@@ -130,12 +131,12 @@ class Funding:
         words = f"{verb} with {format_qnet(amount_wei)} QNET"
         return [*steps, Step(words, self.channel, lambda: deposit(amount_wei))]
 
-    async def _gas(self) -> list[Step]:
+    async def _gas(self, gas: int) -> list[Step]:
         """Coins for the channel's account, if it has too few."""
         from qnet.chain.values import Call
 
         client, account = self.contracts.client, self.channel.address
-        needed_wei = CHANNEL_GAS * (await client.fees()).max_fee_wei
+        needed_wei = gas * (await client.fees()).max_fee_wei
         if await client.balance(account) >= needed_wei:
             return []
         words = f"move {needed_wei / 10**18:.9f} coins of the chain for its transactions"

@@ -123,7 +123,7 @@ class Issuers:
             Verified signatures, 48 bytes each, in order.
 
         Raises:
-            IssuersRefusedError: it can never be served.
+            IssuersRefusedError: too many refuse it.
             IssuersSilentError: too few gave right answers this time.
         """
         partials = Partials(blinded, keys, self.random)
@@ -140,13 +140,15 @@ class Issuers:
             return signatures is not None
 
         await self._ask_all(route, "POST", path, body, take)
-        self.liars.update(partials.liars)
         if signatures is not None:
+            self.liars.update(partials.liars)
             return signatures
+        await asyncio.to_thread(partials.judge)
+        self.liars.update(partials.liars)
         refusals = sum(reasons.values())
         words = tuple(reason for reason, _ in reasons.most_common())
         if refusals > len(self.members) - keys.threshold:
-            raise IssuersRefusedError(words)
+            raise IssuersRefusedError(words, len(partials.answers))
         right = len(partials.answers)
         raise IssuersSilentError(
             f"{right} of {keys.threshold} members that are needed gave a right answer",

@@ -3,12 +3,17 @@
 Source: docs/spec/payments.md, "Interfaces between programs".
 """
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from node.payments.blinding import Blinded, unblind_all
 from node.payments.issuers import Issuers
+from node.payments.keys import EpochKeys
 from node.payments.partials import decode_points
 from node.payments.routes import MAX_ANSWER_BYTES, Route
+from node.payments.states import Request, RequestKind
 from qnet import cbor
 from qnet.crypto.keys import constant_time_equal
 from qnet.crypto.points import G1
@@ -131,6 +136,39 @@ class PurchasesLookup:
                 return None
             found.append(StoredPurchase(purchase, _points(signed, len(purchase.points))))
         return found
+
+
+async def delivered(
+    issuers: Issuers,
+    route: Route,
+    request: Request,
+    blinded: Sequence[Blinded],
+    keys: EpochKeys,
+) -> tuple[bytes, ...] | None:
+    """Signatures of a request that members combined among themselves; None if there are none.
+
+    One honest member suffices, and it may be long after the epoch.
+
+    Raises:
+        IssuersSilentError: too few answered to tell.
+    """
+    shown: list[tuple[G1, ...]] = []
+    if request.kind is RequestKind.BUY:
+        bought = Purchase.decode(request.body)
+        after = bought.voucher.nonce - 1
+        pages = PurchasesLookup(issuers.place, bought.voucher.channel, after)
+        for page in await pages.ask(issuers, route, keys.threshold) or ():
+            shown += [one.signed for one in page if one.purchase == bought]
+    else:
+        swap = Swap.decode(request.body)
+        place = InputLookup(issuers.place, swap.inputs[0].message(issuers.place))
+        for one in await place.ask(issuers, route, keys.threshold) or ():
+            shown += [one.signed] if one.swap == swap else []
+    for signed in shown:
+        found = await asyncio.to_thread(unblind_all, blinded, signed, keys.keys)
+        if found is not None:
+            return found
+    return None
 
 
 def _load(body: bytes) -> object:

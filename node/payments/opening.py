@@ -18,7 +18,8 @@ from node.payments.derivation import Seed
 from node.payments.routes import SILENCE, Answer, CircuitRoute, DirectRoute, FreshRoute, OwnCircuit
 from node.payments.seed_file import load_seed, payments_folder
 from node.payments.store import Store
-from node.payments.wallet import Surroundings, Wallet
+from node.payments.surroundings import Surroundings
+from node.payments.wallet import Wallet
 from qnet.epochs import EpochClock
 from qnet.messages.instruments import Place
 from qnet.wallet.passphrase import read_file

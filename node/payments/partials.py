@@ -79,7 +79,7 @@ class Partials:
             return found
         if not self.keys.shares:
             return self._search()
-        self._judge()
+        self.judge()
         return self._try(sorted(self.answers))
 
     def _try(self, places: Sequence[int]) -> tuple[bytes, ...] | None:
@@ -104,9 +104,11 @@ class Partials:
                 return found
         return None
 
-    def _judge(self) -> None:
-        """Find the members whose points are no multiples by their share, and drop them."""
+    def judge(self) -> None:
+        """Drop the answers that are no multiples by the member's share, if shares are known."""
         bad: set[int] = set()
+        if not self.keys.shares:
+            return
         for position, blinded in enumerate(self.blinded):
             shares = self.keys.shares[blinded.class_]
             partials = {

@@ -15,15 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from node.payments.blinding import Blinded
+from node.payments.blinding import Blinded, unblind_all
 from node.payments.keys import EpochKeys
 from node.payments.lookups import InputLookup, PurchasesLookup, StoredPurchase, StoredSwap
 from node.payments.matching import Matching
 from node.payments.requests import BOUGHT_CLASS
 from node.payments.states import Instrument, Request, RequestKind, State
 from node.payments.wallet import Wallet
-from qnet.crypto.errors import SignatureError
-from qnet.crypto.points import G1
 from qnet.issuance import IssuanceClock
 
 LOOKUPS_MAX: Final = 4
@@ -142,7 +140,7 @@ class Recovery:
             blinded = await asyncio.to_thread(self._match, keys.epoch, points)
             if blinded is None:
                 continue
-            signatures = await asyncio.to_thread(_signatures, blinded, one.signed, keys)
+            signatures = await asyncio.to_thread(unblind_all, blinded, one.signed, keys.keys)
             request = Request(
                 number=0,
                 kind=RequestKind.BUY,
@@ -191,7 +189,7 @@ class Recovery:
         if len(inputs) < len(swap.inputs):
             self._lacking.append(entry)
             return True
-        signatures = await asyncio.to_thread(_signatures, blinded, one.signed, keys)
+        signatures = await asyncio.to_thread(unblind_all, blinded, one.signed, keys.keys)
         request = Request(
             number=0,
             kind=RequestKind.SWAP,
@@ -225,18 +223,3 @@ class Recovery:
                 if is_new and entry.is_token:
                     entry = store.change(entry.slot, State.UNSURE)
                 self._waiting.append(entry)
-
-
-def _signatures(
-    blinded: Sequence[Blinded], signed: Sequence[G1], keys: EpochKeys
-) -> tuple[bytes, ...] | None:
-    """Unblind and check; None if what a member shows is not what the keys made."""
-    if len(signed) != len(blinded):
-        return None
-    try:
-        return tuple(
-            each.signature(point, keys.keys[each.class_])
-            for each, point in zip(blinded, signed, strict=True)
-        )
-    except SignatureError:
-        return None

@@ -50,6 +50,7 @@ class Upkeep:
     relays: Callable[[], Mapping[int, int]]
     marks: Marks = field(default_factory=Marks)
     problem: str = ""
+    _told: str = ""
     _tries: dict[int, tuple[float, float]] = field(default_factory=dict)
     _allowance: tuple[float, int] = (0.0, 0)
     _pruned: int = -1
@@ -72,6 +73,7 @@ class Upkeep:
         if clock.epoch_at(now) < 0:
             return
         self._tidy(clock, now)
+        self.problem = ""
         try:
             await self._order(clock, now)
         except QnetError as error:
@@ -80,6 +82,8 @@ class Upkeep:
         async with asyncio.TaskGroup() as group:
             for request in due[:SENDING_MAX]:
                 group.create_task(self._send(request))
+        if self._tries and not self.problem:
+            self.problem = self._told
 
     def situation(self, clock: IssuanceClock, now: float, *, may_buy: int = 0) -> Situation:
         """What the policy decides by."""
@@ -100,8 +104,11 @@ class Upkeep:
         )
 
     def _note(self, error: QnetError) -> None:
-        self.problem = f"{error.message}: {error.why}"
-        _log.info("wallet waits", cause=self.problem)
+        """Remember what is wrong; the log tells it once."""
+        self.problem = f"{error.message}: {error.why}".removesuffix(": ")
+        if self.problem != self._told:
+            self._told = self.problem
+            _log.info("wallet waits", cause=self.problem)
 
     async def _order(self, clock: IssuanceClock, now: float) -> None:
         wallet = self.wallet
@@ -137,13 +144,13 @@ class Upkeep:
         try:
             await self.wallet.send(request)
         except QnetError as error:
-            self.problem = f"{error.message}: {error.why}"
+            self._note(error)
             _, wait_s = self._tries.get(number, (0.0, FIRST_WAIT_S / 2))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             self._tries[number] = (self.wallet.around.wall() + wait_s, wait_s)
-            _log.info("request waits", kind=request.kind.value, cause=error.why or error.message)
+            if self.wallet.store.request(number).state is not RequestState.OPEN:
+                self._tries.pop(number, None)
         else:
-            self.problem = ""
             self._tries.pop(number, None)
 
     def _open(self) -> list[Request]:

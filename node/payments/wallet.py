@@ -8,44 +8,37 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from typing import Final
 
 import structlog
 
-from node.errors import IssuerKeysError, IssuersRefusedError, SpendingLimitError
-from node.payments.blinding import blinded_all
-from node.payments.chain_view import ChainView
-from node.payments.derivation import Seed, Slot
+from node.errors import (
+    IssuerKeysError,
+    IssuersRefusedError,
+    IssuersSilentError,
+    SpendingLimitError,
+)
+from node.payments.blinding import Blinded, blinded_all
+from node.payments.derivation import Slot
 from node.payments.issuers import Issuers
 from node.payments.keys import EpochKeys
-from node.payments.lookups import InputLookup
-from node.payments.purse import Spending
+from node.payments.lookups import InputLookup, delivered
 from node.payments.requests import Maker
-from node.payments.routes import FreshRoute, Route
-from node.payments.states import Instrument, Request, RequestKind, RequestState, State
+from node.payments.states import Request, RequestKind, RequestState, State
 from node.payments.stock import SwapOrder
-from node.payments.store import Store
-from qnet.crypto.hash_chain import HashChain
-from qnet.epochs import EpochClock
+from node.payments.till import Till
 from qnet.errors import LocalProtocolError, RejectedError
 from qnet.issuance import IssuanceClock, PaymentTerms
 from qnet.messages.instruments import (
     KEY_BYTES,
-    TOKEN_CLASS,
     TOKEN_UNITS,
-    Opening,
-    Place,
 )
-from qnet.sampling import RandomBytes, uniform_below
 from qnet.units import format_qnet
 
-RETIRE_MIN: Final = 48
-"""A token retires at a random k from here to 64."""
-SPEND_MARGIN_SHARE: Final = 8
-"""A token is not taken in the last eighth of `SPEND_S`: a circuit lives for a while."""
 PATHS: Final = {RequestKind.BUY: "/v1/payments/buy", RequestKind.SWAP: "/v1/payments/swap"}
+POOLED: Final = 2
+"""Members tell each other what they served until `FINISH_S`; after twice that it is over."""
 ANOTHER: Final = "another request stands in this place already"
 """A member's word for an input or a nonce that is used up; `ledger` says the same."""
 WRONG_AMOUNT: Final = "what goes out is not worth what comes in"
@@ -53,50 +46,13 @@ WRONG_AMOUNT: Final = "what goes out is not worth what comes in"
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a wallet needs from outside.
-
-    Args:
-        place: chain and contract.
-        rewards: calendar of the reward epochs.
-        chain: what is asked of the chain.
-        members: base URLs of the committee.
-        direct: route for purchases.
-        fresh: makes a route over circuits of its own.
-        wall: unix clock.
-        random: the operating system's source.
-    """
-
-    place: Place
-    rewards: EpochClock
-    chain: ChainView
-    members: tuple[str, ...]
-    direct: Route
-    fresh: FreshRoute
-    wall: Callable[[], float]
-    random: RandomBytes
-
-
 @dataclass(slots=True)
-class Wallet:
-    """One wallet; also the `Purse` of circuits.
+class Wallet(Till):
+    """One wallet; as a `Till` it is the `Purse` of circuits."""
 
-    Args:
-        seed: its root.
-        store: its file.
-        around: what it needs from outside.
-    """
-
-    seed: Seed
-    store: Store
-    around: Surroundings
     maker: Maker = field(init=False)
     issuers: Issuers = field(init=False)
-    clock: IssuanceClock | None = None
     _hashes: dict[int, bytes] = field(default_factory=dict)
-    _tokens: dict[int, list[Instrument]] = field(default_factory=dict)
-    _spending: dict[bytes, Slot] = field(default_factory=dict)
     _sending: set[int] = field(default_factory=set)
     _ordering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -110,7 +66,7 @@ class Wallet:
         terms = self.store.noted("terms")
         if terms is not None:
             self.clock = IssuanceClock(around.rewards, PaymentTerms(*json.loads(terms)))
-        self._look()
+        self.look()
 
     @property
     def account(self) -> bytes:
@@ -180,7 +136,7 @@ class Wallet:
 
         Raises:
             IssuersSilentError: too few members answered; the same request may be sent again.
-            IssuersRefusedError: they refuse it; it was given up.
+            IssuersRefusedError: they refuse it; it was given up, unless some serve it.
             IssuerKeysError: no member has the epoch's keys.
             ChainError: the chain does not answer.
         """
@@ -198,17 +154,47 @@ class Wallet:
                 signatures = await self.issuers.sign(
                     route, PATHS[request.kind], request.body, blinded, keys
                 )
-            except IssuersRefusedError as error:
-                used = await self._used(request, keys) if ANOTHER in error.reasons else ()
-                self.store.fail(request.number, error.why, stuck=used)
-                raise
+            except (IssuersSilentError, IssuersRefusedError) as error:
+                found = await self._delivered(request, blinded, keys, error)
+                if found is None:
+                    raise
+                signatures = found
             await asyncio.to_thread(
                 self.store.finish, request.number, signatures, at=self.around.wall()
             )
             return True
         finally:
             self._sending.discard(request.number)
-            self._look()
+            self.look()
+
+    async def _delivered(
+        self,
+        request: Request,
+        blinded: tuple[Blinded, ...],
+        keys: EpochKeys,
+        error: IssuersSilentError | IssuersRefusedError,
+    ) -> tuple[bytes, ...] | None:
+        """What members combined by themselves; without it, a request that is refused is given up.
+
+        A purchase that some serve is never given up: its money may be collected, and only while it
+        stands can it be disputed.
+        """
+        clock = await self.terms()
+        since_s = clock.elapsed(request.epoch, self.around.wall())
+        is_buy = request.kind is RequestKind.BUY
+        reasons = error.reasons if isinstance(error, IssuersRefusedError) else ()
+        if since_s >= 0 or ANOTHER in reasons:
+            route = self.around.direct if is_buy else self.around.fresh()
+            found = await delivered(self.issuers, route, request, blinded, keys)
+            if found is not None:
+                return found
+        if not isinstance(error, IssuersRefusedError):
+            return None
+        if error.served and (is_buy or since_s < POOLED * clock.terms.finish_s):
+            return None
+        used = await self._used(request, keys) if ANOTHER in reasons or error.served else ()
+        self.store.fail(request.number, error.why, stuck=used)
+        return None
 
     async def keys(self, epoch: int) -> EpochKeys:
         """Keys of an issuance epoch that the chain stands for.
@@ -272,64 +258,3 @@ class Wallet:
             if WRONG_AMOUNT in request.why
             for slot in request.inputs
         )
-
-    # Purse
-
-    def covers(self, relay: int) -> bool:
-        """Whether a token for a relay is in stock."""
-        return bool(self._spendable(relay))
-
-    async def take(self, relay: int) -> Spending | None:
-        """Take a token for a relay out of the stock, stored as being spent; None without one."""
-        stock = self._spendable(relay)
-        if not stock:
-            return None
-        entry = stock[0]
-        self._tokens[relay].remove(entry)
-        chain = self.seed.chain(entry.slot)
-        self._spending[chain.top] = entry.slot
-        last = RETIRE_MIN + uniform_below(TOKEN_UNITS + 1 - RETIRE_MIN, self.around.random)
-        await asyncio.to_thread(self.store.change, entry.slot, State.SPENDING, last=last)
-        return Spending(relay, self._opening(entry, chain), chain, last)
-
-    async def spend(self, token: Spending, k: int) -> None:
-        """Store that a token is spent up to k: before its preimage leaves. Sets `token.k`."""
-        slot = self._spending.get(token.opening.top)
-        if slot is None or not token.k <= k <= token.last:
-            raise LocalProtocolError(f"a token that retires at {token.last} cannot pay {k} units")
-        is_over = k == token.last
-        state = State.SPENT if is_over else State.SPENDING
-        await asyncio.to_thread(self.store.change, slot, state, k=k)
-        token.k = k
-        if is_over:
-            self._spending.pop(token.opening.top, None)
-
-    def refused(self, token: Spending, why: str) -> None:
-        """A relay did not take a token; it is not shown to it again."""
-        slot = self._spending.pop(token.opening.top, None)
-        if slot is not None:
-            _log.info("token refused", relay=token.relay, cause=why)
-            self.store.change(slot, State.SPENT)
-
-    # inside
-
-    def _opening(self, entry: Instrument, chain: HashChain) -> Opening:
-        refund = self.seed.key(entry.slot).address
-        return Opening(entry.slot.epoch, chain.top, refund, entry.signature)
-
-    def _spendable(self, relay: int) -> list[Instrument]:
-        """Tokens of a relay that it still takes, oldest first."""
-        if self.clock is None:
-            return []
-        spend_s, now = self.clock.terms.spend_s, self.around.wall()
-        until_s = spend_s - spend_s // SPEND_MARGIN_SHARE
-        stock = self._tokens.get(relay, [])
-        return [entry for entry in stock if self.clock.elapsed(entry.slot.epoch, now) < until_s]
-
-    def _look(self) -> None:
-        """Bring the list of tokens up to what is stored."""
-        self._tokens = {}
-        taken = set(self._spending.values())
-        for entry in self.store.instruments(State.HELD):
-            if entry.slot.class_ == TOKEN_CLASS and entry.slot not in taken:
-                self._tokens.setdefault(entry.relay, []).append(entry)

@@ -18,8 +18,9 @@ from node.payments.routes import DirectRoute
 from node.payments.states import RequestState, State
 from node.payments.stock import for_token
 from node.payments.store import Store
+from node.payments.surroundings import Surroundings
 from node.payments.upkeep import Upkeep
-from node.payments.wallet import Surroundings, Wallet
+from node.payments.wallet import Wallet
 from node.payments.wallet_file import create_file
 from qnet.messages.instruments import TOKEN_UNITS
 from tests.ledger.service.payments.issuing import open_world

@@ -11,7 +11,8 @@ from node.payments.derivation import Seed, Slot
 from node.payments.opening import NoRoute
 from node.payments.states import Instrument, State
 from node.payments.store import Store
-from node.payments.wallet import Surroundings, Wallet
+from node.payments.surroundings import Surroundings
+from node.payments.wallet import Wallet
 from node.payments.wallet_file import create_file
 from qnet.crypto.bls import hash_to_g1
 from qnet.epochs import EpochClock

@@ -294,6 +294,25 @@ class Office:
         swap = self.swaps[bytes.fromhex(request.match_info["message"])]
         return cbor.dumps([swap.encode(), self._combined(swap.digest(DOMAIN))])
 
+    def pool(self) -> None:
+        """Members tell each other what they served: those who did not hear of it sign, too."""
+        requests = [
+            (one.voucher.digest(DOMAIN), one.voucher.epoch, [(6, point) for point in one.points])
+            for one in self.purchases
+        ]
+        requests += [
+            (one.digest(DOMAIN), one.epoch, [(each.class_, each.point) for each in one.outputs])
+            for one in set(self.swaps.values())
+        ]
+        for digest, epoch, points in requests:
+            signed = self.partials[digest]
+            for index in self.committee.indices:
+                if index not in signed:
+                    signed[index] = [
+                        G1.decode(point) * self.keys[epoch].polynomials[class_].share(index)
+                        for class_, point in points
+                    ]
+
     def _combined(self, request: bytes) -> list[bytes]:
         partials: Mapping[int, list[G1]] = self.partials.get(request, {})
         if len(partials) < self.committee.threshold:

@@ -9,7 +9,8 @@ import pytest
 from node.payments.derivation import Seed
 from node.payments.routes import DirectRoute
 from node.payments.store import Store
-from node.payments.wallet import Surroundings, Wallet
+from node.payments.surroundings import Surroundings
+from node.payments.wallet import Wallet
 from node.payments.wallet_file import create_file
 from tests.support.issuing import PLACE, REWARDS, Chain, Office, Time
 

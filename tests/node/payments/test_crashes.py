@@ -25,7 +25,8 @@ from node.payments.routes import DirectRoute
 from node.payments.stock import for_token
 from node.payments.states import State
 from node.payments.store import Store
-from node.payments.wallet import Surroundings, Wallet
+from node.payments.surroundings import Surroundings
+from node.payments.wallet import Wallet
 from tests.support.issuing import PLACE, REWARDS, Chain, Time
 
 folder, urls, hashes, when, name, nth = sys.argv[1:]

@@ -12,7 +12,8 @@ from node.payments.exits import WayOut, close_channel
 from node.payments.opening import NoRoute
 from node.payments.states import Instrument, State
 from node.payments.store import Store
-from node.payments.wallet import Surroundings, Wallet
+from node.payments.surroundings import Surroundings
+from node.payments.wallet import Wallet
 from node.payments.wallet_file import create_file
 from qnet.errors import FundsError
 from qnet.messages.instruments import TOKEN_CLASS, Unit

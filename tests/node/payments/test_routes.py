@@ -18,7 +18,8 @@ from node.payments.routes import (
 from node.payments.states import State
 from node.payments.stock import for_token
 from node.payments.store import Store
-from node.payments.wallet import Surroundings, Wallet
+from node.payments.surroundings import Surroundings
+from node.payments.wallet import Wallet
 from node.payments.wallet_file import create_file
 from tests.support.issuing import PLACE, REWARDS, Chain, Office, Time
 from tests.support.network import client, eventually, inner_network

@@ -19,7 +19,7 @@ from node.payments.routes import DirectRoute
 from node.payments.seed_file import load_seed, payments_folder, save_seed
 from node.payments.service import Premium
 from node.payments.states import State
-from node.payments.wallet import Surroundings
+from node.payments.surroundings import Surroundings
 from node.payments.wallet_file import create_file
 from qnet.wallet.keystore import LIGHT
 from tests.support.issuing import PLACE, REWARDS, Chain, Office, Time

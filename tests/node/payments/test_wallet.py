@@ -245,3 +245,56 @@ async def test_the_k_at_which_a_token_retires_is_drawn_anew(world, wallet):
     assert min(drawn) >= 48
     assert max(drawn) <= 64
     assert len(set(drawn)) > 5
+
+
+async def too_late_for_two(world, wallet, request):
+    """Two members hear of a request in its epoch, the other two after it."""
+    for member in world.office.members[2:]:
+        member.mode = "silent"
+    with pytest.raises(IssuersSilentError):
+        await wallet.send(request)
+    for member in world.office.members[2:]:
+        member.mode = ""
+    world.time.now = CLOCK.bounds(0)[1] + 1
+
+
+async def test_what_two_members_served_is_taken_once_they_told_the_others(world, wallet):
+    request = await wallet.order_credits(2)
+    await too_late_for_two(world, wallet, request)
+    with pytest.raises(IssuersRefusedError):
+        await wallet.send(request)
+    assert wallet.store.request(request.number).state is RequestState.OPEN
+    world.office.pool()
+    assert await wallet.send(request)
+    held = wallet.store.instruments(State.HELD)
+    assert len(held) == 2
+    assert all(is_valid(world, wallet, entry) for entry in held)
+
+
+async def test_a_swap_that_two_members_served_is_taken_once_they_told_the_others(world, wallet):
+    (held,) = await buy(wallet, 1)
+    request = await wallet.order_swap(SwapOrder((held.slot,), ((6, 0),)))
+    await too_late_for_two(world, wallet, request)
+    world.office.pool()
+    for member in world.office.members[1:]:
+        member.mode = "silent"
+    assert await wallet.send(request)
+    (new,) = wallet.store.instruments(State.HELD)
+    assert is_valid(world, wallet, new)
+
+
+async def test_a_swap_that_stays_half_served_is_stuck_and_a_purchase_stays_disputable(
+    world, wallet
+):
+    (held,) = await buy(wallet, 1)
+    swap = await wallet.order_swap(SwapOrder((held.slot,), ((6, 0),)))
+    purchase = await wallet.order_credits(1)
+    await too_late_for_two(world, wallet, swap)
+    world.time.now -= 10
+    await too_late_for_two(world, wallet, purchase)
+    world.time.now = CLOCK.bounds(0)[1] + 2 * TERMS.finish_s
+    for request in (swap, purchase):
+        with pytest.raises(IssuersRefusedError):
+            await wallet.send(request)
+    assert wallet.store.instrument(held.slot).state is State.STUCK
+    assert wallet.store.request(purchase.number).state is RequestState.OPEN
