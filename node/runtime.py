@@ -118,8 +118,9 @@ class NodeRuntime:
         async with AsyncExitStack() as stack:
             stack.callback(self.spool.close)
             toll_store: TollStore | None = None
-            if self.config.node.price:
-                toll_store = TollStore(self.home / "state" / STORE_NAME)
+            tolls_path = self.home / "state" / STORE_NAME
+            if self.config.node.price or tolls_path.exists():  # what was earned is settled still
+                toll_store = TollStore(tolls_path)
                 stack.callback(toll_store.close)
             self.ledger = await stack.enter_async_context(LedgerClient(self.config.ledger.members))
             group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -127,6 +128,8 @@ class NodeRuntime:
             self._assemble()
             if toll_store is not None:
                 self.tolls = await self._charge(toll_store)
+                if self.config.node.price:
+                    self.driver.charge(self.tolls.booth)
             tickets = FileTicketStore(self.home / "state" / "tickets")
             stack.callback(tickets.close)
             self.server = await self._listen(tickets)
@@ -252,9 +255,7 @@ class NodeRuntime:
             store=store,
             now=time.time,
         )
-        tolls = Tolls.over(claiming, self.config.node.price, self.core, self.driver.wake)
-        self.driver.charge(tolls.booth)
-        return tolls
+        return Tolls.over(claiming, self.config.node.price, self.core, self.driver.wake)
 
     def _make_upkeep(self) -> Upkeep:
         node, keys, registration = self.config.node, self.keys, self.registration

@@ -1,13 +1,15 @@
 """Paying circuits: a real client pays real relays with tokens of real threshold keys."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
-from node.circuit.payment import Refusal
+from node.circuit.payment import PaymentStatus, Refusal
 from node.payments.tollgate import PRICED_BYTES
+from node.status import node_metrics, node_status
 from tests.support.network import client, eventually, file_server, inner_network, through
-from tools.bench.issuer import LocalPurse
+from tools.bench.issuer import LocalIssuer, LocalPurse
 
 ROLES = ("entry", "relay", "exit")
 SIZE = 4 << 20
@@ -39,6 +41,12 @@ async def test_a_transfer_pays_all_three_hops(tmp_path):
             rows = made.row(0.0)["payments"]
             assert [row["premium"] for row in rows] == [True] * 3
             assert all(row["units"] >= SIZE // PRICED_BYTES for row in rows)
+            for node in network.nodes:
+                told = node_status(node)["payments"]
+                assert (told["price"], told["tokens"], told["refused"]) == (1, 1, {})
+                counters = node_metrics(node).counters
+                assert counters["qnet_pay_tokens"][1]["taken"] == 1
+                assert counters["qnet_pay_units"][1][""] == told["units"] > 0
             used = [node.tolls.booth.stats.used_bytes for node in network.nodes]
             for row, size in zip(rows, used, strict=True):
                 # the first cells went before the first unit was stored
@@ -64,6 +72,27 @@ async def test_a_client_that_stops_pays_up(tmp_path):
         assert purse.taken
         assert {token.k == token.last for token in purse.taken} == {True}
         await eventually(lambda: sum(stored(network)) == sum(token.k for token in purse.taken))
+
+
+async def test_a_free_network_refuses_payment_and_serves(tmp_path):
+    """What a client shows that believes in a price is answered, and costs nobody anything."""
+    async with inner_network(tmp_path, ROLES) as network, file_server(1000) as files:
+        purse = LocalPurse(LocalIssuer.draw())
+        async with client(network.bundle()) as session:
+            session.purse = purse
+            await fetch(session, files)
+            (made,) = [made for made in session.circuits.open if made.key is not None]
+            assert made.circuit.payments is None
+            made.circuit.origin.pay(1, purse.issuer.token(2).opening)
+            heard = []
+            made.circuit.payments = SimpleNamespace(
+                told=lambda hop, status: heard.append((hop, status)), lost=lambda: None
+            )
+            made.circuit.entry.wake()
+            await eventually(lambda: heard)
+            assert heard == [(1, PaymentStatus.refused(Refusal.FREE))]
+            made.circuit.payments = None
+        assert [node.tolls for node in network.nodes] == [None] * 3
 
 
 async def test_a_token_for_another_relay_buys_nothing(tmp_path):
