@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from ledger.domain.keygen import EpochKeys
+from ledger.domain.schedule import Schedule
+from ledger.domain.votes import Topic
 from ledger.errors import PeerError
 from ledger.service.chain_reader import ChainReader
 from ledger.service.member import Member
@@ -108,7 +110,17 @@ class Handlers:
 
     def __init__(self) -> None:
         self.handlers: dict[int, TopicHandler] = {}
-        self.topics: list[object] = []
+        self.begun: dict[Topic, Schedule] = {}
+
+    @property
+    def topics(self) -> list[Topic]:
+        return list(self.begun)
+
+    async def begin(self, topic: Topic, schedule: Schedule) -> None:
+        self.begun.setdefault(topic, schedule)
+
+    def drop(self, topic: Topic) -> None:
+        self.begun.pop(topic)
 
     def handle(self, kind: int, handler: TopicHandler) -> None:
         self.handlers[kind] = handler

@@ -34,7 +34,7 @@ SPENT = 50
 
 @pytest.fixture(scope="module")
 def quick_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    """Issuance epochs of 36 seconds, and deadlines that a loaded machine keeps, too."""
+    """Deadlines that a loaded machine keeps, too: only they are longer than a devnet's."""
     terms = replace(
         PaymentTerms.profile("devnet"),
         close_s=30,
@@ -49,7 +49,7 @@ def quick_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         exit_s=220,
         keep_s=270,
     )
-    with own_chain(tmp_path_factory.mktemp("chain"), terms=terms, slot_s=3) as network:
+    with own_chain(tmp_path_factory.mktemp("chain"), terms=terms) as network:
         yield network
 
 
