@@ -163,7 +163,7 @@ class Committee:
         rewards = EpochClock(genesis, self.epoch_s // 2, 1)
         terms = replace(PaymentTerms.profile("devnet"), issuance_epochs=2)
         self.clock = IssuanceClock(rewards, terms)
-        self.parameters = replace(NetworkParameters.profile("devnet"), agreement_timeout_s=1)
+        self.parameters = replace(NetworkParameters.profile("devnet"), agreement_timeout_s=2)
 
     @property
     def plan(self) -> Plan:
