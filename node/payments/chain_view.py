@@ -5,9 +5,11 @@ Source: docs/spec/payments.md, QN-PAY-003 and 020.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,6 +55,8 @@ class RpcChain:
             ChainError: the node does not answer, or serves another chain.
             ConfigError: the manifest cannot be read.
         """
+        # loading web3 takes a second, in which circuits must go on
+        await asyncio.to_thread(import_module, "qnet.chain.contracts")
         from qnet.chain.client import ChainClient
         from qnet.chain.contracts import Contracts
         from qnet.chain.deployment import Deployment

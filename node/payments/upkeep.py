@@ -22,6 +22,10 @@ from node.payments.wallet import WRONG_AMOUNT, Wallet
 from qnet.errors import QnetError, RejectedError
 from qnet.issuance import IssuanceClock
 
+_LIVE: Final = (
+    *(State.REQUESTED, State.HELD, State.SPENDING, State.SPENT, State.UNSURE, State.SWAPPING),
+)
+"""States that the policy looks at; the others only grow in number."""
 ALLOWANCE_S: Final = 20.0
 """How long the deposit is taken to be what the chain said."""
 SENDING_MAX: Final = 4
@@ -115,7 +119,7 @@ class Upkeep:
         # asked for openly, so long before a swap that is not
         await wallet.keys(clock.epoch_at(now))
         at = self.situation(clock, now, may_buy=await self._may_buy(now))
-        stock = wallet.store.instruments()
+        stock = wallet.store.instruments(*_LIVE)
         for order in plan(stock, at, wallet.around.random):
             if isinstance(order, BuyOrder):
                 await self._buy(order)
