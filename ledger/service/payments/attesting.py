@@ -12,6 +12,7 @@ from ledger.domain.relay_earnings import Earnings, earned, highest
 from ledger.domain.votes import Decision, Topic
 from ledger.errors import BadDataError, NotReadyError, OmittedRequestError
 from ledger.service.payments.claiming import Claiming
+from ledger.service.payments.exchange import briefly
 from ledger.service.payments.facts import IssuingFacts
 from qnet.chain.payments import IssuanceState
 from qnet.errors import RemoteProtocolError
@@ -51,7 +52,7 @@ class AttestingService:
         """
         epoch = topic.period
         state = await self._state(epoch)
-        await self.claiming.pull(epoch)
+        await briefly(self.claiming.pull(epoch))
         async with self._facts.member.work() as rows:
             names = tuple(sorted(await rows.payment_claims.of_epoch(epoch)))
         if not names:
@@ -74,7 +75,7 @@ class AttestingService:
             return
         epoch = earnings.epoch
         state = await self._state(epoch)
-        await self.claiming.fetch(epoch, earnings.claims)
+        await briefly(self.claiming.fetch(epoch, earnings.claims))
         if await self._earnings(epoch, state, earnings.claims) != earnings:
             raise BadDataError("the leaves are not what the claims give")
         listed = highest(await self.claiming.of(epoch, earnings.claims))

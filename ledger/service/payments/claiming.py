@@ -94,15 +94,20 @@ class Claiming:
         missing = [name for name in names if name not in known]
         if len(missing) > UNKNOWN_MAX:
             raise NotReadyError(f"{len(missing)} claims are not known here")
-        for peer in self._showing.others if missing else ():
-            for part in chunked(missing, FETCH_NAMES):
-                try:
-                    items = await self._showing.fetch(peer, What.CLAIMS, part)
-                except (PeerError, DecodeError) as error:
-                    _log.debug("claims not fetched", member=peer, why=error.why or error.message)
-                    break
-                got = {item.name for item in items if await self._adopt(peer, epoch, item)}
-                missing = [name for name in missing if name not in got]
+        async with asyncio.TaskGroup() as group:
+            for peer in self._showing.others if missing else ():
+                group.create_task(self._fetch_from(peer, epoch, missing))
+
+    async def _fetch_from(self, peer: int, epoch: int, names: Sequence[bytes]) -> None:
+        try:
+            for part in chunked(names, FETCH_NAMES):
+                for item in await self._showing.fetch(peer, What.CLAIMS, part):
+                    async with self._facts.member.work() as rows:
+                        known = await rows.payment_claims.some([item.name])
+                    if not known:
+                        await self._adopt(peer, epoch, item)
+        except (PeerError, DecodeError, NotReadyError, ChainRecoverableError) as error:
+            _log.debug("claims not fetched", member=peer, why=error.why or error.message)
 
     async def _store(self, claims: Claims, *, in_time: bool) -> None:
         name = claims.digest(self._facts.domain)

@@ -14,6 +14,7 @@ from ledger.domain.votes import Decision, Topic
 from ledger.errors import BadDataError, NotReadyError, OmittedRequestError
 from ledger.service.payments.collecting import Collecting
 from ledger.service.payments.desk import Desk
+from ledger.service.payments.exchange import briefly
 from ledger.service.payments.pooling import Pooling
 from qnet.errors import RemoteProtocolError
 
@@ -48,7 +49,7 @@ class ClosingService:
         """
         epoch = topic.period
         await self._check_time(epoch)
-        await self._pooling.pull(epoch)
+        await briefly(self._pooling.pull(epoch))
         log = await self._compile(epoch, await self._known(epoch))
         return log.closing.digest(self._facts.domain), log.encode()
 
@@ -66,7 +67,7 @@ class ClosingService:
         await self._check_time(log.epoch)
         known = await self._known(log.epoch)
         if any(name not in known for name in log.requests):
-            await self._pooling.pull(log.epoch)
+            await briefly(self._pooling.pull(log.epoch))
             known = await self._known(log.epoch)
         listed = {name: known[name] for name in log.requests if name in known}
         if len(listed) < len(log.requests):

@@ -3,10 +3,12 @@
 A member asks for the names that came in after a row of the other's, then for what it lacks.
 """
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 from ledger.service.member import Member
 from ledger.service.peers import MAX_ANSWER_BYTES, Peers
@@ -21,6 +23,8 @@ PATHS: Final = frozenset({INVENTORY_PATH, FETCH_PATH})
 PAGE_NAMES: Final = 8192
 FETCH_NAMES: Final = 128
 """Of the largest requests and claims: 10 MiB at most."""
+PATIENCE_S: Final = 1.0
+"""An agreement waits no longer for members that do not answer."""
 _INVENTORY_KEYS: Final = frozenset({"what", "epoch", "after"})
 _FETCH_KEYS: Final = frozenset({"what", "names"})
 _PAGE_KEYS: Final = frozenset({"last", "names"})
@@ -145,6 +149,13 @@ class Showing:
         if any(item.name not in wanted for item in items):
             raise DecodeError("fetch: something else than was asked for")
         return items
+
+
+async def briefly(pull: Coroutine[Any, Any, None]) -> None:
+    """Wait for what others show, not for those that do not answer; what came in is kept."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            await pull
 
 
 def _split(joined: bytes) -> list[bytes]:

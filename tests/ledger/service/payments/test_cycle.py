@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger import app as app_module
 from ledger.domain.issuance_log import IssuanceLog, decode_request
-from qnet import cbor
+from ledger.service.member import Member
 from qnet.chain.redeemer import Stage
 from qnet.crypto.keys import ReceiptKey
 from qnet.issuance import IssuanceClock, PaymentTerms
@@ -18,14 +19,13 @@ from qnet.messages.instruments import TOKEN_CLASS, TOKEN_UNITS
 from qnet.messages.settlement import ClaimLeaf, ClaimTree, ProvenLeaf
 from qnet.messages.voucher import Purchase
 from tests.ledger.service.committee import Committee, open_committee, own_chain
-from tests.ledger.service.payments.issuing import DealtKeys, Issued, World
+from tests.ledger.service.payments.issuing import DealtKeys, Issued, MemberKeys, World, register
 from tests.ledger.service.test_committee import wait_for
 from tests.support.anvil import Network
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
-EPOCH = 1
-"""The first that has keys."""
+EPOCH = 0
 DOWN = 3
 RELAY = 2
 OTHER = 5
@@ -37,19 +37,19 @@ def quick_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """Deadlines that a loaded machine keeps, too: only they are longer than a devnet's."""
     terms = replace(
         PaymentTerms.profile("devnet"),
-        close_s=30,
-        spend_s=32,
-        claim_s=34,
-        attest_s=64,
+        close_s=35,
+        spend_s=37,
+        claim_s=40,
+        attest_s=80,
         deliver_s=20,
-        redeem_s=100,
-        token_s=100,
+        redeem_s=112,
+        token_s=112,
         challenge_s=40,
         closing_s=45,
-        exit_s=220,
-        keep_s=270,
+        exit_s=230,
+        keep_s=280,
     )
-    with own_chain(tmp_path_factory.mktemp("chain"), terms=terms) as network:
+    with own_chain(tmp_path_factory.mktemp("chain"), terms=terms, slot_s=3) as network:
         yield network
 
 
@@ -79,44 +79,31 @@ class Wallet(World):
         return self.unblind(wanted, answers)
 
 
-async def open_wallet(committee: Committee) -> Wallet:
+async def open_wallet(committee: Committee, dealt: DealtKeys) -> Wallet:
     terms = await committee.chain.contracts.channels.terms()
     clock = IssuanceClock(committee.clock, terms)
-    wallet = Wallet(committee.chain, DealtKeys(()), clock, committee.now())
+    wallet = Wallet(committee.chain, dealt, clock, committee.now())
     wallet.committee = committee
     return wallet
 
 
-async def learn_keys(committee: Committee, wallet: Wallet) -> None:
-    """Wait until all members have made the epoch's keys, and take the public ones from one."""
+async def test_an_epoch_is_sold_closed_attested_and_paid(
+    tmp_path: Path, quick_chain: Network, monkeypatch: pytest.MonkeyPatch
+):
+    """With dealt keys: to make them, three members in one process would take it for themselves."""
+    dealt = DealtKeys((EPOCH,))
 
-    async def known():
-        offices = [app.services.payments for app in committee.apps.values()]
-        found = [await office.facts.keys.public(EPOCH) for office in offices]
-        return found[0] if all(found) else None
+    async def deal(member: Member, *_rest: object) -> MemberKeys:
+        return dealt.of(member.index)
 
-    public = await wait_for(known)
-    wallet.dealt.keys[EPOCH] = public
-    shown = cbor.loads(
-        await committee.get(1, f"/v1/payments/keys/{EPOCH}") or b"", max_bytes=1 << 20
-    )
-    encoded = [key.encode_eip2537() for key in public.keys]
-    shares = [[share.encode() for share in shares] for shares in public.shares]
-    assert shown == {"keys": encoded, "shares": shares, "threshold": 3}
-    state = await committee.chain.contracts.channels.issuance_of(EPOCH)
-    assert state is not None
-    assert state.keys_hash == wallet.place.keys_hash(EPOCH, encoded)
-
-
-async def test_an_epoch_is_sold_closed_attested_and_paid(tmp_path: Path, quick_chain: Network):
+    monkeypatch.setattr(app_module, "make_issuance_keys", deal)
     async with open_committee(tmp_path, quick_chain) as committee, AsyncExitStack() as stack:
-        wallet = await open_wallet(committee)
+        await register(committee.chain, dealt, EPOCH)
+        wallet = await open_wallet(committee, dealt)
         owner = await wallet.open_channel(6)
+        await committee.until(wallet.clock.bounds(EPOCH)[0] + 0.5)
         for member in range(3):
             await stack.enter_async_context(committee.member(member))
-        async with committee.member(DOWN):
-            await learn_keys(committee, wallet)
-        await committee.until(wallet.clock.bounds(EPOCH)[0] + 0.5)
         await live_through(committee, wallet, owner)
 
 
@@ -226,7 +213,7 @@ async def check_attestation(committee: Committee, wallet: Wallet) -> None:
         state = await channels.issuance_of(EPOCH)
         return state if state is not None and state.is_attested else None
 
-    state = await wait_for(attested, seconds=90)
+    state = await wait_for(attested, seconds=120)
     leaves = [ClaimLeaf(RELAY, SPENT, SPENT, 1), ClaimLeaf(OTHER, 64, 64, 1)]
     chain_id = wallet.place.chain_id
     tree = ClaimTree(leaves, chain_id=chain_id, channels=channels.address, epoch=EPOCH)

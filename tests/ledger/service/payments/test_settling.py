@@ -1,5 +1,6 @@
 """Closings and attestations as honest members judge them, whatever a leader proposes."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -74,6 +75,23 @@ async def test_all_members_agree_on_what_any_of_them_served(world: World):
     world.now = world.clock.bounds(0)[1] + world.clock.terms.close_s
     with pytest.raises(NotReadyError):
         await world.handlers[0].handlers[Kind.CLOSING].build(CLOSING)
+
+
+async def test_a_member_that_never_answers_delays_no_closing(world: World):
+    owner = await world.open_channel(1)
+    await world.buy(owner)
+    to_closing(world)
+    honest = world.peers[3].call
+
+    async def call(to: int, path: str, body: bytes) -> bytes:
+        if to == 0:
+            await asyncio.Event().wait()
+        return await honest(to, path, body)
+
+    world.peers[3].call = call  # type: ignore[method-assign]
+    async with asyncio.timeout(20):
+        _, document = await world.handlers[3].handlers[Kind.CLOSING].build(CLOSING)
+    assert len(IssuanceLog.decode(document).requests) == 1
 
 
 async def test_what_a_dishonest_leader_might_close_with(world: World):
