@@ -1,5 +1,7 @@
 """Buying, swapping and spending against a committee that may lie, sleep or refuse."""
 
+import asyncio
+
 import pytest
 
 from node.errors import (
@@ -298,3 +300,15 @@ async def test_a_swap_that_stays_half_served_is_stuck_and_a_purchase_stays_dispu
             await wallet.send(request)
     assert wallet.store.instrument(held.slot).state is State.STUCK
     assert wallet.store.request(purchase.number).state is RequestState.OPEN
+
+
+async def test_one_token_is_taken_once_whoever_asks_at_the_same_time(wallet):
+    await token(wallet)
+
+    async def look_again():
+        await asyncio.sleep(0)
+        wallet.look()
+        return await wallet.take(RELAY)
+
+    taken = await asyncio.gather(wallet.take(RELAY), look_again(), wallet.take(RELAY))
+    assert sum(one is not None for one in taken) == 1
