@@ -14,12 +14,12 @@ from ledger.service.payments.desk import Desk
 from ledger.service.payments.facts import IssuingFacts
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.database import open_database
+from tests.ledger.service.payments.conftest import world
 from tests.ledger.service.payments.issuing import World
-from tests.ledger.storage.conftest import database_url, empty_engine, postgres_url
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(180)]
 
-__all__ = ["database_url", "empty_engine", "postgres_url"]
+__all__ = ["world"]
 
 
 @pytest.fixture
