@@ -254,6 +254,11 @@ contract PaymentsHandler is PaymentsTest {
         }
     }
 
+    function refill(uint256 amount) external {
+        vm.prank(bob);
+        channels.refill(_bound(amount, 1, 100 * UNIT));
+    }
+
     function flushBurn() external {
         channels.flushBurn();
     }
