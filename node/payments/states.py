@@ -5,8 +5,9 @@
         v          +-> SWAPPING        +-> EXITING -> EXITED
        VOID        +-> EXITING
 
-A swap that is refused for good puts its inputs back where they were. UNSURE is a token that was
-found again from the seed: how far it was spent nobody can tell, so it is not shown to its relay.
+A swap that is refused for good, and nothing else, puts its inputs back where they were. UNSURE is a
+token that was found again from the seed: how far it was spent nobody can tell, so it is not shown
+to its relay.
 STUCK is what some members take for spent, though it never was; it is worth its value on chain.
 
 Source: docs/spec/payments.md, QN-PAY-080 and 081.
@@ -45,7 +46,7 @@ ALLOWED: Final[Mapping[State, frozenset[State]]] = {
     State.SPENDING: frozenset({State.SPENDING, State.SPENT}),
     State.SPENT: frozenset({State.SWAPPING, State.EXITING}),
     State.UNSURE: frozenset({State.SWAPPING, State.EXITING}),
-    State.SWAPPING: frozenset({State.SWAPPED, State.STUCK, State.HELD, State.SPENT, State.UNSURE}),
+    State.SWAPPING: frozenset({State.SWAPPED, State.STUCK}),
     State.STUCK: frozenset({State.SWAPPING, State.EXITING}),
     State.EXITING: frozenset({State.EXITED}),
     State.VOID: frozenset(),

@@ -187,7 +187,10 @@ class Store:
                 self._change(self._known(blank.slot), State.VOID)
             for slot in request.inputs:
                 known = self._known(slot)
-                self._change(known, State.STUCK if slot in stuck else known.was or State.HELD)
+                if slot in stuck:
+                    self._change(known, State.STUCK)
+                else:
+                    self._put(replace(known, state=known.was or State.HELD))
             self._update(replace(request, state=RequestState.FAILED, why=why))
 
     def request(self, number: int) -> Request:
@@ -233,10 +236,11 @@ class Store:
             return self._db.execute("DELETE FROM receipts").rowcount
 
     def forget_epochs(self, before: int) -> None:
-        """Delete what is of epochs of which members keep nothing any more, but exits under way."""
+        """Delete what is of epochs of which members keep nothing, but what is under way."""
         with self._transaction():
             self._db.execute(
-                "DELETE FROM instruments WHERE epoch < ? AND state != 'exiting'", (before,)
+                "DELETE FROM instruments WHERE epoch < ? AND state NOT IN ('exiting', 'swapping')",
+                (before,),
             )
             self._db.execute(
                 "DELETE FROM requests WHERE epoch < ? AND state != 'open' AND nonce < "

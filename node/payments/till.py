@@ -12,18 +12,15 @@ from typing import Final
 import structlog
 
 from node.payments.derivation import Seed, Slot
-from node.payments.purse import Spending
+from node.payments.purse import Spending, retiring_k
 from node.payments.states import Instrument, State
 from node.payments.store import Store
 from node.payments.surroundings import Surroundings
 from qnet.crypto.hash_chain import HashChain
 from qnet.errors import LocalProtocolError
 from qnet.issuance import IssuanceClock
-from qnet.messages.instruments import TOKEN_CLASS, TOKEN_UNITS, Opening
-from qnet.sampling import uniform_below
+from qnet.messages.instruments import TOKEN_CLASS, Opening
 
-RETIRE_MIN: Final = 48
-"""A token retires at a random k from here to 64."""
 SPEND_MARGIN_SHARE: Final = 8
 """A token is not taken in the last eighth of `SPEND_S`: a circuit lives for a while."""
 
@@ -61,7 +58,7 @@ class Till:
         self._tokens[relay].remove(entry)
         chain = self.seed.chain(entry.slot)
         self._spending[chain.top] = entry.slot
-        last = RETIRE_MIN + uniform_below(TOKEN_UNITS + 1 - RETIRE_MIN, self.around.random)
+        last = retiring_k(self.around.random)
         await asyncio.to_thread(self.store.change, entry.slot, State.SPENDING, last=last)
         return Spending(relay, self._opening(entry, chain), chain, last)
 
@@ -80,8 +77,11 @@ class Till:
     def refused(self, token: Spending, why: str) -> None:
         """A relay did not take a token; it is not shown to it again."""
         slot = self._spending.pop(token.opening.top, None)
-        if slot is not None:
-            _log.info("token refused", relay=token.relay, cause=why)
+        if slot is None:
+            return
+        _log.info("token refused", relay=token.relay, cause=why)
+        entry = self.store.instrument(slot)
+        if entry is not None and entry.state is State.SPENDING:  # not ended by its epoch before
             self.store.change(slot, State.SPENT)
 
     def _opening(self, entry: Instrument, chain: HashChain) -> Opening:

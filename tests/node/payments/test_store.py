@@ -162,6 +162,27 @@ def test_a_failed_swap_gives_its_inputs_back_where_they_were(store):
     assert store.instrument(token).state is State.STUCK
 
 
+def test_nothing_but_its_swap_ends_an_input_that_is_under_way(store):
+    """A circuit that ends late once freed the token of a refund that had been sent already."""
+    store.finish(store.begin(buy()).number, [b"s" * 48] * 3, at=1.0)
+    request = store.begin(swap([Slot(0, 6, 0)], [Blank(Slot(0, 7, 0), 5)]))
+    for state in (State.SPENT, State.HELD, State.UNSURE):
+        with pytest.raises(LocalProtocolError):
+            store.change(Slot(0, 6, 0), state)
+    store.fail(request.number, "no", stuck=[Slot(0, 6, 0)])
+    assert store.instrument(Slot(0, 6, 0)).state is State.STUCK
+
+
+def test_inputs_of_requests_under_way_are_kept_with_old_epochs(store):
+    store.finish(store.begin(buy()).number, [b"s" * 48] * 3, at=1.0)
+    request = store.begin(swap([Slot(0, 6, 0)], [Blank(Slot(5, 6, 0))], epoch=5))
+    store.forget_epochs(5)
+    assert [entry.slot for entry in store.instruments()] == [Slot(0, 6, 0), Slot(5, 6, 0)]
+    store.fail(request.number, "expired")
+    store.forget_epochs(5)
+    assert [entry.slot for entry in store.instruments()] == [Slot(5, 6, 0)]
+
+
 class Life(RuleBasedStateMachine):
     """Whatever is asked of the store, only allowed changes happen and k never falls."""
 

@@ -209,6 +209,16 @@ async def test_a_token_is_spent_once_and_stored_before_it_is_shown(world, wallet
     assert wallet.store.instrument(entry.slot).state is State.SPENT
 
 
+async def test_a_token_that_its_epoch_ended_stays_in_its_refund(wallet):
+    """Its circuit breaks only then."""
+    slot = (await token(wallet)).slot
+    spending = await wallet.take(RELAY)
+    wallet.store.change(slot, State.SPENT)
+    await wallet.order_swap(SwapOrder((slot,), ((6, 0),)))
+    wallet.refused(spending, "the circuit broke")
+    assert wallet.store.instrument(slot).state is State.SWAPPING
+
+
 async def test_a_refused_token_is_not_shown_again(wallet):
     entry = await token(wallet)
     spending = await wallet.take(RELAY)

@@ -9,13 +9,13 @@ from qnet.units import WEI_PER_QNET, format_qnet, parse_qnet
 from tools.devnet.demo.context import Demo
 from tools.devnet.demo.files import Site
 from tools.devnet.demo.journal import CheckFailedError
+from tools.devnet.demo.payouts import paid_to_relays
 from tools.devnet.demo.premium import (
     DEPOSIT_QNET,
     POLL_S,
     SLACK_QNET,
     Premium,
     pay,
-    payouts,
     show_paid_transfer,
     used_in,
 )
@@ -106,7 +106,7 @@ async def _redeem(demo: Demo, premium: Premium) -> None:
                 words = ("node", "redeem", "--home", node.home, "--keystore", keystore)
                 passphrase = ("--passphrase-file", demo.config.passphrase_file, "--yes")
                 await asyncio.to_thread(demo.qnet, *words, *passphrase)
-        paid = await payouts(contracts, premium, premium.epoch)
+        paid = await paid_to_relays(contracts, premium.start_block, epoch=premium.epoch)
         demo.journal.require(
             {relay: units for relay, (units, _) in paid.items()} == used,
             "the chain paid each relay for the tokens it showed itself",
@@ -128,7 +128,8 @@ async def _exit(demo: Demo, premium: Premium) -> None:
         await _sleep_until(min(waits, default=0) + 1)
     async with demo.contracts() as contracts:
         held = await contracts.token.balance_of(premium.account)
-        units = sum(units for units, _ in (await payouts(contracts, premium)).values())
+        paid = await paid_to_relays(contracts, premium.start_block)
+        units = sum(units for units, _ in paid.values())
     put_in = (DEPOSIT_QNET + SLACK_QNET) * WEI_PER_QNET
     journal.require(
         held == put_in - units * premium.clock.terms.unit_wei,

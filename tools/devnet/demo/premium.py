@@ -13,6 +13,7 @@ from qnet.units import format_qnet
 from tools.devnet.demo.context import Demo
 from tools.devnet.demo.files import HOPS, Site
 from tools.devnet.demo.journal import CheckFailedError
+from tools.devnet.demo.payouts import paid_to_relays
 from tools.devnet.demo.transfer import fetch, random_file
 from tools.devnet.demo.watch import ask
 
@@ -204,31 +205,9 @@ async def _await_payouts(contracts: Contracts, premium: Premium) -> dict[int, tu
     """Units and wei paid to each relay for the epoch of the transfer."""
     deadline, paid = time.monotonic() + PATIENCE_S, dict[int, tuple[int, int]]()
     while time.monotonic() < deadline:
-        paid = await payouts(contracts, premium, premium.epoch)
+        paid = await paid_to_relays(contracts, premium.start_block, epoch=premium.epoch)
         used = premium.used.get(premium.epoch)
         if used is not None and paid.keys() >= used.keys():
             return paid
         await asyncio.sleep(POLL_S)
     raise CheckFailedError("not every relay was paid", why=f"used {premium.used}, paid {paid}")
-
-
-async def payouts(
-    contracts: Contracts, premium: Premium, epoch: int | None = None
-) -> dict[int, tuple[int, int]]:
-    """Units and wei by relay that the chain paid for an epoch, or all: claimed or redeemed."""
-    channels = contracts.channels
-    last = (await contracts.client.block("latest")).number
-    found: dict[int, tuple[int, int]] = {}
-    logs = await contracts.client.logs(
-        [channels.address],
-        from_block=premium.start_block,
-        to_block=last,
-        topics=[channels.abi.event(name).hash for name in ("Claimed", "RelayPaid")],
-    )
-    for event in filter(None, map(channels.event, logs)):
-        told = event.arguments
-        if epoch is None or told["epoch"] == epoch:
-            units = told["units"] - told.get("oldUnits", 0)
-            before = found.get(told["relay"], (0, 0))
-            found[told["relay"]] = (before[0] + units, before[1] + told["amount"])
-    return found
