@@ -224,7 +224,8 @@ class Circuits:
             self.choice.suspect(path, Suspects(doubted=frozenset({1, 2})), cause)
             self._note_failure(path, cause)
             raise CircuitError(Stage.CIRCUIT, "circuit not built", why=cause) from error
-        made = PathCircuit(circuit, path, built_s, started, Measure.of_built(built_s))
+        measure, number = Measure.of_built(built_s), self.built + 1
+        made = PathCircuit(circuit, path, built_s, started, measure, number)
         circuit.on_closed = lambda closed: self._closed(made, closed)
         circuit.on_connected = made.measure.connected
         self.built += 1

@@ -34,11 +34,11 @@ async def show_exodus(demo: Demo, site: Site, premium: Premium) -> None:
     journal = demo.journal
     await _pay_again(demo, site, premium)
     with journal.step("committee killed"):
-        await _await_rest(demo)
+        left_wei = await _await_rest(demo)
         premium.used[premium.epoch] = await used_in(demo, premium.epoch)
         await asyncio.to_thread(demo.qnet, "client", "down", "--home", demo.config.client_home)
         async with demo.contracts() as contracts:
-            await _await_collected(demo, contracts, premium)
+            await _await_collected(contracts, premium, left_wei)
         members = {record.name for record in demo.state.members}
         dead = [process for process in demo.state.processes if process.name in members]
         await asyncio.to_thread(stop_all, dead, grace_s=0.0)
@@ -66,29 +66,28 @@ async def _pay_again(demo: Demo, site: Site, premium: Premium) -> None:
         await show_paid_transfer(demo, site, premium)
 
 
-async def _await_rest(demo: Demo) -> None:
-    """Wait until circuits are paid up and no request is under way."""
+async def _await_rest(demo: Demo) -> int:
+    """Wait until circuits are paid up and no request is under way; wei left in the channel."""
     await pay(demo, "auto", "off")
     await asyncio.to_thread(demo.qnet, "client", "new", "--home", demo.config.client_home)
     deadline = time.monotonic() + PATIENCE_S
-    calm = 0
-    while calm < CALM:
+    calm, status = 0, None
+    while calm < CALM or status is None:
         status = await ask(demo.config.client_home, "pay.status")
         still = status is not None and not status["under_way"] and not status["spending"]
         calm = calm + 1 if still else 0
         if time.monotonic() > deadline:
             raise CheckFailedError("the wallet does not come to rest", why=str(status))
         await asyncio.sleep(POLL_S)
+    return parse_qnet(str(status["channel"]["left"]["amount"]))
 
 
-async def _await_collected(demo: Demo, contracts: Contracts, premium: Premium) -> None:
+async def _await_collected(contracts: Contracts, premium: Premium, left_wei: int) -> None:
     """Wait until members have collected what was bought: from then on nobody depends on them."""
-    account = premium.account
-    left = parse_qnet(str((await pay(demo, "status"))["channel"]["left"]["amount"]))
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        state = await contracts.channels.channel_of(account)
-        if state.deposit_wei - state.collected_wei <= left:
+        state = await contracts.channels.channel_of(premium.account)
+        if state.deposit_wei - state.collected_wei <= left_wei:
             return
         await asyncio.sleep(POLL_S)
     raise CheckFailedError("what was bought is not collected")
