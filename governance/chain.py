@@ -37,6 +37,7 @@ from qnet.chain.staking import Role
 from qnet.cli.output import confirm, emit, say
 from qnet.cli.settings import settings
 from qnet.crypto.keys import ReceiptKey
+from qnet.issuance import PaymentTerms
 from qnet.parameters import NetworkParameters
 from qnet.units import format_qnet, parse_qnet
 from qnet.wallet.keystore import load as load_keystore
@@ -122,6 +123,7 @@ def deploy(  # noqa: PLR0917 - click's signature
     request = DeploymentRequest(
         parameters=load_parameters(chosen, parameters, overrides),
         profile=chosen,
+        terms=PaymentTerms.profile(chosen),
         genesis_s=genesis or planned_genesis_s(manifest) or int(time.time()) + 60,
         beacon_anchor=parse_anchor(beacon_anchor),
         members=load_seats(members),

@@ -24,6 +24,7 @@ from qnet.chain.layout import (
     PINNED_PARAMETERS,
     PROXIED,
     PROXY,
+    REDEEMER_LINKS,
 )
 from qnet.crypto.keys import keccak256
 from qnet.errors import DecodeError
@@ -71,6 +72,8 @@ async def verify_contracts(contracts: Contracts) -> AsyncIterator[Finding]:
             yield finding
     async for finding in _judge(contracts):
         yield finding
+    async for finding in _redeemer(contracts):
+        yield finding
     async for finding in _parameters(contracts):
         yield finding
     async for finding in _roles(contracts):
@@ -105,6 +108,19 @@ async def _judge(contracts: Contracts) -> AsyncIterator[Finding]:
         expected = checksum_address(contracts.deployment.address(target))
         subject = f"judge's {getter} = {target}"
         yield Finding("DisputeCourt", subject, expected, await _asked(judge, getter))
+
+
+async def _redeemer(contracts: Contracts) -> AsyncIterator[Finding]:
+    """Compare the redeemer that the channels made for themselves, and what it asks."""
+    name, redeemer = "PremiumChannels", contracts.redeemer
+    expected, found = redeemer.address, await _asked(contracts.channels, "redeemer")
+    yield Finding(name, "redeemer", checksum_address(expected), found)
+    where = f" at {checksum_address(expected)}"
+    yield _compiled(name, redeemer.NAME, await contracts.client.code(expected), where)
+    for getter, target in REDEEMER_LINKS.items():
+        wanted = checksum_address(contracts.deployment.address(target))
+        subject = f"redeemer's {getter} = {target}"
+        yield Finding(name, subject, wanted, await _asked(redeemer, getter))
 
 
 async def _links(contracts: Contracts, contract: Contract) -> AsyncIterator[Finding]:

@@ -90,13 +90,13 @@ interface IPremiumChannels is IPausing {
     /// @param epochUnits Claimed in the epoch.
     /// @param cumUnits Claimed in all attested epochs.
     /// @param tokens Claimed in the epoch.
-    /// @param path Siblings, from the leaf up.
+    /// @param path Siblings, from the leaf up, 10 to 16; those missing at the top are empty trees.
     struct Claim {
         uint32 relay;
         uint64 epochUnits;
         uint128 cumUnits;
         uint32 tokens;
-        bytes32[16] path;
+        bytes32[] path;
     }
 
     /// @notice What is known about an issuance epoch; attested, redeemed and exited units together stay below the lesser
@@ -163,6 +163,8 @@ interface IPremiumChannels is IPausing {
     event RelayPaid(uint32 indexed relay, uint32 indexed epoch, address payout, uint256 units, uint256 amount);
     /// @notice The value of a credit, or of the rest of a token, was paid; `asked` units were due.
     event ExitPaid(uint32 indexed epoch, address indexed to, uint256 asked, uint256 units);
+    /// @notice The pool got money that nothing was sold for.
+    event PoolRefilled(address indexed from, uint256 amount);
     /// @notice Fees were burned.
     event BurnFlushed(uint256 amount);
 
@@ -175,7 +177,7 @@ interface IPremiumChannels is IPausing {
     /// @notice A member signed two statements about one epoch.
     event EquivocationProven(uint32 indexed epoch, uint256 indexed member, bytes32 first, bytes32 second);
 
-    /// @notice A deadline is out of order, the value of a unit is below 2^32 wei, or there is no bond.
+    /// @notice A deadline is out of order, the value of a unit is below 2^32 wei, or there is no bond or no epoch.
     error InvalidTerms();
     /// @notice Nothing is no amount.
     error ZeroAmount();
@@ -238,6 +240,8 @@ interface IPremiumChannels is IPausing {
     function registry() external view returns (INodeRegistry);
     /// @notice The contract through which everything is settled without the committee; made by the constructor.
     function redeemer() external view returns (address);
+    /// @notice Reward epochs in an issuance epoch.
+    function issuanceEpochs() external view returns (uint256);
     /// @notice Value of a unit, in wei.
     function unitWei() external view returns (uint256);
     /// @notice Bond of a demand, an exit or a dispute, in wei.
@@ -251,9 +255,10 @@ interface IPremiumChannels is IPausing {
     function channelOf(address account) external view returns (Channel memory);
     /// @notice What is known about an issuance epoch of the last 16.
     function issuanceOf(uint32 epoch) external view returns (Issuance memory);
-    /// @notice Seconds since the end of an issuance epoch, pauses left out; 0 before it.
+    /// @notice Seconds since the end of an issuance epoch, pauses left out; 0 before it, and more than any deadline once a
+    /// later epoch took its place in the ring.
     function elapsedSince(uint32 epoch) external view returns (uint256);
-    /// @notice Units that may still be paid for an epoch.
+    /// @notice Units that may still be paid for an epoch, even if a later one took its place in the ring.
     function leftOf(uint32 epoch) external view returns (uint256);
     /// @notice Units an epoch whose keys were registered now would be capped at.
     function capOf(uint32 epoch) external view returns (uint256);
@@ -304,6 +309,8 @@ interface IPremiumChannels is IPausing {
     function claim(uint32 epoch, Claim[] calldata claims) external;
     /// @notice Burn the fees set aside. Anyone.
     function flushBurn() external;
+    /// @notice Give to the pool, as the slasher does with what a member lost. Never paused.
+    function refill(uint256 amount) external;
 
     /// @notice Demand to see a leaf of the attested tree, with a bond. Halfway between attestS and redeemS less deliverS at
     /// the latest.
@@ -313,7 +320,8 @@ interface IPremiumChannels is IPausing {
     /// @notice Disable a root whose leaf was not shown in time; the bond goes back. Anyone. Never paused.
     function expireDemand(uint32 epoch, uint16 position) external;
 
-    /// @notice Prove that a member signed two attestations of one epoch: its whole bond.
+    /// @notice Prove that a member signed two attestations of one epoch: its whole bond, of which the pool gets back what
+    /// the greater of the two can have cost.
     function proveTwoAttestations(
         uint256 member,
         Attestation calldata first,
@@ -321,7 +329,7 @@ interface IPremiumChannels is IPausing {
         Attestation calldata second,
         bytes calldata secondSignature
     ) external;
-    /// @notice Prove that a member signed two closings of one epoch: its whole bond.
+    /// @notice Prove that a member signed two closings of one epoch; as proveTwoAttestations.
     function proveTwoClosings(
         uint256 member,
         Closing calldata first,

@@ -8,8 +8,9 @@ import {IPremiumChannels} from "./IPremiumChannels.sol";
 /// @title Settling premium payments without the committee
 /// @notice Relays redeem the tokens they were paid with; users exit credits and tokens, and get back what they paid for
 /// and were not given.
-/// @dev Everything is decided by signatures of the issuance keys and by hash chains. Points are in the form of EIP-2537;
-/// `keys` are the eight public keys of the epoch, 256 bytes each, whose hash was registered. While IPremiumChannels is
+/// @dev Everything is decided by signatures of the issuance keys and by hash chains. Points are in the form of EIP-2537.
+/// A `key` is the one of its class, 256 bytes, followed by the hashes of all eight, 32 bytes each; `keys` are all eight.
+/// Their hash was registered. While IPremiumChannels is
 /// paused, what begins something or contests it is refused and all its deadlines stand still; what ends it is not.
 /// Source: docs/spec/payments.md.
 interface IRedeemer {
@@ -130,7 +131,7 @@ interface IRedeemer {
     error BadInputs();
     /// @notice The preimage is no deeper than what the exit admits.
     error NotDeeper(uint256 admitted, uint256 shown);
-    /// @notice The exit is not one of a token.
+    /// @notice The exit is not one of a token; no relay has the number 0.
     error NotAToken(bytes32 id);
     /// @notice Only the account of the channel disputes.
     error NotChannel(address channel, address caller);
@@ -179,13 +180,14 @@ interface IRedeemer {
         uint32 relay,
         Token[] calldata tokens,
         IPremiumChannels.Claim calldata leaf,
-        bytes calldata keys,
+        bytes calldata key,
         bytes calldata ownerSignature
     ) external;
 
     /// @notice Begin to exit a credit, with a bond. Before exitS.
     /// @param signature Of the epoch's key of the class.
     /// @param keySignature Of the credit's key, over the exit.
+    /// @param issuanceKey Of its class.
     function startCreditExit(
         uint32 epoch,
         uint8 class,
@@ -193,19 +195,20 @@ interface IRedeemer {
         bytes32[4] calldata signature,
         address to,
         bytes calldata keySignature,
-        bytes calldata keys
+        bytes calldata issuanceKey
     ) external;
 
     /// @notice Begin to exit what is left of a token, with a bond. From tokenS, before exitS.
     /// @param instrument The token; `units` is the highest k its owner knows to be spent, 0 if none, and needs no preimage.
     /// @param keySignature Of the refund key, over the exit.
+    /// @param issuanceKey Of tokens.
     function startTokenExit(
         uint32 epoch,
         uint32 relay,
         Token calldata instrument,
         address to,
         bytes calldata keySignature,
-        bytes calldata keys
+        bytes calldata issuanceKey
     ) external;
 
     /// @notice Refute an exit by a swap of the same instrument, delivering its outputs; the bond goes to the caller.
@@ -236,7 +239,7 @@ interface IRedeemer {
         bytes calldata signature,
         bytes calldata points,
         bytes calldata signatures,
-        bytes calldata keys
+        bytes calldata key
     ) external;
 
     /// @notice Give back what was paid and not delivered, and the bond. Anyone, deliverS after the dispute and not before

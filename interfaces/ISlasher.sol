@@ -6,13 +6,14 @@ import {ICommittee} from "./ICommittee.sol";
 import {INodeRegistry} from "./INodeRegistry.sol";
 import {IParameters} from "./IParameters.sol";
 import {IPausing} from "./IPausing.sol";
+import {IPremiumChannels} from "./IPremiumChannels.sol";
 import {IStakeHub} from "./IStakeHub.sol";
 
 /// @title What proven offences cost
 /// @notice Holds every slash in escrow for escrow_s, in which the vetoer can stop it; then anyone carries it out. Of
-/// what is taken, challenger_ppm go to the challenger, then a loss is refilled into the reward vault, and the rest is
-/// burned.
-/// @dev Evidence comes only from the court. Within slash_window_s a node loses at most slash_cap_ppm of what is
+/// what is taken, challenger_ppm go to the challenger, then a loss is refilled where it arose, in the reward vault or in
+/// the pool of the premium channels, and the rest is burned.
+/// @dev Evidence comes only from the court and, against members, from the premium channels. Within slash_window_s a node loses at most slash_cap_ppm of what is
 /// slashable at it. Source: docs/spec/disputes.md.
 interface ISlasher is IPausing {
     enum State {
@@ -23,16 +24,18 @@ interface ISlasher is IPausing {
     }
 
     /// @param isMember Whether a member of the committee is slashed, else a node.
+    /// @param isPremium Whether premium payments are refilled, else the vault.
     /// @param subject Number of the member or of the node.
     /// @param epoch Epoch of the offence.
     /// @param ppm Share of a node's bond, in millionths; a member always loses all.
     /// @param executableAt End of the escrow, in Unix seconds, before pauses of this contract are added.
     /// @param queuedAt When it was queued, in Unix seconds.
-    /// @param refill Wei to refill into the vault after the challenger is paid.
+    /// @param refill Wei to refill after the challenger is paid.
     /// @param evidence What was proven; slashed once.
     struct Slash {
         State state;
         bool isMember;
+        bool isPremium;
         uint32 subject;
         uint32 epoch;
         uint32 ppm;
@@ -65,8 +68,10 @@ interface ISlasher is IPausing {
     /// @notice Another account may veto from now on.
     event VetoerSet(address oldVetoer, address newVetoer);
 
-    /// @notice Only the court brings evidence.
+    /// @notice Only the court brings evidence against nodes.
     error NotCourt(address caller);
+    /// @notice Only the court and the premium channels bring evidence against members.
+    error NotAccuser(address caller);
     /// @notice Only the vetoer, or the owner, vetoes.
     error NotVetoer(address caller);
     /// @notice The evidence was used before.
@@ -82,6 +87,8 @@ interface ISlasher is IPausing {
     function hub() external view returns (IStakeHub);
     function committee() external view returns (ICommittee);
     function court() external view returns (address);
+    /// @notice Premium channels, the other accuser of members.
+    function channels() external view returns (IPremiumChannels);
     /// @notice Reward vault, into which losses are refilled.
     function vault() external view returns (address);
     /// @notice Who may stop slashes in escrow, besides the owner.
@@ -93,7 +100,7 @@ interface ISlasher is IPausing {
         external
         returns (uint256 id);
 
-    /// @notice Queue the slash of a member's whole bond and suspend it. Only the court.
+    /// @notice Queue the slash of a member's whole bond and suspend it. Only the court and the premium channels.
     function queueMember(uint256 member, uint32 epoch, uint256 refill, address challenger, bytes32 evidence)
         external
         returns (uint256 id);

@@ -15,7 +15,7 @@ import click
 import structlog
 from aiohttp import web
 
-from ledger.api.middleware import RateLimit
+from ledger.api.middleware import SHARED_BURST, SHARED_RATE_PER_S, RateLimit
 from ledger.api.routes import Routes, Services
 from ledger.config import LedgerConfig, database_url
 from ledger.domain.votes import Kind
@@ -29,6 +29,8 @@ from ledger.service.directory_service import DirectoryService
 from ledger.service.epoch_loop import EpochLoop
 from ledger.service.handlers import Handlers
 from ledger.service.member import Member
+from ledger.service.payments.keys import make_issuance_keys
+from ledger.service.payments.office import PaymentsOffice
 from ledger.service.peers import PeerGate, Peers
 from ledger.service.quorum import Quorum
 from ledger.service.report_service import ReportService
@@ -123,8 +125,9 @@ class LedgerApp:
     ) -> None:
         """Serve until `stop` is set; a task that fails takes the program down."""
         limit = RateLimit(time.monotonic)
+        shared = RateLimit(time.monotonic, rate_per_s=SHARED_RATE_PER_S, burst=SHARED_BURST)
         runner = web.AppRunner(
-            Routes(self.services).application(limit),
+            Routes(self.services).application(limit, shared),
             access_log=None,
             shutdown_timeout=SHUTDOWN_S,
         )
@@ -233,6 +236,8 @@ async def _wire(
     quorum = Quorum(member, peers, {Kind.CONSENSUS: directory, Kind.REPORT: reports})
     audits = AuditService(member, peers, beacon)
     handlers = Handlers(member)
+    keys = await make_issuance_keys(member, peers, quorum)
+    payments = await PaymentsOffice.open(member, peers, quorum, keys)
     services = Services(
         member=member,
         handlers=handlers,
@@ -243,10 +248,12 @@ async def _wire(
         gate=PeerGate(member),
         succession=Succession(member, peers),
         statistics=Statistics(member),
+        issuance_keys=keys,
+        payments=payments,
         audit_token=audit_token,
     )
     loop = EpochLoop(member, quorum, beacon)
-    duties: list[Duty] = [Demands(member, states, handlers)]
+    duties: list[Duty] = [Demands(member, states, handlers), keys, *payments.duties]
     if config.challenger.on_chain(member.trust.chain_id):
         duties.append(Challenger(member, sender.address))
     return LedgerApp(member, services, peers, loop, Settlement(member, sender, quorum), duties)

@@ -56,9 +56,19 @@ def status() -> None:
 
     _, config = _open()
     found = asyncio.run(get_json(config, "/v1/status"))
-    shown = {key: value for key, value in found.items() if key != "outbox"}
+    shown = {key: value for key, value in found.items() if key not in {"outbox", "payments"}}
     shown["waiting_transactions"] = len(found["outbox"])
+    shown["issuance"] = _issuance(found.get("payments"))
     emit("qnet.ledger.status/1", found, text=_lines(shown))
+
+
+def _issuance(told: dict[str, Any] | None) -> str:
+    """Where premium payments stand, in one line."""
+    if told is None:
+        return "unknown"
+    state = "open" if told["open"] else "closed"
+    crowd = f"{told['buyers']} buyers, {told['swaps']} swaps"
+    return f"epoch {told['running']} {state}, {told['left_units']} units left, {crowd}"
 
 
 @ledger.command()

@@ -1,6 +1,6 @@
 """Errors of the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from qnet.errors import (
     ConfigError,
@@ -152,3 +152,65 @@ class IssuingRefusedError(RejectedError):
 
     def __init__(self, why: str) -> None:
         super().__init__("the request is not served", why=str(why))
+
+
+class CommitteeSizeError(RejectedError):
+    """A committee of this size cannot issue: a split view could make it serve two requests.
+
+    Args:
+        members: how many sign.
+        why: in words.
+    """
+
+    code = "Q1019"
+
+    def __init__(self, members: int, why: str) -> None:
+        super().__init__(f"a committee of {members} makes no issuance keys", why=why)
+        self.members = members
+
+
+class OverloadedError(NotReadyError):
+    """More is asked of us than we take at one time; asking again later may succeed."""
+
+    code = "Q1020"
+
+
+class OmittedBundleError(RejectedError):
+    """A proposed record of a key generation leaves out what came in time.
+
+    Args:
+        epoch: issuance epoch.
+        authors: indices of those left out.
+    """
+
+    code = "Q1021"
+
+    def __init__(self, epoch: int, authors: Sequence[int]) -> None:
+        super().__init__(
+            f"a record of issuance epoch {epoch} leaves out what came in time",
+            why=f"of the members {', '.join(map(str, sorted(authors)))}",
+        )
+        self.epoch = epoch
+        self.authors = tuple(authors)
+
+
+class OmittedRequestError(RejectedError):
+    """A proposed log or attestation leaves out what we served or took in time.
+
+    Args:
+        epoch: issuance epoch.
+        count: requests or claims missing.
+    """
+
+    code = "Q1022"
+
+    def __init__(self, epoch: int, count: int) -> None:
+        super().__init__(f"what settles issuance epoch {epoch} leaves out {count} items of ours")
+        self.epoch = epoch
+        self.count = count
+
+
+class NotIssuedError(NotFoundError):
+    """There are no such keys, no such swap, or no such leaf (yet)."""
+
+    code = "Q1023"

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from node.earnings_cli import earnings, redeem
 from node.policy_cli import policy
 from qnet.cli.output import emit, say
 from qnet.cli.settings import settings
@@ -21,6 +22,8 @@ def node() -> None:
 
 
 node.add_command(policy)
+node.add_command(earnings)
+node.add_command(redeem)
 
 
 def node_home() -> Path:
@@ -49,6 +52,7 @@ def node_home() -> Path:
 @click.option("--metrics", default="", help="Address and port of Prometheus metrics.")
 @click.option("--mbps", type=click.IntRange(1, 10**6), default=100, help="Rate offered [100].")
 @click.option("--rate-kbps", type=click.IntRange(0, 10**9), default=0, help="Most it sends [any].")
+@click.option("--price", type=click.IntRange(0, 255), default=0, help="Units a MiB [0: free].")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), required=True)
 @click.option("--light-kdf", is_flag=True, help="Weak keystore cost, for development networks.")
 def init(**options: Any) -> None:

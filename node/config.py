@@ -61,7 +61,8 @@ def _checked_endpoint(text: str) -> str:
 class NodeSection(ConfigModel):
     """`[node]`: what this node is and where it listens.
 
-    `mbps` is the rate it offers; `rate_kbps` limits what it sends, 0 for no limit.
+    `mbps` is the rate it offers; `rate_kbps` limits what it sends, 0 for no limit. `price` is what
+    it takes for a MiB of premium traffic, in units; 0 if it takes no payment.
 
     `index` and `owner` are read from the registry; they are set here only where there is no chain
     (benches on one machine).
@@ -74,6 +75,7 @@ class NodeSection(ConfigModel):
     family: str = ""
     mbps: int = Field(default=100, ge=1, le=10**6)
     rate_kbps: int = Field(default=0, ge=0, le=10**9)
+    price: int = Field(default=0, ge=0, le=255)
     index: int = Field(default=0, ge=0, lt=2**32)
     owner: str = ""
     decoy: Path | None = None
@@ -133,6 +135,16 @@ class MetricsSection(ConfigModel):
     _endpoint = field_validator("listen")(_checked_endpoint)
 
 
+class EarningsSection(ConfigModel):
+    """`[payments]` of a node: who redeems on chain what the committee does not attest.
+
+    Both empty: the node warns, and its owner redeems with `qnet node redeem`.
+    """
+
+    owner_keystore: Path | None = None
+    passphrase_file: Path | None = None
+
+
 class NodeConfig(ConfigModel):
     """`node.toml`: either `[chain]` or, without a chain, `[network]` names the network."""
 
@@ -143,6 +155,7 @@ class NodeConfig(ConfigModel):
     ledger: LedgerSection = LedgerSection()
     exit: ExitSection = ExitSection()
     metrics: MetricsSection = MetricsSection()
+    payments: EarningsSection = EarningsSection()
 
 
 class DoorSection(ConfigModel):
@@ -217,6 +230,26 @@ class PathsSection(ConfigModel):
     no_exit_countries: frozenset[Country] = frozenset()
 
 
+class PaymentsSection(ConfigModel):
+    """`[payments]` of a client: its premium wallet; needs `[chain]`.
+
+    Attributes:
+        members: Base URLs of the committee members, in the order of their seats.
+        deployment: Contract manifest.
+        passphrase_file: Opens the wallet's seed.
+        tokens: Tokens made ahead, over all relays.
+        credits_low: Credits of 64 units at which more are bought while `auto` is on.
+        credits_buy: How many are bought then.
+    """
+
+    members: tuple[str, ...] = Field(min_length=1, max_length=64)
+    deployment: Path
+    passphrase_file: Path
+    tokens: int = Field(default=12, ge=0, le=64)
+    credits_low: int = Field(default=4, ge=0, le=1_024)
+    credits_buy: int = Field(default=8, ge=1, le=64)
+
+
 class ClientConfig(ConfigModel):
     """`client.toml`: a SOCKS5 port unless it says otherwise, other ports where it names them.
 
@@ -227,6 +260,7 @@ class ClientConfig(ConfigModel):
     network: NetworkSection
     chain: AnchorSection | None = None
     paths: PathsSection = PathsSection()
+    payments: PaymentsSection | None = None
     socks: tuple[SocksSection, ...] = (SocksSection(),)
     http: tuple[HttpSection, ...] = ()
     dns: tuple[DnsSection, ...] = ()

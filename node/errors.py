@@ -11,6 +11,7 @@ from node.htx.events import CloseReason
 from qnet.errors import (
     ConfigError,
     DaemonOffError,
+    FundsError,
     KeyAccessError,
     NetworkError,
     NotFoundError,
@@ -275,3 +276,55 @@ class EnclosureError(KeyAccessError):
     """This machine does not let a program run with the proxy as its only way out."""
 
     code = "Q0610"
+
+
+class WalletMissingError(NotFoundError):
+    """There is no premium wallet yet."""
+
+    code = "Q0350"
+
+
+class WalletDamagedError(ConfigError):
+    """The file of a premium wallet is cut off or changed; nothing in it is used."""
+
+    code = "Q0440"
+
+
+class WalletBusyError(RejectedError):
+    """Another program has opened the premium wallet."""
+
+    code = "Q0970"
+
+
+class SpendingLimitError(FundsError):
+    """A purchase would exceed what may be spent in a day, or what the channel holds."""
+
+    code = "Q0750"
+
+
+class IssuersSilentError(NetworkError):
+    """Fewer committee members than needed gave a right answer to a purchase or a swap."""
+
+    code = "Q0850"
+
+
+class IssuersRefusedError(RejectedError):
+    """So many committee members refuse a request that the others cannot serve it.
+
+    Attributes:
+        reasons: their words, most frequent first.
+        served: members that serve it all the same; the others may yet learn of it from them.
+    """
+
+    code = "Q0971"
+
+    def __init__(self, reasons: tuple[str, ...], served: int = 0) -> None:
+        super().__init__("the committee refuses the request", why="; ".join(reasons))
+        self.reasons = reasons
+        self.served = served
+
+
+class IssuerKeysError(RemoteProtocolError):
+    """No committee member shows keys whose hash is on the chain."""
+
+    code = "Q0972"

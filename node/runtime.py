@@ -3,6 +3,7 @@
 listener, pool ── links ── RelayDriver ── RelayCore ── ExitStreams, DirectoryServer
                                │
                            Accounts (receipts)          Upkeep (phases, descriptors, consensus)
+                           Tolls (premium payments)
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ from node.io.pool import LinkPool
 from node.io.spool import Spool
 from node.io.ticket_store import FileTicketStore
 from node.keys import NodeKeys
+from node.payments.relay_chain import RelayChain
+from node.payments.toll_store import TollStore
+from node.payments.tolls import STORE_NAME, Tolls, claiming_of, relay_chain_of
 from node.registration import Registration
 from node.status import node_metrics, node_status
 from node.upkeep import Upkeep, phases_ahead
@@ -72,10 +76,16 @@ class NodeRuntime:
         config: `node.toml`.
         keys: Opened keys.
         registration: Its place in the network.
+        chain: Where payments are settled; by default that of the configuration.
     """
 
     def __init__(
-        self, home: Path, config: NodeConfig, keys: NodeKeys, registration: Registration
+        self,
+        home: Path,
+        config: NodeConfig,
+        keys: NodeKeys,
+        registration: Registration,
+        chain: RelayChain | None = None,
     ) -> None:
         self.home = home
         self.config = config
@@ -92,6 +102,8 @@ class NodeRuntime:
             ahead=phases_ahead(registration.parameters),
         )
         self.spool = Spool(home / "state" / "spool.db")
+        self.tolls: Tolls | None = None
+        self._chain = chain
         self._clock = time.monotonic
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,17 +117,29 @@ class NodeRuntime:
         """
         async with AsyncExitStack() as stack:
             stack.callback(self.spool.close)
+            toll_store: TollStore | None = None
+            tolls_path = self.home / "state" / STORE_NAME
+            if self.config.node.price or tolls_path.exists():  # what was earned is settled still
+                toll_store = TollStore(tolls_path)
+                stack.callback(toll_store.close)
             self.ledger = await stack.enter_async_context(LedgerClient(self.config.ledger.members))
             group = await stack.enter_async_context(asyncio.TaskGroup())
             self._group = group
             self._assemble()
+            if toll_store is not None:
+                self.tolls = await self._charge(toll_store)
+                if self.config.node.price:
+                    self.driver.charge(self.tolls.booth)
             tickets = FileTicketStore(self.home / "state" / "tickets")
             stack.callback(tickets.close)
             self.server = await self._listen(tickets)
             self.directory_upkeep = DirectoryUpkeep.of_home(self.home, self.view, self.ledger)
             self.upkeep = self._make_upkeep()
             self.view.on_change(self._follow)
+            own_loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
             own_loops = (self.accounts.run, self._tick)
+            if self.tolls is not None:
+                own_loops = (*own_loops, self.tolls.run)
             loops = [
                 group.create_task(loop())
                 for loop in (*self.upkeep.loops(), *self.directory_upkeep.loops(), *own_loops)
@@ -219,6 +243,20 @@ class NodeRuntime:
             now=time.time,
         )
 
+    async def _charge(self, store: TollStore) -> Tolls:
+        registration = self.registration
+        claiming = await claiming_of(
+            relay=registration.index,
+            key=self.keys.receipt,
+            quorum=registration.trust.quorum,
+            rewards=registration.clock,
+            chain=self._chain or relay_chain_of(self.config),
+            ledger=self.ledger,
+            store=store,
+            now=time.time,
+        )
+        return Tolls.over(claiming, self.config.node.price, self.core, self.driver.wake)
+
     def _make_upkeep(self) -> Upkeep:
         node, keys, registration = self.config.node, self.keys, self.registration
         where = Endpoint.parse(node.advertise or node.listen)
@@ -239,6 +277,7 @@ class NodeRuntime:
             policy=self.policy.canonical() if self.role is Role.EXIT else "",
             ciphers=offered_ciphers(),
             bandwidth_kbps=min(node.mbps * 1000, node.rate_kbps or node.mbps * 1000),
+            price=node.price,
         )
         return Upkeep(
             home=self.home,

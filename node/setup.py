@@ -46,6 +46,7 @@ class NodePlan:
     metrics: str = ""
     mbps: int = 100
     rate_kbps: int = 0
+    price: int = 0
     light_kdf: bool = False
 
 
@@ -123,6 +124,7 @@ def _sections(plan: NodePlan) -> dict[str, dict[str, Any]]:
             "family": plan.family,
             "mbps": plan.mbps,
             "rate_kbps": plan.rate_kbps,
+            "price": plan.price,
         },
         "keys": {"passphrase_file": str(plan.passphrase_file.absolute())},
         "ledger": {"members": list(plan.members)},

@@ -66,6 +66,7 @@ def node_status(node: NodeRuntime) -> dict[str, Any]:
             "waiting": list(node.spool.counts(node.ledger.members).values()),
             "answers": {str(code): count for code, count in node.spool.answers().items()},
         },
+        "payments": None if node.tolls is None else node.tolls.status(),
         "committee": node.ledger.summary(),
         "rejects": dict(node.counters.policy_rejects),
         "exit": {"policy": node.policy.summary(), **node.exits.limits.held()},
@@ -137,8 +138,20 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
                 {rule.value: 0.0 for rule in Refusal} | _floats(node.counters.policy_rejects),
             ),
             "qnet_receipts_signed": ("", {"": float(node.accounts.cosigner.stats.signed)}),
+            **_payment_counters(node),
         },
     )
+
+
+def _payment_counters(node: NodeRuntime) -> dict[str, tuple[str, dict[str, float]]]:
+    if node.tolls is None:
+        return {}
+    stats = node.tolls.booth.stats
+    return {
+        "qnet_pay_tokens": ("result", node.tolls.results()),
+        "qnet_pay_units": ("", {"": float(stats.units)}),
+        "qnet_pay_premium_bytes": ("", {"": float(stats.used_bytes)}),
+    }
 
 
 def _floats(counts: dict[str, int]) -> dict[str, float]:

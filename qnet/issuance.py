@@ -6,9 +6,15 @@ something is still possible, and never rely on its being over.
 Source: docs/spec/payments.md, Constants.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Final, Literal
 
 from qnet.epochs import EpochClock
+
+_HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
+_QNET: Final = 10**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,57 @@ class PaymentTerms:
     unit_wei: int
     bond_wei: int
 
+    @classmethod
+    def profile(cls, name: Literal["main", "devnet"]) -> "PaymentTerms":
+        """Terms with which a network of this kind is deployed."""
+        return _PROFILES[name]
+
+    def deadlines(self) -> tuple[int, ...]:
+        """The twelve deadlines, `finish_s` to `deliver_s`, in the order of the contract."""
+        return astuple(self)[1:13]
+
     @property
     def demand_s(self) -> int:
         """Leaves are demanded until then, and claims are paid from then on."""
         return self.attest_s + (self.redeem_s - self.attest_s - self.deliver_s) // 2
+
+
+_PROFILES: Final[Mapping[str, PaymentTerms]] = {
+    "main": PaymentTerms(
+        issuance_epochs=7,
+        finish_s=45 * 60,
+        close_s=_HOUR,
+        spend_s=12 * _HOUR,
+        claim_s=24 * _HOUR,
+        attest_s=48 * _HOUR,
+        redeem_s=96 * _HOUR,
+        token_s=96 * _HOUR,
+        exit_s=35 * _DAY,
+        keep_s=42 * _DAY,
+        challenge_s=7 * _DAY,
+        closing_s=9 * _DAY,
+        deliver_s=24 * _HOUR,
+        unit_wei=_QNET // 2000,
+        bond_wei=_QNET,
+    ),
+    "devnet": PaymentTerms(
+        issuance_epochs=2,
+        finish_s=5,
+        close_s=15,
+        spend_s=20,
+        claim_s=26,
+        attest_s=46,
+        redeem_s=76,
+        token_s=76,
+        exit_s=160,
+        keep_s=200,
+        challenge_s=12,
+        closing_s=20,
+        deliver_s=10,
+        unit_wei=_QNET // 100,
+        bond_wei=_QNET,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)

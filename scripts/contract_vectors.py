@@ -279,7 +279,8 @@ def build() -> dict[str, object]:
         for i, signer in enumerate(signers)
     ]
     profile = deploy_script.profile_parameters("main")
-    plan = deploy_script.Plan(profile, members, GENESIS, anchor, accounts[0].address, SUPPLY)
+    terms = deploy_script.profile_terms("main")
+    plan = deploy_script.Plan(profile, terms, members, GENESIS, anchor, accounts[0].address, SUPPLY)
     contracts = deploy_script.deploy(accounts[0], plan)
     oracle, committee = contracts["ReportOracle"], contracts["Committee"]
     registry = contracts["NodeRegistry"]

@@ -31,12 +31,17 @@ OFFSETS = {
     "QNetGovernor": 12,
     "VersionRegistry": 13,
     "Slasher": 14,
+    "PremiumChannels": 17,
 } | PROXIES
-# The parameters live in the product, which has an environment of its own.
+# Parameters and terms live in the product, which has an environment of its own.
 PARAMETERS_PROGRAM = (
     "import json, sys; from qnet.parameters import BOUNDS; chain_id = int(sys.argv[1]); "
     "print(json.dumps({n: {'main': b.main, 'devnet': b.devnet, 'low': b.low_on(chain_id), 'high': b.high} "
     "for n, b in BOUNDS.items()}))"
+)
+TERMS_PROGRAM = (
+    "import json, sys; from dataclasses import asdict; from qnet.issuance import PaymentTerms; "
+    "print(json.dumps(asdict(PaymentTerms.profile(sys.argv[1]))))"
 )
 
 
@@ -46,6 +51,7 @@ class Plan:
 
     Args:
         parameters: name -> (value, low, high), in declared order.
+        terms: deadlines and values of premium payments, by name, in the order of the contract.
         members: (owner, signer, url) of each founding member.
         genesis: Unix time at which epoch 0 starts.
         anchor: 32 bytes, head of the beacon's hash chain.
@@ -54,6 +60,7 @@ class Plan:
     """
 
     parameters: dict
+    terms: dict
     members: list
     genesis: int
     anchor: bytes
@@ -68,16 +75,26 @@ def artifact(name):
 
 def profile_parameters(profile):
     """Return name -> (value, low, high) of a profile, the calendar pinned."""
-    python = ROOT / ".venv" / "bin" / "python"
-    result = subprocess.run(
-        [python, "-c", PARAMETERS_PROGRAM, str(chain.id)], cwd=ROOT, check=True, capture_output=True, text=True
-    )
     parameters = {}
-    for name, entry in json.loads(result.stdout).items():
+    for name, entry in ask_product(PARAMETERS_PROGRAM, str(chain.id)).items():
         value = entry[profile]
         low, high = (value, value) if name in PINNED else (entry["low"], entry["high"])
         parameters[name] = (value, low, high)
     return parameters
+
+
+def profile_terms(profile):
+    """Return the terms of premium payments of a profile, by name."""
+    return ask_product(TERMS_PROGRAM, profile)
+
+
+def ask_product(program, *words):
+    """Run a program in the product's environment; return the JSON it prints."""
+    python = ROOT / ".venv" / "bin" / "python"
+    result = subprocess.run(
+        [python, "-c", program, *words], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return json.loads(result.stdout)
 
 
 def parameter_key(name):
@@ -146,6 +163,7 @@ def creations(plan, at):
                     "Committee",
                     "DisputeCourt",
                     "RewardVault",
+                    "PremiumChannels",
                 ),
             ),
             (
@@ -161,8 +179,10 @@ def creations(plan, at):
                     "Slasher",
                 ),
             ),
+            ("PremiumChannels", ("QNetToken", "Epochs", "Committee", "NodeRegistry")),
         )
     }
+    length, *deadlines, unit_wei, bond_wei = plan.terms.values()
     return [
         ("QNetToken", (plan.holder, plan.supply)),
         ("Parameters", (owner, keys, values, lows, highs)),
@@ -181,6 +201,10 @@ def creations(plan, at):
         ("Slasher", (owner, *links["Slasher"])),
         ("DisputeCourt", (owner, *links["DisputeCourt"])),
         ("ERC1967Proxy", (at(15), initialiser("DisputeCourt"))),
+        (
+            "PremiumChannels",
+            (owner, *links["PremiumChannels"], tuple(deadlines), length, unit_wei, bond_wei),
+        ),
     ]
 
 
@@ -210,6 +234,7 @@ def main():
     ]
     plan = Plan(
         parameters=profile_parameters("devnet"),
+        terms=profile_terms("devnet"),
         members=members,
         genesis=int(time.time()),
         anchor=anchor,

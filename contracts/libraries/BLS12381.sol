@@ -78,17 +78,17 @@ library BLS12381 {
         _copyPoint(_term(batch.signatures, j), signatures, j * G1_BYTES, false);
     }
 
-    /// @dev Revert unless every signature of a batch is of the key at `index` of the list. Checked under a random linear
+    /// @dev Revert unless every signature of a batch is of the key, the first of a list. Checked under a random linear
     /// combination whose coefficients hash all points, all signatures, the key and the caller: none of them can be chosen
     /// to cancel another.
-    function checkBatch(Batch memory batch, bytes calldata keys, uint256 index) internal view {
+    function checkBatch(Batch memory batch, bytes calldata keys) internal view {
         uint256 input;
         assembly ("memory-safe") {
             input := mload(0x40)
             mstore(0x40, add(input, 768))
         }
         _putNegativeGenerator(input + G1_BYTES);
-        _copyKey(input + PAIR_BYTES + G1_BYTES, keys, index);
+        _copyKey(input + PAIR_BYTES + G1_BYTES, keys, 0);
         bytes32 key;
         assembly ("memory-safe") {
             key := keccak256(add(input, 512), 256)
@@ -102,8 +102,8 @@ library BLS12381 {
         _checkPairing(input, 2);
     }
 
-    /// @dev Revert unless the signature over a message is of the key at `index` of the list.
-    function checkSignature(bytes32[4] calldata signature, bytes32 message, bytes calldata keys, uint256 index)
+    /// @dev Revert unless the signature over a message is of the key, the first of a list.
+    function checkSignature(bytes32[4] calldata signature, bytes32 message, bytes calldata keys)
         internal
         view
     {
@@ -115,7 +115,7 @@ library BLS12381 {
         }
         _putNegativeGenerator(input + G1_BYTES);
         _hashToG1(message, input + PAIR_BYTES);
-        _copyKey(input + PAIR_BYTES + G1_BYTES, keys, index);
+        _copyKey(input + PAIR_BYTES + G1_BYTES, keys, 0);
         _checkPairing(input, 2);
     }
 

@@ -16,12 +16,32 @@ library Instruments {
     uint8 internal constant CLASSES = 7;
     uint256 internal constant TOKEN_CLASS = 7;
     uint256 internal constant BOUGHT_CLASS = 6;
-    uint256 internal constant KEYS_BYTES = 8 * BLS12381.G2_BYTES;
+    uint256 internal constant KEYS = 8;
+    uint256 internal constant KEYS_BYTES = KEYS * BLS12381.G2_BYTES;
+    /// @dev One key, then the hashes of all.
+    uint256 internal constant SHOWN_BYTES = BLS12381.G2_BYTES + KEYS * 32;
+    uint256 internal constant DEPTH = 16;
+    /// @dev A path has no fewer siblings; so one constant serves for all that it leaves out.
+    uint256 internal constant PATH_MIN = 10;
+    /// @dev Root of an empty tree of depth PATH_MIN.
+    bytes32 private constant EMPTY = 0xf9dc3e7fe016e050eff260334f18a5d4fe391d82092319f5964f2e2eb7c1c3a5;
     uint8 private constant RELAY_LEAF = 4;
 
-    /// @dev Hash of the eight keys of an issuance epoch, CR_0 to CR_6, then CH.
-    function keysHash(address channels, uint32 epoch, bytes calldata keys) internal view returns (bytes32) {
-        return keccak256(bytes.concat(abi.encode(DOMAIN, block.chainid, channels, epoch), keys));
+    /// @dev Hash of the hashes of an epoch's eight keys, CR_0 to CR_6, then CH: so one key is shown without the others.
+    function keysHash(address channels, uint32 epoch, bytes memory hashes) internal view returns (bytes32) {
+        return keccak256(bytes.concat(abi.encode(DOMAIN, block.chainid, channels, epoch), hashes));
+    }
+
+    /// @dev Hashes of eight keys, one after the other.
+    function hashesOf(bytes calldata keys) internal pure returns (bytes memory hashes) {
+        if (keys.length != KEYS_BYTES) revert BLS12381.WrongLength(KEYS_BYTES, keys.length);
+        hashes = new bytes(KEYS * 32);
+        for (uint256 i = 0; i < KEYS; ++i) {
+            bytes32 hash = keccak256(keys[i * BLS12381.G2_BYTES:(i + 1) * BLS12381.G2_BYTES]);
+            assembly ("memory-safe") {
+                mstore(add(add(hashes, 32), shl(5, i)), hash)
+            }
+        }
     }
 
     function creditMessage(address channels, uint32 epoch, uint8 class, address key) internal view returns (bytes32) {
@@ -57,25 +77,40 @@ library Instruments {
     function leafHash(address channels, uint32 epoch, uint32 relay, uint64 units, uint128 cumUnits, uint32 tokens)
         internal
         view
-        returns (bytes32)
+        returns (bytes32 hash)
     {
         if (units == 0 && cumUnits == 0 && tokens == 0) return bytes32(0);
-        bytes32 inner = keccak256(
-            abi.encode(RELAY_LEAF, block.chainid, channels, epoch, relay, units, cumUnits, tokens)
-        );
-        return keccak256(bytes.concat(inner));
+        hash = keccak256(abi.encode(RELAY_LEAF, block.chainid, channels, epoch, relay, units, cumUnits, tokens));
+        assembly ("memory-safe") {
+            mstore(0, hash)
+            hash := keccak256(0, 32)
+        }
     }
 
-    /// @dev Root over a leaf at a position, bit 0 first; a pair is hashed left then right.
-    function rootOf(bytes32 leaf, uint256 position, bytes32[16] calldata path) internal pure returns (bytes32 root) {
+    /// @dev Root over a leaf at a position, bit 0 first; a pair is hashed left then right. Of PATH_MIN to DEPTH siblings.
+    function rootOf(bytes32 leaf, uint256 position, bytes32[] calldata path) internal pure returns (bytes32 root) {
         assembly ("memory-safe") {
             root := leaf
-            for { let i := 0 } lt(i, 16) { i := add(i, 1) } {
+            let i := 0
+            for {} lt(i, path.length) { i := add(i, 1) } {
                 // where the node so far goes: left at 0, right at 32
                 let side := shl(5, and(shr(i, position), 1))
                 mstore(side, root)
-                mstore(xor(side, 32), calldataload(add(path, shl(5, i))))
+                mstore(xor(side, 32), calldataload(add(path.offset, shl(5, i))))
                 root := keccak256(0, 64)
+            }
+            let empty := EMPTY
+            for { let depth := PATH_MIN } lt(i, DEPTH) { depth := add(depth, 1) } {
+                if eq(depth, i) {
+                    let side := shl(5, and(shr(i, position), 1))
+                    mstore(side, root)
+                    mstore(xor(side, 32), empty)
+                    root := keccak256(0, 64)
+                    i := add(i, 1)
+                }
+                mstore(0, empty)
+                mstore(32, empty)
+                empty := keccak256(0, 64)
             }
         }
     }

@@ -35,6 +35,8 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
     /// @inheritdoc IPremiumChannels
     INodeRegistry public immutable override registry;
     /// @inheritdoc IPremiumChannels
+    uint256 public immutable override issuanceEpochs;
+    /// @inheritdoc IPremiumChannels
     uint256 public immutable override unitWei;
     /// @inheritdoc IPremiumChannels
     uint256 public immutable override bondWei;
@@ -56,6 +58,8 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
 
     mapping(address account => Channel) internal _channels;
     mapping(uint256 place => Issuance) private _ring;
+    /// @dev What an epoch could still pay when a later one took its place: exits that wait longer lose nothing.
+    mapping(uint32 epoch => uint64) internal _leftAfter;
     Money internal _money;
 
     constructor(
@@ -64,16 +68,19 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
         ICommittee committee_,
         INodeRegistry registry_,
         Clock memory clock_,
+        uint256 issuanceEpochs_,
         uint256 unitWei_,
         uint256 bondWei_
     ) EIP712("QNet", "1") {
         if (address(token_) == address(0) || address(epochs_) == address(0)) revert ZeroAddress();
         if (address(committee_) == address(0) || address(registry_) == address(0)) revert ZeroAddress();
-        if (!_isOrdered(clock_) || unitWei_ < UNIT_WEI_MIN || bondWei_ == 0) revert InvalidTerms();
+        if (!_isOrdered(clock_) || issuanceEpochs_ == 0) revert InvalidTerms();
+        if (unitWei_ < UNIT_WEI_MIN || bondWei_ == 0) revert InvalidTerms();
         token = token_;
         epochs = epochs_;
         committee = committee_;
         registry = registry_;
+        issuanceEpochs = issuanceEpochs_;
         unitWei = unitWei_;
         bondWei = bondWei_;
         FINISH_S = clock_.finishS;
@@ -126,12 +133,13 @@ abstract contract ChannelStore is IPremiumChannels, Pausing, EIP712, ReentrancyG
 
     /// @inheritdoc IPremiumChannels
     function elapsedSince(uint32 epoch) external view override returns (uint256) {
+        if (_place(epoch).epoch > epoch) return type(uint256).max;
         return _elapsed(_issuance(epoch).end);
     }
 
     /// @inheritdoc IPremiumChannels
     function leftOf(uint32 epoch) external view override returns (uint256) {
-        return _left(_issuance(epoch));
+        return _place(epoch).epoch > epoch ? _leftAfter[epoch] : _left(_issuance(epoch));
     }
 
     /// @inheritdoc IPremiumChannels

@@ -53,7 +53,7 @@ abstract contract Disputes is RedeemerStore {
         bytes calldata signature,
         bytes calldata points,
         bytes calldata signatures,
-        bytes calldata keys
+        bytes calldata key
     ) external override nonReentrant whenNotPaused {
         Dispute storage dispute = _disputes[id];
         _checkOpen(id, dispute.status);
@@ -66,13 +66,13 @@ abstract contract Disputes is RedeemerStore {
             if (low >= dispute.high || voucher.cumulative <= dispute.low) revert NoConflict();
             _checkSigner(digest, signature, voucher.channel);
         }
-        _checkKeys(voucher.epoch, keys);
+        _checkKey(voucher.epoch, Instruments.BOUGHT_CLASS, key);
         uint256 count = units / Instruments.TOKEN_UNITS;
         BLS12381.Batch memory batch = BLS12381.batchOf(count);
         for (uint256 j = 0; j < count; ++j) {
             BLS12381.putPoint(batch, j, points, signatures);
         }
-        BLS12381.checkBatch(batch, keys, Instruments.BOUGHT_CLASS);
+        BLS12381.checkBatch(batch, key);
         dispute.status = Status.Refuted;
         emit IssuanceDelivered(id, digest, msg.sender);
         token.pay(msg.sender, BOND_WEI);
@@ -84,7 +84,7 @@ abstract contract Disputes is RedeemerStore {
         _checkOpen(id, dispute.status);
         uint256 until = _endOf(dispute.startedAt, DELIVER_S);
         if (block.timestamp < until) revert TooEarly(until);
-        _checkTime(dispute.epoch, REDEEM_S, type(uint256).max);
+        _checkFrom(dispute.epoch, REDEEM_S);
         dispute.status = Status.Done;
         emit IssuanceRefunded(id, dispute.units);
         channels.refund(dispute.epoch, dispute.channel, dispute.units);

@@ -31,14 +31,14 @@ abstract contract Exits is RedeemerStore {
         bytes32[4] calldata signature,
         address to,
         bytes calldata keySignature,
-        bytes calldata keys
+        bytes calldata issuanceKey
     ) external override nonReentrant whenNotPaused {
         if (class >= Instruments.CLASSES) revert UnknownClass(class);
         bytes32 id = creditMessage(epoch, class, key);
         _checkTime(epoch, 0, EXIT_S);
         _checkSigner(exitDigest(id, 0, to), keySignature, key);
-        _checkKeys(epoch, keys);
-        BLS12381.checkSignature(signature, id, keys, class);
+        _checkKey(epoch, class, issuanceKey);
+        BLS12381.checkSignature(signature, id, issuanceKey);
         uint8 units = uint8(1 << class);
         uint40 startedAt = uint40(block.timestamp);
         _start(id, Exit(Status.Open, epoch, startedAt, 0, units, to, msg.sender, key, bytes32(uint256(class))));
@@ -51,16 +51,17 @@ abstract contract Exits is RedeemerStore {
         Token calldata instrument,
         address to,
         bytes calldata keySignature,
-        bytes calldata keys
+        bytes calldata issuanceKey
     ) external override nonReentrant whenNotPaused {
         uint8 spent = instrument.units;
         bytes32 id = tokenMessage(epoch, relay, instrument.top, instrument.refund);
+        if (relay == 0) revert NotAToken(id);
         _checkTime(epoch, TOKEN_S, EXIT_S);
         if (spent >= Instruments.TOKEN_UNITS) revert Instruments.UnitsOutOfRange(spent);
         if (spent != 0) Instruments.checkPreimage(instrument.top, instrument.preimage, spent);
         _checkSigner(exitDigest(id, spent, to), keySignature, instrument.refund);
-        _checkKeys(epoch, keys);
-        BLS12381.checkSignature(instrument.signature, id, keys, Instruments.TOKEN_CLASS);
+        _checkKey(epoch, Instruments.TOKEN_CLASS, issuanceKey);
+        BLS12381.checkSignature(instrument.signature, id, issuanceKey);
         uint8 units = uint8(Instruments.TOKEN_UNITS) - spent;
         uint40 startedAt = uint40(block.timestamp);
         _start(
@@ -114,7 +115,7 @@ abstract contract Exits is RedeemerStore {
         _checkOpen(id, exit.status);
         uint256 until = _endOf(exit.startedAt, CHALLENGE_S);
         if (block.timestamp < until) revert TooEarly(until);
-        _checkTime(exit.epoch, REDEEM_S, type(uint256).max);
+        _checkFrom(exit.epoch, REDEEM_S);
         exit.status = Status.Done;
         emit ExitFinalized(id);
         channels.payExit(exit.epoch, exit.to, exit.units);

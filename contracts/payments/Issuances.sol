@@ -11,7 +11,6 @@ import {ChannelStore} from "./ChannelStore.sol";
 /// @title What the committee states about issuance epochs
 /// @dev Documented in IPremiumChannels.
 abstract contract Issuances is ChannelStore {
-    uint256 private constant ISSUANCE_EPOCHS = 7;
     uint256 private constant CAP_PPM = 500_000;
     /// @dev One epoch takes at most this part of what can be capped, so that the next ones find something left.
     uint256 private constant CAP_SHARES = 4;
@@ -35,6 +34,7 @@ abstract contract Issuances is ChannelStore {
         if (issuance.end != 0) {
             if (issuance.epoch == epoch) revert AlreadyDone(epoch);
             if (_elapsed(issuance.end) < KEEP_S) revert RingFull(issuance.epoch);
+            _leftAfter[issuance.epoch] = uint64(_left(issuance));
         }
         committee.checkQuorum(keysDigest(epoch, keysHash), bitmap, signatures);
         uint256 cap = capOf(epoch);
@@ -134,7 +134,7 @@ abstract contract Issuances is ChannelStore {
     }
 
     function _start(uint256 epoch) private view returns (uint256) {
-        return epochs.epochStart(SafeCast.toUint32(epoch * ISSUANCE_EPOCHS));
+        return epochs.epochStart(SafeCast.toUint32(epoch * issuanceEpochs));
     }
 
     function _checkAttestable(Issuance storage issuance, Attestation calldata attestation) private view {

@@ -24,8 +24,6 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
     using ExactTransfers for IERC20;
     using Signatures for bytes32;
 
-    uint32 private constant ISSUANCE_EPOCHS = 7;
-
     /// @inheritdoc IPremiumChannels
     address public immutable override redeemer;
 
@@ -36,9 +34,13 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         ICommittee committee_,
         INodeRegistry registry_,
         Clock memory clock_,
+        uint256 issuanceEpochs_,
         uint256 unitWei_,
         uint256 bondWei_
-    ) Owned(owner_) ChannelStore(token_, epochs_, committee_, registry_, clock_, unitWei_, bondWei_) {
+    )
+        Owned(owner_)
+        ChannelStore(token_, epochs_, committee_, registry_, clock_, issuanceEpochs_, unitWei_, bondWei_)
+    {
         _initPausing(owner_);
         redeemer = address(new Redeemer(token_, registry_, clock_, unitWei_, bondWei_));
     }
@@ -91,6 +93,7 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         _accuse(
             member,
             first.epoch,
+            Math.max(first.units, second.units),
             "attestations",
             attestationDigest(first),
             firstSignature,
@@ -111,6 +114,7 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         _accuse(
             member,
             first.epoch,
+            Math.max(first.issuedUnits, second.issuedUnits),
             "closings",
             closingDigest(first),
             firstSignature,
@@ -121,16 +125,21 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
 
     /// @dev What left of an exit there is to be paid, taken from the pool.
     function _exit(uint32 epoch, uint256 units) private returns (uint256 paid) {
-        Issuance storage issuance = _issuance(epoch);
-        paid = Math.min(units, Math.min(_left(issuance), _money.pool / unitWei));
-        issuance.exited += uint64(paid);
+        Issuance storage issuance = _place(epoch);
+        bool inRing = issuance.epoch == epoch;
+        uint256 left = inRing ? _left(issuance) : _leftAfter[epoch];
+        paid = Math.min(units, Math.min(left, _money.pool / unitWei));
+        if (inRing) issuance.exited += uint64(paid);
+        else _leftAfter[epoch] -= uint64(paid);
         _money.pool -= uint96(paid * unitWei);
     }
 
-    /// @dev A member is slashed once for each pair of statements of a kind about an epoch.
+    /// @dev A member is slashed once for statements of a kind about an epoch.
+    /// @param units The greater of those it signed: more cannot have been lost.
     function _accuse(
         uint256 member,
         uint32 epoch,
+        uint256 units,
         bytes32 kind,
         bytes32 first,
         bytes calldata firstSignature,
@@ -143,6 +152,7 @@ contract PremiumChannels is Channels, Issuances, RelayClaims {
         if (!second.isBy(secondSignature, signer)) revert WrongSigner(signer, address(0));
         emit EquivocationProven(epoch, member, first, second);
         bytes32 evidence = keccak256(abi.encode(address(this), kind, epoch, member));
-        ISlasher(committee.slasher()).queueMember(member, epoch * ISSUANCE_EPOCHS, 0, msg.sender, evidence);
+        uint32 rewardEpoch = SafeCast.toUint32(epoch * issuanceEpochs);
+        ISlasher(committee.slasher()).queueMember(member, rewardEpoch, units * unitWei, msg.sender, evidence);
     }
 }

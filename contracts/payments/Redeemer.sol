@@ -34,7 +34,7 @@ contract Redeemer is Exits, Disputes {
         uint32 relay,
         Token[] calldata tokens,
         IPremiumChannels.Claim calldata leaf,
-        bytes calldata keys,
+        bytes calldata key,
         bytes calldata ownerSignature
     ) external override nonReentrant whenNotPaused {
         if (tokens.length > REDEEM_MAX) revert TooMany(REDEEM_MAX, tokens.length);
@@ -46,9 +46,9 @@ contract Redeemer is Exits, Disputes {
         uint256 oldProven = redemption.proven;
         uint256 proven = oldProven;
         if (tokens.length != 0) {
-            _checkKeys(epoch, keys);
+            _checkKey(epoch, Instruments.TOKEN_CLASS, key);
             uint256 shown;
-            (shown, redemption.lastT) = _check(epoch, relay, tokens, keys, redemption.lastT);
+            (shown, redemption.lastT) = _check(epoch, relay, tokens, key, redemption.lastT);
             proven += shown;
         }
         uint256 settled = attested + redemption.credited;
@@ -76,7 +76,7 @@ contract Redeemer is Exits, Disputes {
     }
 
     /// @dev Check tokens in ascending order; return the units they prove and the greatest T.
-    function _check(uint32 epoch, uint32 relay, Token[] calldata tokens, bytes calldata keys, bytes16 lastT)
+    function _check(uint32 epoch, uint32 relay, Token[] calldata tokens, bytes calldata key, bytes16 lastT)
         private
         view
         returns (uint256 units, bytes16)
@@ -92,7 +92,7 @@ contract Redeemer is Exits, Disputes {
             units += shown.units;
             BLS12381.putMessage(batch, j, Instruments.withToken(template, id), shown.signature);
         }
-        BLS12381.checkBatch(batch, keys, Instruments.TOKEN_CLASS);
+        BLS12381.checkBatch(batch, key);
         return (units, lastT);
     }
 

@@ -65,20 +65,36 @@ abstract contract RedeemerStore is IRedeemer, ReentrancyGuardTransient {
         if (signer != expected || signer == address(0)) revert WrongSigner(expected, signer);
     }
 
-    /// @dev Revert unless these are the keys registered for an epoch that is known.
+    /// @dev Revert unless these are all keys registered for an epoch that is known.
     function _checkKeys(uint32 epoch, bytes calldata keys) internal view {
-        if (keys.length != Instruments.KEYS_BYTES) {
-            revert BLS12381.WrongLength(Instruments.KEYS_BYTES, keys.length);
+        _checkHashes(epoch, Instruments.hashesOf(keys));
+    }
+
+    /// @dev Revert unless the key is that of a class in an epoch that is known; behind it stand the hashes of all keys.
+    function _checkKey(uint32 epoch, uint256 class, bytes calldata key) internal view {
+        if (key.length != Instruments.SHOWN_BYTES) {
+            revert BLS12381.WrongLength(Instruments.SHOWN_BYTES, key.length);
         }
+        bytes calldata hashes = key[BLS12381.G2_BYTES:];
+        bytes32 own = bytes32(hashes[class * 32:(class + 1) * 32]);
+        if (keccak256(key[:BLS12381.G2_BYTES]) != own) revert WrongKeys(epoch);
+        _checkHashes(epoch, hashes);
+    }
+
+    function _checkHashes(uint32 epoch, bytes memory hashes) private view {
         bytes32 expected = channels.issuanceOf(epoch).keysHash;
-        if (Instruments.keysHash(address(channels), epoch, keys) != expected) revert WrongKeys(epoch);
+        if (Instruments.keysHash(address(channels), epoch, hashes) != expected) revert WrongKeys(epoch);
     }
 
     /// @dev Revert unless `from <= elapsed < until`, in seconds after the epoch.
     function _checkTime(uint32 epoch, uint256 from, uint256 until) internal view {
-        uint256 elapsed = channels.elapsedSince(epoch);
+        if (_checkFrom(epoch, from) >= until) revert TooLate(until);
+    }
+
+    /// @dev Seconds after the epoch; revert if they are fewer than `from`.
+    function _checkFrom(uint32 epoch, uint256 from) internal view returns (uint256 elapsed) {
+        elapsed = channels.elapsedSince(epoch);
         if (elapsed < from) revert TooEarly(from);
-        if (elapsed >= until) revert TooLate(until);
     }
 
     /// @dev When something ends that began at a moment and takes a time in which nothing is paused.

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Burnable.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IPremiumChannels} from "../../interfaces/IPremiumChannels.sol";
 import {ExactTransfers} from "../libraries/ExactTransfers.sol";
 import {Instruments} from "../libraries/Instruments.sol";
@@ -47,6 +48,13 @@ abstract contract RelayClaims is ChannelStore {
         _money.toBurn = 0;
         emit BurnFlushed(amount);
         if (amount != 0) ERC20Burnable(address(token)).burn(amount);
+    }
+
+    /// @inheritdoc IPremiumChannels
+    function refill(uint256 amount) external override nonReentrant {
+        _money.pool = SafeCast.toUint96(_money.pool + amount);
+        emit PoolRefilled(msg.sender, amount);
+        token.take(msg.sender, amount);
     }
 
     /// @inheritdoc IPremiumChannels
@@ -127,15 +135,14 @@ abstract contract RelayClaims is ChannelStore {
         return gross - fee;
     }
 
-    /// @dev As ExactTransfers.pay for each, but what this contract loses is measured once.
+    /// @dev As ExactTransfers.pay for each, but what this contract loses is measured once, and what arrives is not: the
+    /// token is fixed, and no payee's loss would be another's.
     function _payAll(address[] memory payouts, uint256[] memory amounts) private {
         uint256 before = token.held(address(this));
         uint256 sum;
         for (uint256 i = 0; i < payouts.length; ++i) {
             if (amounts[i] == 0) continue;
-            uint256 beforeTo = token.held(payouts[i]);
             token.safeTransfer(payouts[i], amounts[i]);
-            ExactTransfers.expect(amounts[i], beforeTo, token.held(payouts[i]));
             sum += amounts[i];
         }
         ExactTransfers.expect(sum, token.held(address(this)), before);
@@ -180,7 +187,9 @@ abstract contract RelayClaims is ChannelStore {
 
     function _checkLeaf(uint32 epoch, bytes32 root, Claim calldata leaf) private view {
         uint32 relay = leaf.relay;
-        if (relay > type(uint16).max || root == bytes32(0)) revert InvalidProof(epoch, relay);
+        uint256 length = leaf.path.length;
+        bool isPath = length >= Instruments.PATH_MIN && length <= Instruments.DEPTH;
+        if (relay > type(uint16).max || root == bytes32(0) || !isPath) revert InvalidProof(epoch, relay);
         bytes32 hash = Instruments.leafHash(
             address(this), epoch, relay, leaf.epochUnits, leaf.cumUnits, leaf.tokens
         );

@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Burnable.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
@@ -11,6 +12,7 @@ import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 import {ICommittee} from "../../interfaces/ICommittee.sol";
 import {INodeRegistry} from "../../interfaces/INodeRegistry.sol";
 import {IParameters} from "../../interfaces/IParameters.sol";
+import {IPremiumChannels} from "../../interfaces/IPremiumChannels.sol";
 import {IRewardVault} from "../../interfaces/IRewardVault.sol";
 import {ISlasher} from "../../interfaces/ISlasher.sol";
 import {IStakeHub} from "../../interfaces/IStakeHub.sol";
@@ -25,6 +27,7 @@ import {ParameterKeys} from "../libraries/ParameterKeys.sol";
 contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
     using Checkpoints for Checkpoints.Trace208;
     using ExactTransfers for IERC20;
+    using SafeERC20 for IERC20;
 
     uint256 private constant PPM = 1_000_000;
 
@@ -42,6 +45,8 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
     address public immutable override court;
     /// @inheritdoc ISlasher
     address public immutable override vault;
+    /// @inheritdoc ISlasher
+    IPremiumChannels public immutable override channels;
 
     /// @inheritdoc ISlasher
     address public override vetoer;
@@ -65,9 +70,10 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
         IStakeHub hub_,
         ICommittee committee_,
         address court_,
-        address vault_
+        address vault_,
+        IPremiumChannels channels_
     ) Owned(owner_) {
-        if (court_ == address(0) || vault_ == address(0)) revert ZeroAddress();
+        if (court_ == address(0) || vault_ == address(0) || address(channels_) == address(0)) revert ZeroAddress();
         token = token_;
         parameters = parameters_;
         registry = registry_;
@@ -75,6 +81,7 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
         committee = committee_;
         court = court_;
         vault = vault_;
+        channels = channels_;
         _initPausing(owner_);
         _setVetoer(owner_);
     }
@@ -102,12 +109,14 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
     function queueMember(uint256 member, uint32 epoch, uint256 refill, address challenger, bytes32 evidence)
         external
         override
-        onlyCourt
         returns (uint256 id)
     {
+        bool isPremium = msg.sender == address(channels);
+        if (!isPremium && msg.sender != court) revert NotAccuser(msg.sender);
         uint32 index = SafeCast.toUint32(member);
         Slash memory queued = _new(index, epoch, challenger, evidence);
         queued.isMember = true;
+        queued.isPremium = isPremium;
         queued.ppm = uint32(PPM);
         queued.refill = refill;
         id = _queue(queued);
@@ -238,11 +247,18 @@ contract Slasher is ISlasher, Pausing, ReentrancyGuardTransient {
         uint256 burned = amount - toChallenger - refilled;
         emit SlashExecuted(id, toChallenger, refilled, burned);
         if (toChallenger != 0) token.pay(slash.challenger, toChallenger);
-        if (refilled != 0) {
-            token.pay(vault, refilled);
+        if (refilled != 0) _refill(slash.isPremium, refilled);
+        if (burned != 0) ERC20Burnable(address(token)).burn(burned);
+    }
+
+    function _refill(bool isPremium, uint256 amount) private {
+        if (isPremium) {
+            token.forceApprove(address(channels), amount);
+            channels.refill(amount);
+        } else {
+            token.pay(vault, amount);
             IRewardVault(vault).recordReserve();
         }
-        if (burned != 0) ERC20Burnable(address(token)).burn(burned);
     }
 
     function _setVetoer(address newVetoer) private {

@@ -1,7 +1,7 @@
 """Bounds of every request: size, time, rate; and errors in one shape."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
 import structlog
@@ -24,6 +24,8 @@ MAX_PEER_BODY_BYTES: Final = 17 << 20
 REQUEST_S: Final = 10.0
 RATE_PER_S: Final = 100.0
 BURST: Final = 400.0
+SHARED_RATE_PER_S: Final = 500.0
+SHARED_BURST: Final = 5000.0
 ADDRESSES_MAX: Final = 10_000
 PEER_PREFIX: Final = "/v1/peer/"
 
@@ -79,12 +81,23 @@ def refusal(status: int, code: str, message: str, why: str = "") -> web.Response
     return web.json_response(body, status=status)
 
 
-def bounded(limit: RateLimit) -> Middleware:
-    """Middleware that enforces rate and time and turns errors into answers."""
+def bounded(
+    limit: RateLimit, shared: RateLimit | None = None, over_circuits: Container[str] = ()
+) -> Middleware:
+    """Middleware that enforces rate and time and turns errors into answers.
+
+    Args:
+        limit: of each address.
+        shared: of each address, for what is asked over circuits: many stand behind one exit.
+        over_circuits: paths with that limit.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not limit.admit(request.remote or ""):
+        resource = request.match_info.route.resource
+        path = request.path if resource is None else resource.canonical
+        bucket = shared if shared is not None and path in over_circuits else limit
+        if not bucket.admit(request.remote or ""):
             return refusal(429, "Q1011", "too many requests")
         try:
             async with asyncio.timeout(REQUEST_S):

@@ -1,5 +1,6 @@
 """The HTTP interface of a member: docs/spec/ledger-api.md."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,12 +15,17 @@ from ledger.api.middleware import (
     read_body,
     refusal,
 )
+from ledger.api.payments import OVER_CIRCUITS, PaymentRoutes
 from ledger.errors import NotReadyError
 from ledger.service.audit_service import COMMIT_PATH, REVEAL_PATH, AuditService
 from ledger.service.beacon_source import BeaconSource
 from ledger.service.directory_service import DESCRIPTORS_PATH
 from ledger.service.handlers import Handlers, parse_receipts
 from ledger.service.member import Member
+from ledger.service.payments.exchange import PATHS as PAYMENT_PATHS
+from ledger.service.payments.gathering import BUNDLES_PATH
+from ledger.service.payments.keys import IssuanceKeys
+from ledger.service.payments.office import PaymentsOffice
 from ledger.service.peers import PeerGate
 from ledger.service.quorum import PATH as AGREEMENT_PATH
 from ledger.service.quorum import Quorum
@@ -49,6 +55,8 @@ class Services:
     gate: PeerGate
     succession: Succession
     statistics: Statistics
+    issuance_keys: IssuanceKeys
+    payments: PaymentsOffice
     audit_token: str
 
 
@@ -63,9 +71,10 @@ class Routes:
         self._services = services
         self._handlers = services.handlers
 
-    def application(self, limit: RateLimit) -> web.Application:
-        """The application to serve."""
-        app = web.Application(middlewares=[bounded(limit)], client_max_size=MAX_PEER_BODY_BYTES)
+    def application(self, limit: RateLimit, shared: RateLimit) -> web.Application:
+        """The application to serve; limits as in `bounded`."""
+        middleware = bounded(limit, shared, OVER_CIRCUITS)
+        app = web.Application(middlewares=[middleware], client_max_size=MAX_PEER_BODY_BYTES)
         app.router.add_post("/v1/descriptors", self.post_descriptor)
         app.router.add_get("/v1/descriptors", self.get_descriptors)
         app.router.add_get("/v1/consensus/latest", self.get_latest)
@@ -91,8 +100,11 @@ class Routes:
             FETCH_PATH,
             DESCRIPTORS_PATH,
             CHANGE_PATH,
+            BUNDLES_PATH,
+            *PAYMENT_PATHS,
         ):
             app.router.add_post(path, self.post_peer)
+        PaymentRoutes(self._services.payments).add_to(app.router)
         return app
 
     # ---- nodes -------------------------------------------------------------------------------
@@ -178,6 +190,8 @@ class Routes:
     async def get_status(self, _request: web.Request) -> web.Response:
         """Where this member stands."""
         status: dict[str, Any] = await self._handlers.status()
+        with contextlib.suppress(NotReadyError):
+            status["payments"] = await self._services.payments.status()
         return web.json_response(status)
 
     # ---- the auditor -------------------------------------------------------------------------
@@ -214,6 +228,10 @@ class Routes:
             return await services.reports.inventory(schemas.parse_inventory_call(body))
         elif path == CHANGE_PATH:
             await services.succession.receive(sender, body)
+        elif path == BUNDLES_PATH:
+            return await services.issuance_keys.rounds.answer(sender, body)
+        elif path in PAYMENT_PATHS:
+            return await services.payments.exchange.answer(path, body)
         elif path == FETCH_PATH:
             return await services.reports.pick(*schemas.parse_fetch_call(body))
         else:

@@ -28,6 +28,10 @@ class Kind(IntEnum):
 
     CONSENSUS = 1
     REPORT = 2
+    KEYS_ROUND = 3
+    KEYS = 4
+    CLOSING = 5
+    ATTESTATION = 6
 
 
 class Phase(IntEnum):
@@ -42,9 +46,10 @@ class Topic:
     """One agreement: exactly one document may ever be signed for it.
 
     Args:
-        kind: consensus or report.
-        period: `valid_after` of a consensus, epoch of a report.
-        attempt: how often a report of the epoch was disabled before; 0 for a consensus.
+        kind: consensus, report, a round of a key generation, or its keys.
+        period: `valid_after` of a consensus, epoch of a report, issuance epoch of keys.
+        attempt: how often a report of the epoch was disabled before; of a round of a key
+            generation its number (`ledger.domain.keygen_bundles.RoundId`); 0 for the others.
     """
 
     kind: Kind

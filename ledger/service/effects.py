@@ -1,12 +1,14 @@
 """What a transaction of the outbox is for, and whether the chain shows that already."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ledger.storage.results import OutboxRow
 from qnet.chain.abi import SELECTOR_BYTES
+from qnet.chain.contract import Contract
 from qnet.chain.contracts import Contracts
 from qnet.chain.disputes import ChallengeState, SlashState
+from qnet.chain.redeemer import Stage
 from qnet.chain.reporting import ReportStatus
 
 LIVE: Final = frozenset({ReportStatus.SUBMITTED, ReportStatus.FINAL})
@@ -88,6 +90,54 @@ async def _executed(contracts: Contracts, row: OutboxRow) -> bool:
     return (await contracts.slasher.slash(row.subject)).state is SlashState.EXECUTED
 
 
+async def _keys_registered(contracts: Contracts, row: OutboxRow) -> bool:
+    return await contracts.channels.issuance_of(row.period) is not None
+
+
+async def _epoch_closed(contracts: Contracts, row: OutboxRow) -> bool:
+    state = await contracts.channels.issuance_of(row.period)
+    return state is not None and state.is_closed
+
+
+async def _attested(contracts: Contracts, row: OutboxRow) -> bool:
+    state = await contracts.channels.issuance_of(row.period)
+    return state is not None and state.is_attested
+
+
+async def _collected(contracts: Contracts, row: OutboxRow) -> bool:
+    for channel, cumulative, *_ in _argument(contracts.channels, row, "vouchers"):
+        if (await contracts.channels.channel_of(channel)).collected_wei < cumulative:
+            return False
+    return True
+
+
+async def _relays_paid(contracts: Contracts, row: OutboxRow) -> bool:
+    for relay, _, cum_units, *_ in _argument(contracts.channels, row, "claims"):
+        if await contracts.channels.paid_units_of(relay) < cum_units:
+            return False
+    return True
+
+
+async def _leaf_shown(contracts: Contracts, row: OutboxRow) -> bool:
+    _, deadline_s = await contracts.channels.demand_of(row.period, row.subject)
+    return deadline_s == 0
+
+
+async def _exit_refuted(contracts: Contracts, row: OutboxRow) -> bool:
+    return (await contracts.redeemer.exit_of(call_word(row, 0))).stage is not Stage.OPEN
+
+
+async def _delivered(contracts: Contracts, row: OutboxRow) -> bool:
+    return (await contracts.redeemer.dispute_of(call_word(row, 0))).stage is not Stage.OPEN
+
+
+def _argument(contract: Contract, row: OutboxRow, name: str) -> Any:
+    """One argument of a row's call."""
+    entry = contract.abi.function_by_selector(row.call[:SELECTOR_BYTES])
+    assert entry is not None
+    return entry.decode_arguments(row.call[SELECTOR_BYTES:])[name]
+
+
 _EFFECTS: Final[Mapping[str, Effect]] = {
     "anchor": _anchored,
     "start": _started,
@@ -99,4 +149,12 @@ _EFFECTS: Final[Mapping[str, Effect]] = {
     "open": _opened,
     "prove": _proven,
     "execute": _executed,
+    "collect": _collected,
+    "close": _epoch_closed,
+    "attest": _attested,
+    "claim": _relays_paid,
+    "showleaf": _leaf_shown,
+    "refute": _exit_refuted,
+    "deliver": _delivered,
+    "keys": _keys_registered,
 }

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
+from ledger.domain.issuance_log import IssuanceLog
+from ledger.domain.relay_earnings import Earnings
 from ledger.domain.report import recompute
 from ledger.domain.votes import Decision, Kind, Topic, signatures_of
 from ledger.service.member import Member
@@ -19,7 +21,11 @@ from ledger.storage.results import OutboxRow
 from qnet.crypto.keys import keccak256
 from qnet.messages.consensus import join_signatures, payload_of
 
-KINDS: Final[Mapping[str, Kind]] = {"anchor": Kind.CONSENSUS, "report": Kind.REPORT}
+KINDS: Final[Mapping[str, Kind]] = {
+    "anchor": Kind.CONSENSUS,
+    "report": Kind.REPORT,
+    "keys": Kind.KEYS,
+}
 """Transactions that carry a quorum of signatures."""
 
 
@@ -74,9 +80,29 @@ class Endorsements:
         self, topic: Topic, decision: Decision, bitmap: int, signatures: bytes
     ) -> bytes | None:
         contracts = self._member.reader.contracts
-        if topic.kind is Kind.REPORT:
-            report = (await asyncio.to_thread(recompute, decision.document)).report
-            return contracts.oracle.submit(report, bitmap, signatures).data
+        match topic.kind:
+            case Kind.REPORT:
+                report = (await asyncio.to_thread(recompute, decision.document)).report
+                return contracts.oracle.submit(report, bitmap, signatures).data
+            case Kind.CLOSING:
+                closing = IssuanceLog.decode(decision.document).closing
+                return contracts.channels.close_epoch(closing, bitmap, signatures).data
+            case Kind.ATTESTATION:
+                earnings = Earnings.decode(decision.document)
+                attestation = earnings.attestation(contracts.channels.place)
+                return contracts.channels.attest(attestation, bitmap, signatures).data
+            case _:
+                return await self._anchor(topic, bitmap, signatures)
+
+    async def _anchor(self, topic: Topic, bitmap: int, signatures: bytes) -> bytes | None:
+        contracts = self._member.reader.contracts
+        if topic.kind is Kind.KEYS:
+            async with self._member.work() as rows:
+                keys = await rows.payment_keys.get(topic.period)
+            if keys is None:
+                return None
+            channels = contracts.channels
+            return channels.register_keys(keys.epoch, keys.keys_hash, bitmap, signatures).data
         async with self._member.work() as rows:
             found = await rows.consensuses.get(topic.period)
         if found is None:

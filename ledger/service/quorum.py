@@ -8,6 +8,7 @@ import structlog
 
 from ledger.domain.actions import Action, BuildDocument, CheckDocument, Decided, Persist, Send
 from ledger.domain.agreement import Agreement
+from ledger.domain.schedule import Schedule
 from ledger.domain.votes import (
     MAX_MESSAGE_BYTES,
     Decision,
@@ -99,8 +100,17 @@ class Quorum:
             finally:
                 self._tasks = None
 
-    async def begin(self, topic: Topic) -> None:
-        """Take part in the agreement on a topic; does nothing if we do already."""
+    def handle(self, kind: Kind, handler: TopicHandler) -> None:
+        """Name the handler of a kind; for those that begin agreements themselves."""
+        self._handlers[kind] = handler
+
+    async def begin(self, topic: Topic, schedule: Schedule | None = None) -> None:
+        """Take part in the agreement on a topic; does nothing if we do already.
+
+        Args:
+            topic: what is agreed on.
+            schedule: its views, if they are not those of `Member.schedule`.
+        """
         if topic in self._running:
             return
         async with self._member.work() as rows:
@@ -112,7 +122,7 @@ class Quorum:
             member=self._member.index,
             key=self._member.key,
             trust=self._member.trust,
-            schedule=self._member.schedule(topic),
+            schedule=schedule or self._member.schedule(topic),
             state=state,
         )
         running = _Running(machine)

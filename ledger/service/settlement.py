@@ -31,7 +31,9 @@ GIVE_UP: Final = frozenset(
     {"DeadlinePassed", "AlreadyAnchored", "ReportOutOfOrder", "WrongPredecessor", "EmptyHash"}
     | {"WrongAttempt", "NotDemanded", "DemandOver"}
     | {"NotOpen", "WrongTime", "WrongCommitment", "StaleEvidence", "NoContradiction"}
-    | {"NotActiveThen"}
+    | {"NotActiveThen", "TooLate", "AlreadyDone"}
+    | {"UnknownIssuance", "WrongLog", "InvalidProof"}
+    | {"WrongStatus", "NotDeeper", "NoConflict", "NotAnInput"}
 )
 """Refusals of contracts that no waiting changes."""
 NOT_SIGNED: Final = frozenset({"BadSignature", "BadQuorum"})

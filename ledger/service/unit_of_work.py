@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.storage.challenges import Challenges
+from ledger.storage.payment_keys import PaymentKeys
+from ledger.storage.payments import PaymentClaims, PaymentMatters, PaymentRequests
 from ledger.storage.repositories import (
     Agreements,
     Audits,
@@ -35,6 +37,10 @@ class Work:
         self.changes = Changes(connection)
         self.evidence = Evidence(connection)
         self.challenges = Challenges(connection)
+        self.payment_keys = PaymentKeys(connection)
+        self.payments = PaymentRequests(connection)
+        self.payment_claims = PaymentClaims(connection)
+        self.payment_matters = PaymentMatters(connection)
 
 
 class UnitOfWork:

@@ -52,13 +52,14 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Durable writes, foreign keys, and transactions that we begin ourselves."""
+    """Durable writes and erasures, foreign keys, and transactions that we begin ourselves."""
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
+        "secure_delete=ON",
         f"busy_timeout={BUSY_MS}",
     ):
         cursor.execute(f"PRAGMA {pragma}")

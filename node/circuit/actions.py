@@ -8,6 +8,8 @@ each wake-up, as far as its links have room.
 from dataclasses import dataclass
 
 from node.circuit.messages import Answer, EndReason
+from node.circuit.payment import PaymentStatus
+from qnet.messages.instruments import Opening, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,36 @@ class ResumeStream:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeToken:
+    """The client shows a token; `tell_payment` answers it.
+
+    Args:
+        circuit: handle of the circuit.
+        link: the link it came over.
+        opening: the token.
+    """
+
+    circuit: int
+    link: int
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUnit:
+    """The client pays a unit of the token it showed."""
+
+    circuit: int
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class EndPayments:
+    """A circuit that showed a token is gone."""
+
+    circuit: int
+
+
+@dataclass(frozen=True, slots=True)
 class CloseLink:
     """The peer broke a rule of the link: close it, then call `link_closed`."""
 
@@ -103,6 +135,9 @@ Action = (
     | DeliverData
     | EndStream
     | ResumeStream
+    | TakeToken
+    | TakeUnit
+    | EndPayments
     | CloseLink
 )
 
@@ -211,6 +246,21 @@ class ProbeAnswered:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class PaymentAnswered:
+    """A hop answered a payment, or its weight for the circuit changed.
+
+    Args:
+        circuit_id: the circuit's id on this link.
+        hop: position (0 = entry) of the hop.
+        status: what it says.
+    """
+
+    circuit_id: int
+    hop: int
+    status: PaymentStatus
+
+
 Event = (
     CircuitBuilt
     | CircuitFailed
@@ -221,4 +271,5 @@ Event = (
     | NameResolved
     | HopRekeyed
     | ProbeAnswered
+    | PaymentAnswered
 )

@@ -75,6 +75,8 @@ class Carried:
         circuit.touched = self.around.now
         header = encode_header(port.circuit_id, Command.CREATED)
         port.link.push_control(header + circuit.answer(behind))
+        if circuit.has_content:
+            port.activate()
 
     # ends
 

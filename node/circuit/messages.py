@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from qnet.codec import Reader, Writer
 from qnet.errors import DecodeError, LocalProtocolError
+from qnet.messages.instruments import OPENING_BYTES, UNIT_BYTES
 
 HEADER_BYTES: Final = 5
 MAX_HOST_BYTES: Final = 253
@@ -77,8 +78,6 @@ class EndReason(IntEnum):
     """The link to the next hop closed."""
     NEXT_DESTROYED = 14
     """The next hop destroyed the circuit."""
-    UNSUPPORTED = 15
-    """The message is reserved for a later version."""
     CIRCUIT_DESTROYED = 16
     """The circuit is gone; said by a core to its own driver."""
     SHUTDOWN = 17
@@ -140,6 +139,8 @@ FORMS: Final[dict[int, Form]] = {
         1, 1 + 21 * MAX_ANSWERS, on_stream=True, forward=False, backward=True
     ),
     MessageType.CREDIT: Form(4, 4, on_stream=True, forward=True, backward=True),
+    MessageType.PAY: Form(UNIT_BYTES, OPENING_BYTES, on_stream=False, forward=True, backward=False),
+    MessageType.PAY_STATUS: Form(5, 5, on_stream=False, forward=False, backward=True),
     MessageType.REKEY: Form(36, 36, on_stream=False, forward=True, backward=False),
     MessageType.REKEYED: Form(36, 36, on_stream=False, forward=False, backward=True),
     MessageType.REKEY_SWITCH: Form(4, 4, on_stream=False, forward=True, backward=False),
@@ -147,12 +148,6 @@ FORMS: Final[dict[int, Form]] = {
     MessageType.PADDING: Form(0, _ANY, on_stream=False, forward=True, backward=True),
 }
 """END (one byte, on a stream or, backward only, on the circuit) is checked apart."""
-
-
-class UnsupportedMessageError(DecodeError):
-    """A message type that is reserved for a later version (PAY, PAY_STATUS)."""
-
-    code = "Q0921"
 
 
 def encode_message(kind: MessageType, stream: int, data: bytes) -> bytes:
@@ -182,7 +177,6 @@ def decode_messages(content: bytes, start: int, end: int, *, forward: bool) -> l
     """Return the messages that stand in content[start:end].
 
     Raises:
-        UnsupportedMessageError: PAY or PAY_STATUS.
         DecodeError: an unknown type, a wrong direction, stream or size, or a message that leaves
             its cell.
     """
@@ -211,8 +205,6 @@ def _check(kind: int, stream: int, length: int, *, forward: bool) -> None:
         return
     form = FORMS.get(kind)
     if form is None:
-        if kind in _TYPES:
-            raise UnsupportedMessageError(f"{_TYPES[kind].name} is reserved")
         raise DecodeError(f"unknown message type {kind}")
     if not (form.forward if forward else form.backward):
         raise DecodeError(f"{_TYPES[kind].name} came from the wrong side")

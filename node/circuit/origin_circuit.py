@@ -7,7 +7,7 @@ Source: docs/spec/circuits.md.
 
 from collections.abc import Sequence
 
-from node.circuit.actions import CircuitBuilt, CircuitFailed, HopRekeyed
+from node.circuit.actions import CircuitBuilt, CircuitFailed, HopRekeyed, PaymentAnswered
 from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
 from node.circuit.layer import messages_room
 from node.circuit.link_ports import Port
@@ -26,6 +26,7 @@ from node.circuit.origin_lane import OriginLane, OriginSurroundings
 from node.circuit.origin_layers import OriginLayers
 from node.circuit.origin_rekeys import OriginRekeys
 from node.circuit.origin_streams import StreamStarts
+from node.circuit.payment import Carriage, Payment, PaymentStatus
 from node.circuit.pool import PoolShare
 from node.circuit.setup import HopInfo, PendingHop
 from node.circuit.states import ORIGIN_TABLE, OriginInput, OriginState, step
@@ -45,6 +46,7 @@ class OriginCircuit:
     __slots__ = (
         "_around",
         "_buffer",
+        "_carriage",
         "_layers",
         "_rekeys",
         "_starts",
@@ -76,6 +78,7 @@ class OriginCircuit:
         self._starts = StreamStarts(circuit_id, len(hops), around.events)
         self._upkeep = Upkeep(circuit_id, self._starts, self._rekeys, around)
         self._buffer = PoolShare(around.pool, self)
+        self._carriage: Carriage | None = None
         self.lane = OriginLane(self)
 
     @property
@@ -197,6 +200,8 @@ class OriginCircuit:
         messages = outbox.next_content(messages_room(position))
         cell = self._layers.seal(position, messages, self.port.header)
         self._starts.report(outbox)
+        if self._carriage is not None:
+            self._carriage.told(position)
         return cell
 
     def _switch(self) -> bytes:
@@ -207,6 +212,8 @@ class OriginCircuit:
         keys, generation = self._rekeys.switched(position)
         self._layers.set_forward(position, keys)
         self._around.events.add(HopRekeyed(self.circuit_id, position, generation))
+        if self._carriage is not None:
+            self._carriage.told(position)
         return cell
 
     def renew_buffer(self) -> None:
@@ -228,7 +235,10 @@ class OriginCircuit:
         except RemoteProtocolError:
             self.fail(EndReason.PROTOCOL, 0)  # every hop answers for its own credit
             return
+        carriage = self._carriage
         for position, number, parts in self._layers.heard(cells):
+            if carriage is not None:
+                carriage.heard(position, len(parts))
             self._hear(position, number, parts)
             if self.state is OriginState.CLOSED:
                 return
@@ -259,8 +269,30 @@ class OriginCircuit:
             self._layers.opener.set_keys(position, self._rekeys.rekeyed(position, data))
         elif kind is MessageType.PADDING:
             self._upkeep.padded(position, data)
+        elif kind is MessageType.PAY_STATUS:
+            status = PaymentStatus.decode(data)
+            self._around.events.add(PaymentAnswered(self.circuit_id, position, status))
         else:
             self._starts.handle(position, message, self._around.now)
+
+    # payments
+
+    def count_carriage(self) -> Carriage:
+        """Return what each hop sent on; it is counted from the first call on."""
+        if self._carriage is None:
+            self._carriage = Carriage(len(self.hops))
+        return self._carriage
+
+    def pay(self, hop: int, payment: Payment) -> None:
+        """Show a token to a hop, or pay units of it; PaymentAnswered may follow.
+
+        Raises:
+            LocalProtocolError: the circuit is not open.
+        """
+        if not self.is_open:
+            raise LocalProtocolError("the circuit is not open")
+        self._starts.outboxes[hop].say(MessageType.PAY, 0, payment.encode())
+        self.port.activate()
 
     # probes, rekey, deadlines, end
 

@@ -14,7 +14,8 @@ from node.circuit.cell import CELL_BYTES, HEADER_BYTES, Command, decode_header
 from node.circuit.flow import add_credit, decode_credits
 from node.circuit.keys.phase import PhaseKeyring
 from node.circuit.link_ports import Agenda, LinkPorts, Port, Side
-from node.circuit.messages import Answer, EndReason, UnsupportedMessageError
+from node.circuit.messages import Answer, EndReason
+from node.circuit.payment import PaymentStatus
 from node.circuit.relay_circuit import RelayCircuit
 from node.circuit.setups import Setups
 from node.circuit.states import RelayState
@@ -78,6 +79,20 @@ class RelayCore:
         found = self._circuits.get(circuit)
         if found is not None:
             found.set_premium(premium=premium)
+
+    def tell_payment(self, circuit: int, status: PaymentStatus) -> None:
+        """Tell the client what became of its payment (PAY_STATUS)."""
+        found = self._circuits.get(circuit)
+        if found is not None:
+            self._carried.with_circuit(circuit, lambda one: one.tell_payment(status))
+
+    def take_used(self) -> dict[int, int]:
+        """Return the bytes of RELAY cells that premium circuits sent on since the last call."""
+        around = self._around
+        if not around.used:
+            return {}
+        used, around.used = around.used, {}
+        return used
 
     @property
     def circuits(self) -> int:
@@ -208,8 +223,6 @@ class RelayCore:
                 circuit.receive_forward(cells)
             else:
                 circuit.receive_backward(port, cells)
-        except UnsupportedMessageError:
-            self._carried.fail(circuit, EndReason.UNSUPPORTED)
         except RemoteProtocolError:
             self._carried.fail(circuit, EndReason.PROTOCOL)
 

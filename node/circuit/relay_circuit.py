@@ -8,9 +8,9 @@ Source: docs/spec/circuits.md, sections "Forward cells", "Backward cells" and "S
 
 from collections.abc import Sequence
 
-from node.circuit.actions import ResumeStream
+from node.circuit.actions import EndPayments, ResumeStream, TakeToken, TakeUnit
 from node.circuit.backward import BackwardLayer, ContentKey
-from node.circuit.cell import CONTENT_BYTES
+from node.circuit.cell import CELL_BYTES, CONTENT_BYTES
 from node.circuit.exit import StreamEnds
 from node.circuit.layer import (
     DELIVER,
@@ -26,6 +26,7 @@ from node.circuit.messages import (
     decode_messages,
     encode_message,
 )
+from node.circuit.payment import PaymentStatus, decode_payment
 from node.circuit.pool import PoolShare
 from node.circuit.probes import Echo, PaddingKind, decode_probe
 from node.circuit.rekey import RELAY_INTERVAL_PARTS, HopRekey
@@ -34,6 +35,7 @@ from node.circuit.setup import OpenedCreate, TrafficKeys, created_body, last_bod
 from node.circuit.states import RELAY_TABLE, RelayInput, RelayState, step
 from qnet.crypto.keys import DhKey
 from qnet.errors import RemoteProtocolError
+from qnet.messages.instruments import Opening
 
 
 class RelayCircuit:
@@ -48,6 +50,7 @@ class RelayCircuit:
     __slots__ = (
         "_buffer",
         "_content",
+        "_early",
         "_echo",
         "_last_rekey",
         "_last_words",
@@ -61,6 +64,7 @@ class RelayCircuit:
         "ends",
         "forward",
         "handle",
+        "has_shown",
         "is_premium",
         "next",
         "previous",
@@ -79,7 +83,8 @@ class RelayCircuit:
         self.touched = around.now
         self.next: Port[RelayCircuit] | None = None
         self._opened: OpenedCreate | None = opened
-        self.is_premium = False
+        self.is_premium = self.has_shown = False
+        self._early: PaymentStatus | None = None
         self._rekeyed = self._last_words = b""
         self._last_rekey = around.now
         self._echo: Echo | None = None
@@ -107,6 +112,27 @@ class RelayCircuit:
         self.is_premium = premium
         weight = self.around.parameters.premium_weight if premium else 1
         self.forward.weight = self.backward.weight = weight
+
+    def count_used(self, cells: int) -> None:
+        """Count RELAY cells sent on at premium weight."""
+        used = self.around.used
+        used[self.handle] = used.get(self.handle, 0) + cells * CELL_BYTES
+
+    def show(self, opening: Opening) -> None:
+        """Have a token of the client looked at."""
+        self.has_shown = True
+        self.around.actions.add(TakeToken(self.handle, self.previous.link.link_id, opening))
+
+    def tell_payment(self, status: PaymentStatus) -> None:
+        """Say PAY_STATUS; before CREATED only the newest is kept, and said behind it.
+
+        Raises:
+            RemoteProtocolError: too many answers wait.
+        """
+        if not self.has_answered:
+            self._early = status
+        elif self.state is RelayState.OPEN:
+            self.ends.outbox.say(MessageType.PAY_STATUS, 0, status.encode())
 
     def _watch(self, stream: int) -> None:
         due = self.around.now + self.around.parameters.stream_connect_s
@@ -148,6 +174,8 @@ class RelayCircuit:
         self._layer = BackwardLayer(cipher, keys.layer)
         self._content = ContentKey(cipher, keys.layer.backward)
         self._rekey = HopRekey(keys.root)
+        if self._early is not None:
+            self.ends.outbox.say(MessageType.PAY_STATUS, 0, self._early.encode())
         return created_body(keys, fresh.public, last_body(keys) if behind is None else behind)
 
     @property
@@ -201,8 +229,19 @@ class RelayCircuit:
             self._opener.set_keys(self._rekey.handle_switch(message.data))
         elif message.kind is MessageType.PADDING:
             self._answer_probe(message.data)
+        elif message.kind is MessageType.PAY:
+            self._take_payment(message.data)
         else:
             self.ends.handle(message, self.around.now)
+
+    def _take_payment(self, data: bytes) -> None:
+        payment = decode_payment(data)
+        if isinstance(payment, Opening):
+            self.show(payment)
+        elif self.has_shown:
+            self.around.actions.add(TakeUnit(self.handle, payment))
+        else:
+            raise RemoteProtocolError("a unit of no token")
 
     def _answer_probe(self, data: bytes) -> None:
         token = decode_probe(data, PaddingKind.ASK)
@@ -312,6 +351,9 @@ class RelayCircuit:
         self._rekeyed = self._last_words = b""
         self.ends.abandon(reason)
         self.renew_buffer()
+        self.around.used.pop(self.handle, None)
+        if self.has_shown:
+            self.around.actions.add(EndPayments(self.handle))
 
     def erase_keys(self) -> None:
         """Let go of all keys; the circuit is closed."""

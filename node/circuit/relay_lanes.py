@@ -35,6 +35,7 @@ class Surroundings:
         told: circuits whose last words were sent and that must go.
         awake: circuits that may hold ciphers.
         watch: asks for a look at (time, circuit handle, stream).
+        used: bytes that premium circuits sent on since they were last asked for, by handle.
         now: time of the last call, in seconds.
     """
 
@@ -46,6 +47,7 @@ class Surroundings:
     actions: Journal[Action] = field(default_factory=lambda: Journal(DeliverData))
     told: list[RelayCircuit] = field(default_factory=list)
     awake: set[RelayCircuit] = field(default_factory=set)
+    used: dict[int, int] = field(default_factory=dict)
     now: float = 0.0
 
 
@@ -68,7 +70,10 @@ class ForwardLane(Lane):
         """Return up to `count` cells; the client's side gets its credit back."""
         cells = self.queue.pop(min(count, self.credit))
         self.credit -= len(cells)
-        self._circuit.previous.consumed(len(cells))
+        circuit = self._circuit
+        circuit.previous.consumed(len(cells))
+        if circuit.is_premium:
+            circuit.count_used(len(cells))
         return cells
 
 
@@ -107,5 +112,7 @@ class BackwardLane(Lane):
                 cells += circuit.wrap(queue.pop(1))
                 self._own_turn = True
         self.credit -= len(cells)
+        if circuit.is_premium:
+            circuit.count_used(len(cells))
         circuit.renew_buffer()
         return cells

@@ -20,16 +20,16 @@ from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from node.circuit.cell import BODY_BYTES, TAG_BYTES
 from node.circuit.keys.phase import PhaseKeyring
 from node.circuit.layer import CHACHA20_POLY1305, CIPHERS, MAX_HOPS, KeyStream, LayerKeys
-from node.circuit.messages import UnsupportedMessageError
 from qnet.codec import Reader, Writer
 from qnet.crypto.kdf import Label, blake3, derive_key, keyed
 from qnet.crypto.keys import DhKey, constant_time_equal
 from qnet.errors import CryptoError, DecodeError, LocalProtocolError
+from qnet.messages.instruments import OPENING_BYTES, Opening
 
 SHARE_BYTES: Final = 32
 NODE_ID_BYTES: Final = 32
 ROUTING_BYTES: Final = 160
-OPEN_BYTES: Final = 104
+OPEN_BYTES: Final = OPENING_BYTES
 SEALED_BYTES: Final = BODY_BYTES - SHARE_BYTES - TAG_BYTES
 """C of a CREATE body: 1,992 bytes."""
 REST_BYTES: Final = SEALED_BYTES - ROUTING_BYTES
@@ -42,6 +42,7 @@ ANSWER_BYTES: Final = SHARE_BYTES + TAG_BYTES
 _NONCE_ZERO: Final = bytes(12)
 _RESERVED_BYTES: Final = ROUTING_BYTES - 1 - 1 - 4 - NODE_ID_BYTES - OPEN_BYTES
 _LAST: Final = 1
+_NO_OPENING: Final = bytes(OPEN_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ class Routing:
         cipher: code of the forward cipher.
         next_index: registry index of the next hop, 0 at the last.
         next_node_id: its id (32 bytes), zeros at the last.
+        opening: token that pays the hop, None for a free circuit.
     """
 
     cipher: int
     next_index: int = 0
     next_node_id: bytes = bytes(NODE_ID_BYTES)
+    opening: Opening | None = None
 
     @property
     def is_last(self) -> bool:
@@ -67,24 +70,25 @@ class Routing:
         """Return 160 bytes: `flags ‖ cipher ‖ next u32 ‖ node id 32 ‖ 18 zeros ‖ OPEN 104`."""
         writer = Writer().u8(_LAST if self.is_last else 0).u8(self.cipher)
         writer.u32(self.next_index).take(self.next_node_id)
-        return writer.take(bytes(_RESERVED_BYTES + OPEN_BYTES)).bytes()
+        shown = _NO_OPENING if self.opening is None else self.opening.encode()
+        return writer.take(bytes(_RESERVED_BYTES)).take(shown).bytes()
 
 
 def decode_routing(data: bytes) -> Routing:
     """Return the routing of a hop.
 
     Raises:
-        UnsupportedMessageError: it carries a payment OPEN.
         DecodeError: unknown flags or cipher, reserved bytes, or a last hop with a successor.
     """
     reader = Reader(data)
     flags, cipher = reader.u8(), reader.u8()
-    routing = Routing(cipher, reader.u32(), reader.take(NODE_ID_BYTES))
+    next_index, next_node_id = reader.u32(), reader.take(NODE_ID_BYTES)
     if any(reader.take(_RESERVED_BYTES)) or flags > _LAST or cipher not in CIPHERS:
         raise DecodeError("malformed routing")
-    if any(reader.take(OPEN_BYTES)):
-        raise UnsupportedMessageError("OPEN is reserved")
+    shown = reader.take(OPEN_BYTES)
     reader.finish()
+    opening = None if shown == _NO_OPENING else Opening.decode(shown)
+    routing = Routing(cipher, next_index, next_node_id, opening)
     if routing.is_last != bool(flags) or (routing.is_last and any(routing.next_node_id)):
         raise DecodeError("malformed routing")
     return routing
@@ -231,12 +235,14 @@ class HopInfo:
         node_id: 32 bytes.
         phase_key: its onion key of the phase, 32 bytes.
         cipher: forward cipher, one of those in its descriptor.
+        opening: token that pays it from the start, None for none.
     """
 
     index: int
     node_id: bytes
     phase_key: bytes
     cipher: int = CHACHA20_POLY1305
+    opening: Opening | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +291,12 @@ def _onion(
     for hop_keys in keys[:-1]:
         tail = _unmask(hop_keys, tail) + keyed(hop_keys.pad, b"", SETUP_PAD_BYTES)
     filling = random(REST_BYTES - len(tail)) + _unmask(keys[-1], tail)
-    plain = Routing(hops[-1].cipher).encode() + filling
+    plain = Routing(hops[-1].cipher, opening=hops[-1].opening).encode() + filling
     bodies = [_seal(keys[-1], shares[-1], plain)]
     for position in range(len(hops) - 2, -1, -1):
         behind = hops[position + 1]
-        routing = Routing(hops[position].cipher, behind.index, behind.node_id)
+        hop = hops[position]
+        routing = Routing(hop.cipher, behind.index, behind.node_id, hop.opening)
         plain = routing.encode() + bodies[0][:REST_BYTES]
         bodies.insert(0, _seal(keys[position], shares[position], plain))
     return bodies

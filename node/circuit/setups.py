@@ -97,6 +97,8 @@ class Setups:
         link.add(circuit.previous)
         carried.add(circuit)
         routing = opened.routing
+        if routing.opening is not None:
+            circuit.show(routing.opening)
         if routing.is_last:
             circuit.change(RelayInput.LAST)
             carried.answer(circuit, None)

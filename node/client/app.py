@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from node.client.command.commands import Commands
+from node.client.command.payments import PaymentCommands
 from node.client.command.reporting import print_stage, telling_stages
 from node.client.doors.listener import DoorKind
 from node.client.session import BOOTSTRAP_S, Session
@@ -17,6 +18,7 @@ from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, load
 from node.directory.atlas import MAX_TABLE_BYTES, Atlas
 from node.errors import NodeConfigError, NodeOffError
 from node.io.control import ControlServer, call
+from node.payments.service import premium
 from node.process import announce, run_until_stopped
 from qnet import logging
 from qnet.config import load_toml
@@ -72,11 +74,17 @@ async def _serve(
         rpc=config.chain.rpc if config.chain is not None else "",
     )
     limit_paths(session, config.paths)
-    control = ControlServer(Commands(session, stop).handlers())
-    async with asyncio.TaskGroup() as group, control.serve(home / "control.sock"):
+    async with (
+        premium(session, home, config) as payments,
+        asyncio.TaskGroup() as group,
+        ControlServer(
+            Commands(session, stop).handlers() | PaymentCommands(payments).handlers()
+        ).serve(home / "control.sock"),
+    ):
         async with telling_stages(session, tell):
             await session.start(group, timeout_s=timeout_s)
             await open_doors(session, config)
+        session.spawn(payments.run())
         doors = session.doors
         announce(
             {

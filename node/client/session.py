@@ -27,6 +27,7 @@ from node.client.paths.dialler import Dialler
 from node.client.paths.entries import Entries
 from node.client.paths.liveness import Liveness
 from node.client.paths.path_circuit import PathCircuit
+from node.client.paths.payments import Payments
 from node.client.watch.anonymity import anonymity
 from node.client.watch.care import LOOK_S, Care
 from node.client.watch.conditions import Clocks, boot_clock
@@ -34,6 +35,7 @@ from node.client.watch.leaks import LeakCheck
 from node.config import Bundle, Endpoint
 from node.errors import BootstrapError, CircuitError
 from node.htx.events import CloseReason
+from node.payments.purse import Purse
 from node.view import NetworkView
 from qnet.errors import QnetError
 
@@ -84,7 +86,7 @@ class Session:
             self.dialler,
             uses_guards,
         )
-        self.circuits = Circuits(self.view, self.entries, clock, wall, ready)
+        self.circuits = Circuits(self.view, self.entries, clock, wall, ready, Payments(self.spawn))
         self.bootstrap = make_bootstrap(
             bundle,
             state,
@@ -156,6 +158,7 @@ class Session:
         self.doors.close()
         for stream in list(self.counts.active):
             stream.abort()
+        await self.circuits.payments.settle([made.circuit for made in self.circuits.open])
         following, self._following = self._following, None
         tasks = [*self._loops, *self._tasks, *([following] if following is not None else [])]
         for task in tasks:
@@ -175,6 +178,16 @@ class Session:
         if self._following is not None and self._group is not None:
             self._following.cancel()
             self._following = self._group.create_task(self.bootstrap.follow())
+
+    @property
+    def purse(self) -> Purse | None:
+        """What circuits are paid out of; None for a client that pays nothing."""
+        return self.circuits.payments.purse
+
+    @purse.setter
+    def purse(self, purse: Purse | None) -> None:
+        """Pay circuits that streams use from now on."""
+        self.circuits.payments.purse = purse
 
     # StreamHost
 

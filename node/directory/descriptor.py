@@ -41,6 +41,7 @@ class NodeProfile:
         policy: exit policy text, "" unless the node is an exit.
         ciphers: layer ciphers, ascending.
         bandwidth_kbps: rate offered.
+        price: units that a MiB of premium traffic costs; 0 if it takes no payment.
     """
 
     chain_id: int
@@ -59,6 +60,7 @@ class NodeProfile:
     policy: str
     ciphers: tuple[int, ...]
     bandwidth_kbps: int
+    price: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,5 +162,6 @@ def build_descriptor(
         published=published,
         bandwidth_kbps=profile.bandwidth_kbps,
         clients=clients,
+        price=profile.price,
     )
     return decode_descriptor(descriptor.sign(identity.online).encode())

@@ -8,7 +8,7 @@ and returns credits. Nothing here is per cell, and nothing waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,12 +19,16 @@ from node.circuit.actions import (
     CloseLink,
     ConnectNext,
     DeliverData,
+    EndPayments,
     EndStream,
     OpenDirectory,
     OpenStream,
     ResolveName,
     ResumeStream,
+    TakeToken,
+    TakeUnit,
 )
+from node.circuit.payment import PaymentStatus, Refusal
 from node.circuit.relay import RelayCore
 from node.exit.streams import ExitStreams
 from node.htx.events import CloseReason
@@ -81,6 +85,22 @@ class Census(Protocol):
         """A client's link is gone."""
 
 
+class Toll(Protocol):
+    """Takes payments for premium bandwidth."""
+
+    def open(self, action: TakeToken, *, from_node: bool) -> None:
+        """A circuit shows a token."""
+
+    def pay(self, action: TakeUnit) -> None:
+        """A circuit pays."""
+
+    def ended(self, action: EndPayments) -> None:
+        """A circuit that showed a token is gone."""
+
+    def used(self, sizes: Mapping[int, int]) -> None:
+        """Premium circuits carried so many bytes."""
+
+
 class RecordHandler(Protocol):
     """Handles records of links that are neither cells nor credit."""
 
@@ -134,6 +154,7 @@ class RelayDriver:
         self._pool: LinkPool | None = None
         self._exits: ExitStreams | None = None
         self._directory: DirectoryStreams | None = None
+        self._toll: Toll | None = None
         self._loop = asyncio.get_running_loop()
         self._awake = False
         self._steps: dict[type, Callable[[Any], None]] = {
@@ -144,12 +165,19 @@ class RelayDriver:
             OpenStream: self._open,
             ResolveName: self._resolve,
             OpenDirectory: self._open_directory,
+            TakeToken: self._take_token,
+            TakeUnit: self._take_unit,
+            EndPayments: self._end_payments,
             CloseLink: self._close,
         }
 
     def attach(self, pool: LinkPool, exits: ExitStreams, directory: DirectoryStreams) -> None:
         """Connect the parts that need the driver themselves; call once, before links open."""
         self._pool, self._exits, self._directory = pool, exits, directory
+
+    def charge(self, toll: Toll) -> None:
+        """Take payments from now on; before, they are refused."""
+        self._toll = toll
 
     # links
 
@@ -246,6 +274,9 @@ class RelayDriver:
                 touched[link_id] = link
         for link in touched.values():
             link.flush()
+        used = core.take_used()
+        if used and self._toll is not None:
+            self._toll.used(used)
         self.carry_out(core.take_actions())
 
     # actions
@@ -284,6 +315,22 @@ class RelayDriver:
             return
         if self._exits is not None:
             self._exits.end(action)
+
+    def _take_token(self, action: TakeToken) -> None:
+        if self._toll is None:
+            self.core.tell_payment(action.circuit, PaymentStatus.refused(Refusal.FREE))
+            return
+        link = self.links.get(action.link)
+        from_node = link is not None and link.peer.node_id is not None
+        self._toll.open(action, from_node=from_node)
+
+    def _take_unit(self, action: TakeUnit) -> None:
+        if self._toll is not None:
+            self._toll.pay(action)
+
+    def _end_payments(self, action: EndPayments) -> None:
+        if self._toll is not None:
+            self._toll.ended(action)
 
     def _connect(self, action: ConnectNext) -> None:
         circuit = action.circuit

@@ -20,6 +20,8 @@ from qnet.errors import DecodeError
 from qnet.messages.consensus import MAX_CONSENSUS_BYTES
 
 MAX_BODY_BYTES = 4 * 2**20
+MAX_PAYMENTS_BYTES = 2**20
+"""Answers about premium payments."""
 TIMEOUT_S = 10.0
 MAX_RECEIPTS = 512
 """Receipts in one request."""
@@ -184,6 +186,33 @@ class LedgerClient:
             if status == 200 and len(body) == 32:
                 return body
         return None
+
+    async def issuance_keys(self, epoch: int) -> list[bytes]:
+        """Keys of an issuance epoch as each member shows them; to be checked against the chain."""
+        path = f"/v1/payments/keys/{epoch}"
+        answers = await asyncio.gather(
+            *(
+                self._request(member, "GET", path, limit=MAX_PAYMENTS_BYTES)
+                for member in self.members
+            )
+        )
+        return [body for status, body in answers if status == 200]
+
+    async def submit_claims(self, member: str, claims: bytes) -> bool:
+        """Hand a relay's claims to one member; whether it took them."""
+        status, _ = await self._request(member, "POST", "/v1/payments/claims", claims)
+        return status == 200
+
+    async def leaves(self, epoch: int, relay: int) -> list[bytes]:
+        """JSON of what is attested to a relay, as each member shows it; to be checked."""
+        path = f"/v1/payments/leaf/{epoch}/{relay}"
+        answers = await asyncio.gather(
+            *(
+                self._request(member, "GET", path, limit=MAX_PAYMENTS_BYTES)
+                for member in self.members
+            )
+        )
+        return [body for status, body in answers if status == 200]
 
     def _list(self, member: str, body: bytes, limit: int) -> list[bytes] | None:
         """A CBOR array of byte strings; None, and a note, for anything else."""

@@ -64,15 +64,14 @@ class Seed:
         """Nothing of the secret."""
         return "Seed()"
 
+    @property
+    def channel(self) -> ReceiptKey:
+        """Key of the account that owns the channel."""
+        return self._scalar(Label.PAYMENT_CHANNEL, b"")
+
     def key(self, slot: Slot) -> ReceiptKey:
         """Key of a credit, or the refund key of a token."""
-        for attempt in range(_TRIES):
-            material = bytes(self._secret) + slot.name + bytes([attempt])
-            try:
-                return ReceiptKey(derive_key(Label.PAYMENT_KEY, material))
-            except CryptoError:
-                continue
-        raise AssertionError("eight keys in a row are no scalars")
+        return self._scalar(Label.PAYMENT_KEY, slot.name)
 
     def chain(self, slot: Slot) -> HashChain:
         """Hash chain of a token."""
@@ -94,6 +93,15 @@ class Seed:
         if slot.class_ == TOKEN_CLASS:
             return place.token(slot.epoch, relay, token_id_of(self.chain(slot).top, address))
         return place.credit(slot.epoch, slot.class_, address)
+
+    def _scalar(self, label: Label, name: bytes) -> ReceiptKey:
+        for attempt in range(_TRIES):
+            material = bytes(self._secret) + name + bytes([attempt])
+            try:
+                return ReceiptKey(derive_key(label, material))
+            except CryptoError:
+                continue
+        raise AssertionError("eight keys in a row are no scalars")
 
     def erase(self) -> None:
         """Overwrite the secret."""

@@ -237,6 +237,16 @@ class ChainClient:
                 logs=tuple(_log(entry) for entry in raw["logs"]),
             )
 
+    async def sent_call(self, tx_hash: bytes) -> Call | None:
+        """What a transaction called; None if the node does not know it."""
+        with _typed_errors():
+            try:
+                raw = await self._web3.eth.get_transaction("0x" + tx_hash.hex())  # type: ignore[arg-type]
+            except TransactionNotFound:
+                return None
+            to = raw.get("to")
+            return Call(_address(to) if to else None, _bytes(raw["input"]), int(raw["value"]))
+
     # -- sending ---------------------------------------------------------------------------
 
     async def broadcast(self, raw: bytes) -> None:

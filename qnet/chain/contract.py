@@ -106,6 +106,11 @@ class Contract:
         return Call(self.address, entry.encode_call(arguments), label=label)
 
 
+def vrs(signature: bytes) -> tuple[int, bytes, bytes]:
+    """A signature of 65 bytes as tokens take those of permits."""
+    return signature[64], signature[:32], signature[32:64]
+
+
 def _shown(argument: object) -> str:
     """Write an argument for people: addresses and short hashes in full, long data by its size."""
     if isinstance(argument, bytes):

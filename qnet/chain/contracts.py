@@ -9,6 +9,9 @@ from qnet.chain.deployment import Deployment
 from qnet.chain.disputes import DisputeCourt, Slasher
 from qnet.chain.governing import Parameters, QNetGovernor, QNetTimelock, VersionRegistry
 from qnet.chain.hub import StakeHub
+from qnet.chain.layout import made_address
+from qnet.chain.payments import PremiumChannels
+from qnet.chain.redeemer import Redeemer
 from qnet.chain.reporting import Committee, Epochs, ReportOracle, RewardVault
 from qnet.chain.staking import NodeRegistry
 from qnet.chain.token import QNetToken
@@ -34,6 +37,8 @@ class Contracts:
     versions: VersionRegistry
     slasher: Slasher
     court: DisputeCourt
+    channels: PremiumChannels
+    redeemer: Redeemer
 
     @classmethod
     async def open(cls, client: ChainClient, deployment: Deployment) -> Self:
@@ -50,6 +55,7 @@ class Contracts:
     @classmethod
     def bind(cls, client: ChainClient, deployment: Deployment) -> Self:
         """Bind the contracts without looking at the chain."""
+        channels = deployment.address("PremiumChannels")
         return cls(
             client=client,
             deployment=deployment,
@@ -66,10 +72,12 @@ class Contracts:
             versions=VersionRegistry(client, deployment.address("VersionRegistry")),
             slasher=Slasher(client, deployment.address("Slasher")),
             court=DisputeCourt(client, deployment.address("DisputeCourt")),
+            channels=PremiumChannels(client, channels),
+            redeemer=Redeemer(client, made_address(channels)),
         )
 
     def all(self) -> tuple[Contract, ...]:
-        """Every contract."""
+        """Every contract of the manifest."""
         return (
             self.token,
             self.parameters,
@@ -84,11 +92,12 @@ class Contracts:
             self.versions,
             self.slasher,
             self.court,
+            self.channels,
         )
 
     def decode(self, log: Log) -> Event | None:
         """Decode a log of any of the contracts; None for events of others."""
-        for contract in self.all():
+        for contract in (*self.all(), self.redeemer):
             event = contract.event(log)
             if event is not None:
                 return event

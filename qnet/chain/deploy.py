@@ -373,6 +373,7 @@ async def _check(client: ChainClient, request: DeploymentRequest, deployment: De
         "slot length": clock.slot_s,
         "slots of an epoch": clock.slots_per_epoch,
         "token supply": await contracts.token.total_supply(),
+        "terms of premium payments": await contracts.channels.terms(),
         "committee": [
             (member.owner, member.signer, member.url)
             for member in await contracts.committee.members()
@@ -385,6 +386,7 @@ async def _check(client: ChainClient, request: DeploymentRequest, deployment: De
         "slot length": request.parameters.slot_s,
         "slots of an epoch": request.parameters.slots_per_epoch,
         "token supply": request.supply_wei,
+        "terms of premium payments": request.terms,
         "committee": [(seat.owner, seat.signer, seat.url) for seat in request.members],
     }
     for name, value in expected.items():

@@ -29,6 +29,7 @@ CONTRACT_NAMES: Final = (
     "VersionRegistry",
     "Slasher",
     "DisputeCourt",
+    "PremiumChannels",
 )
 """Every manifest names these, upgradeable ones by their proxy."""
 

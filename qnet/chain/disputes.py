@@ -68,19 +68,21 @@ class Slash:
         slash_id: its number, from 1.
         state: where it stands.
         is_member: whether a member of the committee is slashed, else a node.
+        is_premium: whether the pool of premium payments is refilled, else the vault.
         subject: number of the member or the node.
         epoch: epoch of the offence.
         ppm: share of a node's bond; a member loses all.
         queued_at_s: when it was queued.
         executable_at_s: end of the escrow, before pauses are added.
         challenger: who brought the evidence.
-        refill_wei: what is refilled into the vault.
+        refill_wei: what is refilled.
         evidence: what was proven, 32 bytes.
     """
 
     slash_id: int
     state: SlashState
     is_member: bool
+    is_premium: bool
     subject: int
     epoch: int
     ppm: int
@@ -187,11 +189,12 @@ class Slasher(PausingContract):
     async def slash(self, slash_id: int, at: BlockTag = "latest") -> Slash:
         """Read a slash; its state is NONE if there is none."""
         raw = await self._read("slashOf", slash_id, at=at)
-        state, is_member, subject, epoch, ppm, queued, executable, challenger, refill, proof = raw
+        state, is_member, is_premium, subject, epoch, ppm, queued, executable, challenger, refill, proof = raw
         return Slash(
             slash_id=slash_id,
             state=SlashState(state),
             is_member=is_member,
+            is_premium=is_premium,
             subject=subject,
             epoch=epoch,
             ppm=ppm,

@@ -75,9 +75,12 @@ LIBRARY_ERRORS: Final[Mapping[str, str]] = {
 """Errors that are not declared in this project's interfaces."""
 
 HINTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "AlreadyDisputed": ("dispute older vouchers first: a channel disputes in ascending order",),
     "CannotDisplace": ("qnet stake list --all shows who holds a slot with how much stake",),
+    "DemandsOpen": ("wait until the demands are answered or expire",),
     "ERC20InsufficientAllowance": ("repeat the command: it asks for the allowance first",),
     "ERC20InsufficientBalance": ("qnet wallet balance",),
+    "ChannelsPaused": ("wait: a pause ends by itself; what ends an exit is never paused",),
     "Frozen": ("wait for the slash in escrow: qnet court status",),
     "InEscrow": ("wait until the escrow is over: qnet court status",),
     "InsufficientShares": ("qnet stake positions",),
@@ -89,7 +92,10 @@ HINTS: Final[Mapping[str, tuple[str, ...]]] = {
     "Oversubscribed": ("delegate less, or to another node: qnet stake list --all",),
     "StillJailed": ("wait until the term is over: qnet stake list --all",),
     "StillUnbonding": ("qnet stake list shows when each ticket unlocks",),
-    "TooEarly": ("wait a second: a proof comes in a later block than its challenge",),
+    "RingFull": ("wait: the epoch 16 before is not over yet",),
+    "TooEarly": (
+        "wait: a proof comes a second after its challenge; payments keep their deadlines",
+    ),
     "TooManyTickets": ("withdraw ripe tickets first: qnet stake withdraw",),
     "WindowOpen": ("wait until the challenge window is over",),
 }

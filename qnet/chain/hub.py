@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from qnet.chain.contract import vrs
 from qnet.chain.pausing import PausingContract
 from qnet.chain.values import BlockTag, Call
 from qnet.messages.report import NodeLeaf
@@ -194,7 +195,7 @@ class StakeHub(PausingContract):
 
     def bond_with_permit(self, index: int, amount_wei: int, deadline_s: int, permit: bytes) -> Call:
         """Bond with a signed permit (65 bytes) instead of an approval."""
-        return self._write("bondWithPermit", index, amount_wei, deadline_s, *_vrs(permit))
+        return self._write("bondWithPermit", index, amount_wei, deadline_s, *vrs(permit))
 
     def unbond(self, index: int, amount_wei: int) -> Call:
         """Start to take tokens back; makes a ticket."""
@@ -209,7 +210,7 @@ class StakeHub(PausingContract):
     ) -> Call:
         """Delegate with a signed permit (65 bytes) instead of an approval."""
         return self._write(
-            "delegateWithPermit", index, amount_wei, min_shares, deadline_s, *_vrs(permit)
+            "delegateWithPermit", index, amount_wei, min_shares, deadline_s, *vrs(permit)
         )
 
     def undelegate(self, index: int, shares: int) -> Call:
@@ -239,7 +240,3 @@ class StakeHub(PausingContract):
     def claim_operator(self, index: int) -> Call:
         """Pay what is owed to the node's payout account."""
         return self._write("claimOperator", index)
-
-
-def _vrs(signature: bytes) -> tuple[int, bytes, bytes]:
-    return signature[64], signature[:32], signature[32:64]

@@ -14,6 +14,7 @@ from qnet.chain.artifact import load_artifact
 from qnet.chain.deployment import Profile
 from qnet.chain.values import Call
 from qnet.crypto.keys import keccak256
+from qnet.issuance import PaymentTerms
 from qnet.parameters import BOUNDS, NetworkParameters, parameter_key
 
 PINNED_PARAMETERS: Final = ("slot_s", "slots_per_epoch")
@@ -32,6 +33,7 @@ OWNED: Final = frozenset(
         "VersionRegistry",
         "Slasher",
         "DisputeCourt",
+        "PremiumChannels",
     }
 )
 """Contracts whose owner is the timelock, for good."""
@@ -84,6 +86,7 @@ LINKS: Final[Mapping[str, Mapping[str, str]]] = {
         "committee": "Committee",
         "court": "DisputeCourt",
         "vault": "RewardVault",
+        "channels": "PremiumChannels",
     },
     "DisputeCourt": {
         "token": "QNetToken",
@@ -95,6 +98,12 @@ LINKS: Final[Mapping[str, Mapping[str, str]]] = {
         "committee": "Committee",
         "slasher": "Slasher",
     },
+    "PremiumChannels": {
+        "token": "QNetToken",
+        "epochs": "Epochs",
+        "committee": "Committee",
+        "registry": "NodeRegistry",
+    },
 }
 """Getter of a contract → the contract it names for good, in the order of the constructor."""
 JUDGE_LINKS: Final[Mapping[str, str]] = {
@@ -105,6 +114,12 @@ JUDGE_LINKS: Final[Mapping[str, str]] = {
     "oracle": "ReportOracle",
 }
 """The same of the judge, which the court's constructor makes."""
+REDEEMER_LINKS: Final[Mapping[str, str]] = {
+    "token": "QNetToken",
+    "channels": "PremiumChannels",
+    "registry": "NodeRegistry",
+}
+"""The same of the redeemer, which the constructor of PremiumChannels makes."""
 APPOINTED: Final[Mapping[str, Mapping[str, str]]] = {"NodeRegistry": {"slasher": "Slasher"}}
 """Getter of a contract → the contract its proxy was set up with; holders can change it."""
 IMPLEMENTATION: Final = "Implementation"
@@ -127,6 +142,7 @@ class DeploymentRequest:
     Args:
         parameters: first values.
         profile: profile they come from.
+        terms: deadlines and values of premium payments.
         genesis_s: unix time at which epoch 0 starts.
         beacon_anchor: 32-byte head of the beacon's hash chain.
         members: founding committee.
@@ -136,6 +152,7 @@ class DeploymentRequest:
 
     parameters: NetworkParameters
     profile: Profile
+    terms: PaymentTerms
     genesis_s: int
     beacon_anchor: bytes
     members: Sequence[MemberSeat]
@@ -153,6 +170,7 @@ class DeploymentRequest:
             (
                 sorted(self.parameters.to_map().items()),
                 self.profile,
+                self.terms,
                 self.genesis_s,
                 self.beacon_anchor,
                 [(seat.owner, seat.signer, seat.url) for seat in self.members],
@@ -207,6 +225,11 @@ def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> lis
         seats = [(seat.owner, seat.signer, seat.url) for seat in request.members]
         return (*_known("Committee")(at), seats)
 
+    def channels(at: Addresses) -> Sequence[object]:
+        terms = request.terms
+        values = (terms.issuance_epochs, terms.unit_wei, terms.bond_wei)
+        return (*_known("PremiumChannels")(at), terms.deadlines(), *values)
+
     return [
         Creation("QNetToken", "QNetToken", lambda _: (deployer, request.supply_wei)),
         Creation("Parameters", "Parameters", parameters),
@@ -225,6 +248,7 @@ def creations(request: DeploymentRequest, deployer: bytes, chain_id: int) -> lis
             for name in ("RewardVault", "QNetGovernor", "VersionRegistry", "Slasher")
         ),
         *_proxied("DisputeCourt"),
+        Creation("PremiumChannels", "PremiumChannels", channels),
     ]
 
 
@@ -244,6 +268,11 @@ def _proxied(name: str) -> list[Creation]:
         return (at[name + IMPLEMENTATION], entry.encode_call(first))
 
     return [Creation(name + IMPLEMENTATION, name, _known(name)), Creation(name, PROXY, proxy)]
+
+
+def made_address(maker: bytes) -> bytes:
+    """Address (20 bytes) of the first contract that a contract makes; its count begins with 1."""
+    return create_address(maker, 1)
 
 
 def create_address(deployer: bytes, nonce: int) -> bytes:

@@ -40,7 +40,7 @@ def decode_revert(data: bytes, *, fallback: str, target: str) -> ContractError:
         fallback: what the node said, used where the data tells nothing.
         target: what was called, for people.
     """
-    found = known_errors().get(data[:SELECTOR_BYTES])
+    found = _declared(target, data[:SELECTOR_BYTES])
     if found is not None:
         name = found.entry.name
         arguments: dict[str, object]
@@ -48,18 +48,20 @@ def decode_revert(data: bytes, *, fallback: str, target: str) -> ContractError:
             arguments = found.entry.decode_arguments(data[SELECTOR_BYTES:])
         except RemoteProtocolError:
             arguments = {"data": data[SELECTOR_BYTES:]}
-        words = _words_of(target, found)
-        return ContractError(name, arguments, to=target, words=words, try_=HINTS.get(name, ()))
+        try_ = HINTS.get(name, ())
+        return ContractError(name, arguments, to=target, words=found.words, try_=try_)
     if data:
         return ContractError("unknown error", {"data": data}, to=target)
     said = fallback.removeprefix("execution reverted").strip(" :")
     return ContractError("", {}, to=f"{target}: {said}" if said else target)
 
 
-def _words_of(target: str, found: KnownError) -> str:
-    """Prefer the words of the contract that was called: some errors are declared by several."""
+def _declared(target: str, selector: bytes) -> KnownError | None:
+    """Prefer the declaration of the contract that was called: some errors are those of several."""
+    found = known_errors().get(selector)
     called = target.partition(".")[0]
     for artifact in all_artifacts():
-        if artifact.name == called:
-            return artifact.error_words.get(found.entry.signature, found.words)
-    return found.words
+        entry = artifact.abi.errors.get(selector)
+        if found is not None and entry is not None and artifact.name == called:
+            return KnownError(entry, artifact.error_words.get(entry.signature, found.words))
+    return found

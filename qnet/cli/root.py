@@ -23,6 +23,7 @@ SUMMARIES: Final = {
     "ledger": "Run and inspect a committee member.",
     "net": "Look at the network: nodes, capacity, diversity, history.",
     "node": "Run an entry, relay or exit.",
+    "pay": "Pay for premium traffic.",
     "stake": "Bond tokens, settle and claim rewards.",
     "wallet": "Keys, balances and transfers.",
 }

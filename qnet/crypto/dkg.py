@@ -159,6 +159,11 @@ class Participant:
             self._polynomial = Polynomial.draw(session.committee.threshold, random)
             self._keep_share(index, self._polynomial.share(index))
 
+    @property
+    def faults(self) -> Mapping[int, Fault]:
+        """Whom the rounds closed so far blame; any fault means that the attempt has failed."""
+        return self._record.faults
+
     def dealing(self) -> Dealing | None:
         """The dealing to publish, the same each time; None for a member that does not deal.
 

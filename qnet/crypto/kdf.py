@@ -33,6 +33,10 @@ class Label(StrEnum):
     PAYMENT_BLINDING = "qnet payment blinding 1"
     PAYMENT_KEY = "qnet payment key 1"
     PAYMENT_CHAIN = "qnet payment chain 1"
+    KEYGEN_SHARE = "qnet keygen share 1"
+    KEYGEN_AT_REST = "qnet keygen at rest 1"
+    PAYMENT_CHANNEL = "qnet payment channel 1"
+    PAYMENT_SEED_NAME = "qnet payment seed name 1"
 
 
 def derive_key(label: Label, material: bytes, length: int = KEY_BYTES) -> bytes:

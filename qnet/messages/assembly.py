@@ -279,4 +279,5 @@ def _list_node(
         bandwidth_kbps=min(descriptor.bandwidth_kbps if kbps is None else kbps, U32_MAX),
         ciphers=descriptor.ciphers,
         flags=flags,
+        price=descriptor.price,
     )

@@ -15,6 +15,7 @@ from qnet.messages.descriptor import (
     MAX_HOST_CHARS,
     MAX_PHASES,
     MAX_POLICY_CHARS,
+    MAX_PRICE,
     PHASE_MODULUS,
     Role,
 )
@@ -53,6 +54,7 @@ class ConsensusNode:
         bandwidth_kbps: measured (else claimed) rate.
         ciphers: layer ciphers, ascending.
         flags: FLAG_ bits.
+        price: units that a MiB of premium traffic costs; 0 if the node takes no payment.
     """
 
     index: int
@@ -76,6 +78,7 @@ class ConsensusNode:
     bandwidth_kbps: int
     ciphers: tuple[int, ...]
     flags: int
+    price: int = 0
 
     def phase_key(self, phase: int) -> bytes | None:
         """Onion key of a key phase, or None if it is not listed."""
@@ -106,12 +109,14 @@ class ConsensusNode:
             "bw": self.bandwidth_kbps,
             "ciphers": list(self.ciphers),
             "flags": self.flags,
+            "price": self.price,
         }
 
 
 _NODE_KEYS: Final = frozenset(
     {"i", "id", "role", "host", "port", "sni", "spki", "link", "tid", "tpub", "phase0", "phases"}
     | {"w", "owner", "family", "policy", "receipt", "ident", "bw", "ciphers", "flags"}
+    | {"price"}
 )
 
 
@@ -151,4 +156,5 @@ def parse_node(item: object) -> ConsensusNode:
         bandwidth_kbps=fields.uint("bw", U32_MAX),
         ciphers=fields.uints("ciphers", MAX_CIPHERS, 0xFF),
         flags=fields.uint("flags", _FLAGS_MAX),
+        price=fields.uint("price", MAX_PRICE),
     )

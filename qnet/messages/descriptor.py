@@ -37,6 +37,7 @@ MAX_POLICY_CHARS: Final = 4_096
 PHASE_MODULUS: Final = 1 << 24
 MIN_CLIENTS: Final = -128
 MAX_CLIENTS: Final = 1_000_000
+MAX_PRICE: Final = 255
 CIPHER_CHACHA20_POLY1305: Final = 1
 
 _SIGNATURE_CONTEXT: Final = b"qnet descriptor 1\0"
@@ -97,6 +98,7 @@ class Descriptor:
         published: unix time of signing.
         bandwidth_kbps: rate the operator offers, kilobit per second.
         clients: noisy number of client links of an entry, 0 for others; noise may be negative.
+        price: units that a MiB of premium traffic costs; 0 if the node takes no payment.
     """
 
     chain_id: int
@@ -124,6 +126,7 @@ class Descriptor:
     published: int
     bandwidth_kbps: int
     clients: int
+    price: int = 0
 
     @property
     def node_id(self) -> bytes:
@@ -168,6 +171,7 @@ class Descriptor:
                 "published": self.published,
                 "bandwidth": self.bandwidth_kbps,
                 "clients": self.clients,
+                "price": self.price,
             }
         )
 
@@ -256,7 +260,7 @@ _KEYS: Final = frozenset(
     {"v", "chain", "registry", "owner", "index", "identity", "online", "online_until"}
     | {"online_sig", "role", "host", "port", "sni", "spki", "link", "tickets", "phase0"}
     | {"phases", "ciphers", "receipt", "family", "version", "policy", "published", "bandwidth"}
-    | {"clients"}
+    | {"clients", "price"}
 )
 
 
@@ -304,4 +308,5 @@ def _parse(value: object) -> Descriptor:
         published=fields.uint("published", U64_MAX),
         bandwidth_kbps=fields.uint("bandwidth", U32_MAX),
         clients=fields.uint("clients", MAX_CLIENTS, minimum=MIN_CLIENTS),
+        price=fields.uint("price", MAX_PRICE),
     )

@@ -47,7 +47,7 @@ def units_of(class_: int) -> int:
     return 1 << class_
 
 
-def _words(*values: int | bytes) -> bytes:
+def words(*values: int | bytes) -> bytes:
     """abi.encode of static values: integers and bytes32 as they are, addresses to the right."""
     words = (
         value.to_bytes(_WORD, "big") if isinstance(value, int) else value.rjust(_WORD, b"\x00")
@@ -77,7 +77,7 @@ class Place:
             key: address of the credit's key, 20 bytes.
         """
         return keccak256(
-            _words(DOMAIN, self.chain_id, self.channels, _CREDIT_KIND, epoch, class_, key)
+            words(DOMAIN, self.chain_id, self.channels, _CREDIT_KIND, epoch, class_, key)
         )
 
     def token(self, epoch: int, relay: int, token_id: bytes) -> bytes:
@@ -89,24 +89,24 @@ class Place:
             token_id: T, 32 bytes.
         """
         return keccak256(
-            _words(DOMAIN, self.chain_id, self.channels, _TOKEN_KIND, epoch, relay, token_id)
+            words(DOMAIN, self.chain_id, self.channels, _TOKEN_KIND, epoch, relay, token_id)
         )
 
     def keys_hash(self, epoch: int, keys: Sequence[bytes]) -> bytes:
-        """Hash of an epoch's eight public keys, 32 bytes (QN-PAY-003).
+        """Hash of the hashes of an epoch's eight public keys, 32 bytes (QN-PAY-003).
 
         Raises:
             LocalProtocolError: not eight keys of 256 bytes.
         """
         if len(keys) != KEYS or any(len(key) != KEY_BYTES for key in keys):
             raise LocalProtocolError(f"{KEYS} keys of {KEY_BYTES} bytes are hashed")
-        head = _words(DOMAIN, self.chain_id, self.channels, epoch)
-        return keccak256(head + b"".join(keys))
+        head = words(DOMAIN, self.chain_id, self.channels, epoch)
+        return keccak256(head + b"".join(map(keccak256, keys)))
 
 
 def token_id_of(top: bytes, refund: bytes) -> bytes:
     """T of a token, 32 bytes (QN-PAY-011)."""
-    return keccak256(_words(top, refund))
+    return keccak256(words(top, refund))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,10 +54,13 @@ class Voucher:
     epoch: int
     batch_hash: bytes
 
+    def values(self) -> tuple[bytes, int, int, int, bytes]:
+        """The fields, as the contract takes them."""
+        return self.channel, self.cumulative_wei, self.nonce, self.epoch, self.batch_hash
+
     def digest(self, domain: bytes) -> bytes:
         """EIP-712 digest, 32 bytes; `domain` is that of PremiumChannels."""
-        values = (self.channel, self.cumulative_wei, self.nonce, self.epoch, self.batch_hash)
-        return digest(domain, VOUCHER_TYPE, values)
+        return digest(domain, VOUCHER_TYPE, self.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Encrypted keys in the JSON v3 format, which geth and cast open too.
 
-A key of the chain (secp256k1) carries its address, as geth writes it. Ed25519 and X25519 seeds
-use the same envelope without an address and say in a field of their own what they are.
+A key of the chain (secp256k1) carries its address, as geth writes it. Ed25519 and X25519 seeds, and
+those of premium wallets, use the same envelope without an address and say in a field of their own
+what they are.
 
 Source: Web3 Secret Storage Definition, version 3.
 """
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
+from qnet.crypto.kdf import Label, derive_key
 from qnet.crypto.keys import DhKey, ReceiptKey, SigningKey, keccak256
 from qnet.errors import CryptoError, NotFoundError
 from qnet.files import PRIVATE_MODE, write_atomic
@@ -51,6 +53,7 @@ class KeyKind(StrEnum):
     SECP256K1 = "secp256k1"
     ED25519 = "ed25519"
     X25519 = "x25519"
+    PAYMENTS = "payments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ def public_of(kind: KeyKind, secret: bytes) -> bytes:
                 return SigningKey(secret).public
             case KeyKind.X25519:
                 return DhKey(secret).public
+            case KeyKind.PAYMENTS:
+                return derive_key(Label.PAYMENT_SEED_NAME, secret)
     except CryptoError as error:
         raise KeystoreFormatError(f"not a {kind} key") from error
 

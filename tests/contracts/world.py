@@ -5,7 +5,7 @@ import itertools
 from contextlib import contextmanager
 from pathlib import Path
 
-from brownie import accounts, web3
+from brownie import Contract, accounts, web3
 from brownie.exceptions import VirtualMachineError
 from eth_abi import encode
 from eth_account import Account
@@ -101,6 +101,7 @@ class World:
         self.reveals = self.beacon[length - 1 :: length]
         self.plan = deployment.Plan(
             parameters=values,
+            terms=deployment.profile_terms("main"),
             members=[
                 (owner.address, signer.address, f"http://member-{i}.example")
                 for i, (owner, signer) in enumerate(
@@ -127,6 +128,9 @@ class World:
         self.versions = contracts["VersionRegistry"]
         self.slasher = contracts["Slasher"]
         self.court = contracts["DisputeCourt"]
+        self.channels = contracts["PremiumChannels"]
+        abi = deployment.artifact("Redeemer")["abi"]
+        self.redeemer = Contract.from_abi("Redeemer", self.channels.redeemer(), abi)
         self.receipt_keys = {}
         self.salts = itertools.count(1)
         self.token.transfer(self.vault, vault, {"from": self.holder})

@@ -18,6 +18,7 @@ from qnet.chain.layout import DeploymentRequest, MemberSeat
 from qnet.chain.sender import KeySigner
 from qnet.cli.root import run
 from qnet.crypto.keys import ReceiptKey
+from qnet.issuance import PaymentTerms
 from qnet.parameters import NetworkParameters
 from qnet.wallet.keystore import LIGHT, KeyKind, encrypt, save
 
@@ -64,6 +65,7 @@ async def _deploy(url, manifest, keys, signers, parameters):
         request = DeploymentRequest(
             parameters=parameters,
             profile="devnet",
+            terms=PaymentTerms.profile("devnet"),
             genesis_s=(await client.block()).timestamp + 5,
             beacon_anchor=secrets.token_bytes(32),
             members=seats,

@@ -13,7 +13,7 @@ from tests.support.killing import killed_at, run
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(180)]
 HOLDER, OTHER = "0x" + "22" * 20, "0x" + "33" * 20
-TRANSACTIONS = 21
+TRANSACTIONS = 22
 
 
 @pytest.fixture

@@ -77,7 +77,9 @@ def test_a_member_runs_answers_dies_and_comes_back(
     assert code == 5
     assert "no committee member answers" in err
     members.append(MemberProcess(home))
-    assert told(capsys, "status", "--home", str(home))[0] == 0
+    code, out, _ = told(capsys, "status", "--home", str(home))
+    assert code == 0
+    assert "closed, 0 units left, 0 buyers, 0 swaps" in out
     began = time.monotonic()
     assert members[1].end(signal.SIGTERM) == 0
     assert time.monotonic() - began < 15

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from qnet.chain.staking import Role
     from qnet.chain.values import Call, TxReceipt
     from qnet.crypto.keys import ReceiptKey
+    from qnet.issuance import PaymentTerms
     from qnet.parameters import NetworkParameters
 
 WEI = 10**18
@@ -194,7 +195,9 @@ class ChainFixture:
         return b"".join(self.network.member_signers[member].sign(digest) for member in members)
 
 
-async def deploy_network(url: str, folder: Path, **changes: int) -> Network:
+async def deploy_network(
+    url: str, folder: Path, *, terms: "PaymentTerms | None" = None, **changes: int
+) -> Network:
     """Deploy everything to a running chain and bond the committee; `changes` of parameters."""
     from qnet.beacon import HashChain
     from qnet.chain.anvil import EmbeddedChain
@@ -204,6 +207,7 @@ async def deploy_network(url: str, folder: Path, **changes: int) -> Network:
     from qnet.chain.layout import DeploymentRequest, MemberSeat
     from qnet.chain.sender import KeySigner, Sender
     from qnet.crypto.keys import ReceiptKey
+    from qnet.issuance import PaymentTerms
     from qnet.parameters import NetworkParameters
 
     deployer = ReceiptKey.generate()
@@ -221,6 +225,7 @@ async def deploy_network(url: str, folder: Path, **changes: int) -> Network:
         request = DeploymentRequest(
             parameters=parameters,
             profile="devnet",
+            terms=terms or PaymentTerms.profile("devnet"),
             genesis_s=await control.now() + GENESIS_DELAY_S,
             beacon_anchor=beacon.anchor,
             members=[

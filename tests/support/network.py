@@ -19,6 +19,7 @@ from node.runtime import NodeRuntime
 from qnet.config import load_toml
 from qnet.wallet.passphrase import read_file
 from tools.bench.committee import LocalCommittee
+from tools.bench.issuer import LocalChain, LocalIssuer
 from tools.bench.network import FAST_CALENDAR, LocalNode, make_homes
 
 T = TypeVar("T")
@@ -83,9 +84,13 @@ async def inner_network(
     allow_private: bool = True,
     overrides: dict[str, int] | None = None,
     limits_kbps: dict[int, int] | None = None,
+    price: int = 0,
 ) -> AsyncIterator[InnerNetwork]:
     """Run nodes in this process until the context ends."""
     committee = LocalCommittee(FAST_CALENDAR | (overrides or {}))
+    if price:
+        committee.issuer = LocalIssuer.draw()
+    chain = LocalChain(committee.issuer) if committee.issuer is not None else None
     stop = asyncio.Event()
     async with committee.serve(), asyncio.TaskGroup() as group:
         homes = make_homes(
@@ -96,13 +101,14 @@ async def inner_network(
             dns=dns,
             allow_private=allow_private,
             limits_kbps=limits_kbps,
+            price=price,
         )
         nodes = []
         for home in homes:
             config = load_toml(home.home / "node.toml", NodeConfig)
             keys = load_keys(home.home, read_file(config.keys.passphrase_file))
             registration = await find_registration(config, keys.node_id)
-            node = NodeRuntime(home.home, config, keys, registration)
+            node = NodeRuntime(home.home, config, keys, registration, chain)
             ready = asyncio.Event()
             group.create_task(node.run(lambda _facts, ready=ready: ready.set(), stop))
             await ready.wait()

@@ -223,6 +223,18 @@ def mix(repeats: int, peer: str | None) -> None:
     told(data)
 
 
+@bench.command()
+@click.option("--rounds", type=click.IntRange(1, 1000), default=9, show_default=True)
+@click.option("--seconds", type=click.FloatRange(0.5, 600), default=8.0, show_default=True)
+@click.option("--rate-kbps", type=click.IntRange(1_000, 10**7), default=40_000, show_default=True)
+def premium(rounds: int, seconds: float, rate_kbps: int) -> None:
+    """What paying buys: two clients at a full relay, one of which pays."""
+    from tools.bench.premium import Plan, run
+
+    say(f"starting a committee, three nodes and two clients; {rounds} rounds of {seconds:g} s")
+    _show("qnet.bench.premium/1", run(Plan(rounds, seconds, rate_kbps)))
+
+
 def _show(schema: str, data: Mapping[str, Any]) -> None:
     rows: Sequence[Mapping[str, Any]] = data["results"]
     emit(schema, data, rows=rows)

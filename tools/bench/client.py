@@ -1,7 +1,7 @@
 """`python -m tools.bench.client HOME`: a client that builds nothing ahead and does as it is told.
 
 The same session as `qnet client up`, in a process of its own. Over its control socket a bench
-builds circuits, lets them idle and closes them.
+builds circuits, lets them idle and closes them. A home with the keys of a `LocalIssuer` pays.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from node.directory.wishes import Wishes
 from node.io.control import ControlServer, Handler
 from node.process import announce, run_until_stopped
 from qnet import logging
+from tools.bench.issuer import FILE_NAME, LocalIssuer, LocalPurse
 
 START_S = 30.0
 PAUSE_S = 1.25 / CLIENT_PER_S
@@ -50,6 +51,8 @@ def handlers(session: Session) -> dict[str, Handler]:
 async def serve(home: Path, stop: asyncio.Event) -> None:
     """Run until told to stop."""
     session = Session(load_bundle(home / "network.json"), None, ready=0)
+    if (home / FILE_NAME).exists():
+        session.purse = LocalPurse(LocalIssuer.load(home))
     control = ControlServer(handlers(session))
     async with asyncio.TaskGroup() as group, control.serve(home / "control.sock"):
         await session.start(group, timeout_s=START_S)

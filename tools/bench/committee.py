@@ -33,6 +33,7 @@ from qnet.messages.descriptor import Descriptor, decode_descriptor
 from qnet.messages.evidence import DoubleConsensus
 from qnet.messages.trust import CommitteeTrust
 from qnet.parameters import DEVNET_CHAIN_ID, NetworkParameters
+from tools.bench.issuer import LocalIssuer
 from tools.bench.place import HERE
 
 COMMITTEE = bytes.fromhex("c0" * 20)
@@ -58,6 +59,7 @@ class LocalCommittee:
         changes: Certified changes of the committee, encoded; empty while there are none.
         evidence: Proofs received, by digest.
         receipts: Encoded receipts received.
+        issuer: Keys that tokens are signed with; None for a network without premium payments.
         url: Where the HTTP interface listens.
     """
 
@@ -71,6 +73,7 @@ class LocalCommittee:
     changes: bytes = b""
     evidence: dict[bytes, DoubleConsensus] = field(default_factory=dict)
     receipts: set[bytes] = field(default_factory=set)
+    issuer: LocalIssuer | None = None
     url: str = ""
     genesis_s: int = field(default_factory=lambda: int(time.time()))
     _signed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -154,6 +157,7 @@ class LocalCommittee:
                 web.get("/v1/committee/changes", self._give_changes),
                 web.post("/v1/evidence", self._take_evidence),
                 web.post("/v1/receipts", self._take_receipts),
+                web.get("/v1/payments/keys/{epoch}", self._give_keys),
             ]
         )
         runner = web.AppRunner(app, access_log=None)
@@ -214,6 +218,11 @@ class LocalCommittee:
         self.evidence[proof.digest] = proof
         return web.Response(status=202)
 
+    async def _give_keys(self, _request: web.Request) -> web.Response:
+        if self.issuer is None:
+            return web.Response(status=404)
+        return web.Response(body=self.issuer.shown.encode())
+
     async def _take_receipts(self, request: web.Request) -> web.Response:
         try:
             bodies = cbor.loads(await request.read(), max_bytes=MAX_BODY_BYTES, max_depth=2)
@@ -250,4 +259,5 @@ def _listed(descriptor: Descriptor) -> ConsensusNode:
         bandwidth_kbps=descriptor.bandwidth_kbps,
         ciphers=descriptor.ciphers,
         flags=0,
+        price=descriptor.price,
     )

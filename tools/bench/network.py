@@ -19,6 +19,7 @@ from node.io.control import call
 from node.setup import NodePlan, init_node
 from qnet.errors import NetworkError
 from tools.bench.committee import LocalCommittee
+from tools.bench.issuer import LocalIssuer
 from tools.bench.place import HERE, Place
 
 START_S = 60.0
@@ -130,6 +131,7 @@ async def local_network(
     hostile: Collection[int] = (),
     mbps: Sequence[int] = (),
     limits_kbps: Mapping[int, int] | None = None,
+    price: int = 0,
 ) -> AsyncIterator[LocalNetwork]:
     """Run a network until the context ends.
 
@@ -143,6 +145,7 @@ async def local_network(
         hostile: Registry indexes of nodes that run `tools.bench.hostile`.
         mbps: Rate that each node offers, by which it is chosen; equal ones by default.
         limits_kbps: Most that a node sends, by registry index.
+        price: Units a MiB that every node takes; their tokens come from `LocalIssuer`.
     """
     with tempfile.TemporaryDirectory(prefix="qnet-") as scratch:
         folder = home or Path(scratch)
@@ -158,7 +161,13 @@ async def local_network(
                 places=places,
                 mbps=mbps,
                 limits_kbps=limits_kbps,
+                price=price,
             )
+            if price:
+                committee.issuer = LocalIssuer.draw()
+                committee.issuer.save(folder)
+                for node in nodes:
+                    node.program = "tools.bench.paid_node"
             for index in hostile:
                 nodes[index - 1].program = "tools.bench.hostile"
             network = LocalNetwork(folder, committee, nodes)
@@ -183,6 +192,7 @@ def make_homes(
     places: Mapping[str, Place] | None = None,
     mbps: Sequence[int] = (),
     limits_kbps: Mapping[int, int] | None = None,
+    price: int = 0,
 ) -> list[LocalNode]:
     """Make the homes of all nodes; node i listens on 127.(10+i).0.1 where no place is given."""
     bundle_path = folder / "network.json"
@@ -208,6 +218,7 @@ def make_homes(
             outbound=(place.address,),
             mbps=mbps[index - 1] if mbps else 100,
             rate_kbps=(limits_kbps or {}).get(index, 0),
+            price=price,
             light_kdf=True,
         )
         home = folder / f"node{index}"

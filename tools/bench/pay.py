@@ -211,7 +211,7 @@ def _open(desk: _Desk, count: int) -> list[float]:
         desk.public,
         secrets.token_bytes,
     )
-    gate.judged(batch, bad)
+    gate.judged(batch, bad, time.time())
     taken = (time.perf_counter() - start) / count * _MICROS
     if bad or gate.refused:
         raise CryptoError
@@ -220,14 +220,18 @@ def _open(desk: _Desk, count: int) -> list[float]:
 
 def _pay(desk: _Desk, tokens: int) -> list[float]:
     """Every unit of some tokens: decode, check, account."""
-    gate, samples = desk.gate(), []
+    gate, now = desk.gate(), time.time()
+    samples: list[float] = []
     for circuit in range(tokens):
         opening, chain = desk.token()
+        gate.open(circuit, 1, opening, now)
+        for batch in gate.batches().values():
+            gate.judged(batch, (), now)
         gate.stored(circuit, opening)
         wires = [Unit(k, chain.preimage(k)).encode() for k in range(1, TOKEN_UNITS + 1)]
         start = time.perf_counter()
         for wire in wires:
-            gate.pay(circuit, Unit.decode(wire))
+            gate.pay(circuit, Unit.decode(wire), now)
             gate.paid(circuit, 1)
         samples.append((time.perf_counter() - start) / TOKEN_UNITS * _MICROS)
     if gate.refused:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qnet.errors import NetworkError
 from tools.bench.place import HERE, Place
@@ -32,6 +32,37 @@ class Sample:
     first_byte_s: float
     total_s: float
     size: int
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks into a download while it runs, and may end it.
+
+    Attributes:
+        received: Bytes so far, all equal to what was sent.
+        begun: Set with the first byte.
+        error: Why it failed; None while it did not, or was ended.
+    """
+
+    received: int = 0
+    begun: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it is to end."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """End it with the next bytes."""
+        self._stopped.set()
+
+    def failed(self, error: BaseException) -> None:
+        """It broke."""
+        if not self.is_stopped:
+            self.error = error
+        self.begun.set()
 
 
 class FileServer(socketserver.ThreadingTCPServer):
@@ -90,9 +121,17 @@ def file_server(place: Place = HERE) -> Iterator[FileServer]:
 
 
 def download(
-    socks: tuple[str, int], server: FileServer, size: int, *, label: str = "", place: Place = HERE
+    socks: tuple[str, int],
+    server: FileServer,
+    size: int,
+    *,
+    label: str = "",
+    place: Place = HERE,
+    watch: Watch | None = None,
 ) -> Sample:
     """Fetch `size` bytes through a SOCKS port at a place and compare every one.
+
+    With a watch it ends when told to, however much there was.
 
     Raises:
         NetworkError: Refused, short, or a byte is wrong.
@@ -110,6 +149,12 @@ def download(
         while body or received < size:
             _compare(server.block, received, body)
             received += len(body)
+            if watch is not None:
+                watch.received = received
+                watch.begun.set()
+                if watch.is_stopped:
+                    size = received
+                    break
             body = connection.recv(READ_BYTES)
             if not body:
                 break

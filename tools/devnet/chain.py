@@ -15,6 +15,7 @@ from qnet.chain.layout import DeploymentRequest, MemberSeat
 from qnet.chain.sender import KeySigner, Sender
 from qnet.chain.values import Call
 from qnet.files import write_atomic
+from qnet.issuance import PaymentTerms
 from qnet.parameters import NetworkParameters
 from qnet.units import WEI_PER_QNET
 from tools.devnet.accounts import OpenAccount, make_accounts, make_passphrase
@@ -91,6 +92,7 @@ async def _deploy(network: Network, client: ChainClient) -> Deployment:
     request = DeploymentRequest(
         parameters=NetworkParameters.profile("devnet"),
         profile="devnet",
+        terms=PaymentTerms.profile("devnet"),
         genesis_s=int(time.time()) + GENESIS_LEAD_S,
         beacon_anchor=HashChain(seed, BEACON_SLOTS).anchor,
         members=seats,

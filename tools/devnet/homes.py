@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from node.config import Bundle
+from node.payments.derivation import SEED_BYTES, Seed
+from node.payments.seed_file import payments_folder, save_seed
+from node.payments.wallet_file import create_file
 from qnet.chain.contracts import Contracts
 from qnet.files import write_atomic
+from qnet.wallet.keystore import LIGHT
 from tools.devnet.config import DevnetConfig
 from tools.devnet.network import Network
 from tools.devnet.state import MemberRecord
@@ -103,9 +107,24 @@ def write_client(network: Network) -> Path:
         "socks": {"listen": f"127.0.0.1:{config.socks_port}"},
         "http": {"listen": f"127.0.0.1:{config.http_port}"},
         "dns": {"listen": f"127.0.0.1:{config.names_port}"},
+        "chain": {"rpc": config.rpc},
+        "payments": {
+            "members": member_urls(network),
+            "deployment": config.deployment,
+            "passphrase_file": config.passphrase_file,
+        },
     }
     write_atomic(home / "client.toml", toml(sections))
+    _make_wallet(payments_folder(home), network.passphrase)
     return home
+
+
+def _make_wallet(folder: Path, passphrase: str) -> None:
+    """Make an empty premium wallet, as `qnet pay init` does."""
+    folder.mkdir(mode=0o700)
+    secret = secrets.token_bytes(SEED_BYTES)
+    save_seed(folder, secret, passphrase, random=secrets.token_bytes, cost=LIGHT)
+    create_file(folder, Seed(secret).channel.address)
 
 
 def write_hosts(network: Network) -> Path:

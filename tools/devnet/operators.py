@@ -19,6 +19,8 @@ from tools.devnet.network import Network
 from tools.devnet.state import NodeRecord
 from tools.devnet.topology import NodePlan, Role
 
+UNITS_PER_MIB = 1
+"""Price of premium traffic at every node."""
 EXIT_POLICY = "open"
 LEAST_BOND_QNET = 4000
 BOND_STEP_QNET = 500
@@ -64,6 +66,7 @@ def _make_home(network: Network, node: NodePlan) -> NodeRecord:
         policy=EXIT_POLICY if is_exit else "",
         dns=f"127.0.0.1:{config.dns_port}" if is_exit else "",
         allow_private=is_exit,
+        price=UNITS_PER_MIB,
         light_kdf=True,
     )
     made = init_node(home, answers, now=int(time.time()))

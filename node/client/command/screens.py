@@ -33,11 +33,20 @@ def stage_words(row: Mapping[str, Any]) -> str:
 
 
 def circuit_rows(rows: Sequence[Row]) -> list[Row]:
-    """The table of circuits; paths as text."""
-    return [
-        {name: " > ".join(map(str, v)) if isinstance(v, list) else v for name, v in row.items()}
-        for row in rows
-    ]
+    """The table of circuits; paths as text, and for each hop its weight and units paid."""
+    return [_circuit_row(row) for row in rows]
+
+
+def _circuit_row(row: Row) -> Row:
+    shown = {
+        name: " > ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in row.items()
+        if name != "payments"
+    }
+    paid = row.get("payments") or ()
+    shown["premium"] = " > ".join("premium" if hop["premium"] else "free" for hop in paid)
+    shown["units"] = " > ".join(str(hop["units"]) for hop in paid)
+    return shown
 
 
 def exit_rows(rows: Sequence[Row]) -> list[Row]:

@@ -14,6 +14,7 @@ from node.errors import CircuitError, Stage
 
 if TYPE_CHECKING:
     from node.client.paths.entry import EntryLink
+    from node.client.paths.payments import CircuitPayments
 
 
 class StreamSink(Protocol):
@@ -51,6 +52,8 @@ class Circuit:
         rekeys: Hops that got fresh keys so far.
         streams: Sinks by stream number.
         on_closed: Called once when it is gone.
+        payments: What it pays; None while it pays nothing.
+        is_leaving: Whether it is being paid up, and ends then.
         on_connected: Called with the seconds from each BEGIN to its CONNECTED.
     """
 
@@ -68,12 +71,19 @@ class Circuit:
     streams: dict[int, StreamSink] = field(default_factory=dict)
     on_closed: Callable[[Circuit], None] = lambda _circuit: None
     on_connected: Callable[[float], None] = lambda _seconds: None
+    payments: CircuitPayments | None = None
+    is_leaving: bool = False
     _probes: dict[int, asyncio.Future[float]] = field(default_factory=dict)
     _begun: dict[int, float] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
         """Whether streams can be opened now."""
+        return self.stands and not self.is_leaving
+
+    @property
+    def stands(self) -> bool:
+        """Whether cells can pass."""
         return not self.closed and self.origin.is_open
 
     def open_stream(self, host: str, port: int, sink: StreamSink) -> int:
@@ -149,7 +159,17 @@ class Circuit:
             answer.set_result(seconds)
 
     def destroy(self, cause: str = "no longer needed") -> None:
-        """Close the circuit and its streams."""
+        """Close the circuit and its streams; one that is paid is paid up before."""
+        if self.closed:
+            return
+        if self.payments is not None and self.stands:
+            self.is_leaving = True
+            self.payments.leave(lambda: self.cut(cause))
+        else:
+            self.cut(cause)
+
+    def cut(self, cause: str) -> None:
+        """Close the circuit and its streams now."""
         if self.closed:
             return
         self.origin.destroy()
@@ -163,6 +183,8 @@ class Circuit:
         self.closed, self.failure = True, cause
         self.failed_reason, self.failed_hop = reason, hop
         self.entry.circuits.pop(self.origin.circuit_id, None)
+        if self.payments is not None:
+            self.payments.lost()
         if not self.built.done():
             self.built.set_exception(CircuitError(Stage.CIRCUIT, "circuit not built", why=cause))
             self.built.exception()  # a circuit nobody waits for is no unhandled error

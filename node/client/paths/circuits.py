@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ from node.client.paths.path_circuit import (
     PathCircuit,
     share,
 )
+from node.client.paths.payments import Payments, with_openings
 from node.client.paths.suspicion import Suspects, Suspicion, suspects
 from node.directory.atlas import Atlas
 from node.directory.guard import Outcome
@@ -71,6 +72,7 @@ class Circuits:
         now: Monotonic clock in seconds.
         wall: Unix clock in seconds.
         ready: Unbound circuits kept.
+        payments: Pays circuits that are in use.
         open: Circuits that stand.
         events: What happened lately.
         choice: Draws paths.
@@ -82,6 +84,7 @@ class Circuits:
     now: Callable[[], float]
     wall: Callable[[], float]
     ready: int = READY_CIRCUITS
+    payments: Payments = field(default_factory=lambda: Payments(_nobody))
     open: list[PathCircuit] = field(default_factory=list)
     events: deque[CircuitEvent] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
     built: int = 0
@@ -140,21 +143,28 @@ class Circuits:
             ):
                 raise error
 
-    async def build(self, wishes: Wishes) -> PathCircuit:
+    async def build(self, wishes: Wishes, *, paid: bool = False) -> PathCircuit:
         """Build a circuit to share, choosing another path when one fails.
+
+        Args:
+            wishes: What its path must do.
+            paid: Whether a stream waits for it. Then it is paid from the start; after a try that
+                failed, once it stands, for what a hop was shown is lost to others.
 
         Raises:
             StageError: Every try failed; the last cause.
         """
         failure: QnetError | None = None
         generation = self._generation
-        for _ in range(BUILD_TRIES):
+        for attempt in range(BUILD_TRIES):
             try:
-                made = await self.build_path(self.choose(wishes))
+                made = await self.build_path(self.choose(wishes), paid=paid and not attempt)
             except CircuitError as error:
                 failure = error
             else:
                 made.retired = "" if generation == self._generation else RENEWED
+                if paid:
+                    self._pay(made)
                 self.open.append(made)
                 self._stands.set()
                 return made
@@ -164,7 +174,7 @@ class Circuits:
     async def _build_for(self, key: IsolationKey, wishes: Wishes) -> PathCircuit:
         under_way = self._building[key] = _UnderWay()
         try:
-            made = await self.build(wishes)
+            made = await self.build(wishes, paid=True)
         except QnetError as error:
             under_way.error = error
             raise
@@ -174,15 +184,31 @@ class Circuits:
         made.key = key
         return made
 
-    async def build_path(self, path: Path) -> PathCircuit:
+    async def build_path(self, path: Path, *, paid: bool = False) -> PathCircuit:
         """Build a circuit over one path.
+
+        Args:
+            path: Its nodes.
+            paid: Whether it is paid from the start.
 
         Raises:
             CircuitError: It failed; the cause.
         """
-        started = self.now()
         link = await self.entries.link_to(path.entry)
-        circuit = link.open_circuit(hops_of(path.nodes, path.phase), path.phase)
+        hops = hops_of(path.nodes, path.phase)
+        tokens = await self.payments.tokens_for(path.nodes) if paid else []
+        started = self.now()
+        circuit = link.open_circuit(with_openings(hops, tokens), path.phase)
+        if paid:
+            self.payments.begin(circuit, path.nodes, tokens)
+        try:
+            return await self._built(path, circuit, started)
+        except CircuitError:
+            self.payments.wasted(tokens)
+            raise
+
+    async def _built(self, path: Path, circuit: Circuit, started: float) -> PathCircuit:
+        """Wait until a circuit stands; if it does not, say who may have broken it."""
         try:
             async with asyncio.timeout(BUILD_PATIENCE_S):
                 built_s = await circuit.built
@@ -198,13 +224,20 @@ class Circuits:
             self.choice.suspect(path, Suspects(doubted=frozenset({1, 2})), cause)
             self._note_failure(path, cause)
             raise CircuitError(Stage.CIRCUIT, "circuit not built", why=cause) from error
-        made = PathCircuit(circuit, path, built_s, started, Measure.of_built(built_s))
+        measure, number = Measure.of_built(built_s), self.built + 1
+        made = PathCircuit(circuit, path, built_s, started, measure, number)
         circuit.on_closed = lambda closed: self._closed(made, closed)
         circuit.on_connected = made.measure.connected
         self.built += 1
         self.entries.record(path.entry.node_id, Outcome.BUILT)
         self._note_recovery()
         return made
+
+    def _pay(self, made: PathCircuit) -> None:
+        """Pay a circuit that stands, as far ahead as its round trip asks for."""
+        paying = self.payments.begin(made.circuit, made.path.nodes)
+        if paying is not None:
+            paying.round_trip_s = lambda: made.measure.round_trip_s
 
     def choose(self, wishes: Wishes) -> Path:
         """Draw a path now.
@@ -274,6 +307,7 @@ class Circuits:
         )
         if found is not None and found.key is None:
             found.key = key
+            self._pay(found)
             self._changed.set()
         if found is not None:
             self._note_recovery()
@@ -380,3 +414,9 @@ class Circuits:
             lost_at, event = self._lost
             event.rebuilt_s = round(self.now() - lost_at, 3)
             self._lost = None
+
+
+def _nobody(work: Coroutine[Any, Any, None]) -> None:
+    """A client without a task group pays nothing."""
+    work.close()
+    raise AssertionError("payments need a task group")

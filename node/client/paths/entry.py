@@ -19,6 +19,7 @@ from node.circuit.actions import (
     Event,
     HopRekeyed,
     NameResolved,
+    PaymentAnswered,
     ProbeAnswered,
     StreamConnected,
     StreamData,
@@ -62,6 +63,7 @@ class EntryLink:
         self.admits = admits
         self.now = now
         self.circuits: dict[int, Circuit] = {}
+        self.paying: set[Circuit] = set()
         self.link: Link | None = None
         self._origin = origin
         self._readers: list[Callable[[RecordType, bytes], None]] = []
@@ -76,6 +78,7 @@ class EntryLink:
             NameResolved: _name_resolved,
             HopRekeyed: _hop_rekeyed,
             ProbeAnswered: _probe_answered,
+            PaymentAnswered: _payment_answered,
             CircuitBuilt: _circuit_built,
             CircuitFailed: _circuit_failed,
         }
@@ -207,6 +210,9 @@ class EntryLink:
             link.send_record(RecordType.CREDIT, content)
         link.flush()
         self._dispatch(self._origin.take_events())
+        for circuit in list(self.paying):
+            if circuit.payments is not None:
+                circuit.payments.look()
 
     def _dispatch(self, events: list[Event]) -> None:
         for event in events:
@@ -261,6 +267,11 @@ def _hop_rekeyed(circuit: Circuit, event: HopRekeyed) -> None:
 
 def _probe_answered(circuit: Circuit, event: ProbeAnswered) -> None:
     circuit.probe_answered(event.token, event.seconds)
+
+
+def _payment_answered(circuit: Circuit, event: PaymentAnswered) -> None:
+    if circuit.payments is not None:
+        circuit.payments.told(event.hop, event.status)
 
 
 def _circuit_built(circuit: Circuit, event: CircuitBuilt) -> None:

@@ -35,6 +35,7 @@ class PathCircuit:
         built_s: Seconds it took to build.
         opened_at: Monotonic time.
         measure: What it takes.
+        number: Of this client's circuits, from 1.
         key: Whose streams it carries; None while unbound.
         retired: Why it takes no new streams; empty while it does.
         is_judged: Whether its nodes were judged by what it takes.
@@ -45,6 +46,7 @@ class PathCircuit:
     built_s: float
     opened_at: float
     measure: Measure
+    number: int
     key: IsolationKey | None = None
     retired: str = ""
     is_judged: bool = False
@@ -52,6 +54,7 @@ class PathCircuit:
     def row(self, now: float) -> dict[str, Any]:
         """What status shows."""
         return {
+            "number": self.number,
             "path": [node.index for node in self.path.nodes],
             "roles": [node.role.name.lower() for node in self.path.nodes],
             "state": self.retired or ("ready" if self.key is None else "in use"),
@@ -63,6 +66,7 @@ class PathCircuit:
             "rekeys": self.circuit.rekeys,
             "bytes_received": self.circuit.bytes_received,
             "bytes_sent": self.circuit.bytes_sent,
+            "payments": [] if self.circuit.payments is None else self.circuit.payments.row(),
         }
 
 

@@ -12,7 +12,7 @@ contract WiringTest is World {
     }
 
     function test_TheTimelockOwnsAll() external view {
-        address[9] memory owned = [
+        address[10] memory owned = [
             address(parameters),
             address(epochs),
             address(committee),
@@ -21,7 +21,8 @@ contract WiringTest is World {
             address(oracle),
             address(versions),
             address(slasher),
-            address(court)
+            address(court),
+            address(channels)
         ];
         for (uint256 i = 0; i < owned.length; ++i) {
             vm.assertEq(IPausing(owned[i]).owner(), address(timelock));
@@ -44,6 +45,8 @@ contract WiringTest is World {
         vm.assertEq(vault.hub(), address(hub));
         vm.assertEq(vault.epochs(), address(epochs));
         vm.assertEq(slasher.court(), address(court));
+        vm.assertEq(address(slasher.channels()), address(channels));
+        vm.assertEq(address(channels.committee()), address(committee));
     }
 
     function test_OneSlasherForAll() external view {
@@ -53,7 +56,7 @@ contract WiringTest is World {
     }
 
     function test_TheOwnerIsTheFirstGuardian() external view {
-        IPausing[4] memory pausing = [IPausing(address(hub)), oracle, court, slasher];
+        IPausing[5] memory pausing = [IPausing(address(hub)), oracle, court, slasher, channels];
         for (uint256 i = 0; i < pausing.length; ++i) {
             vm.assertEq(pausing[i].guardian(), address(timelock));
             vm.assertFalse(pausing[i].isPaused());

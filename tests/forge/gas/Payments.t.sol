@@ -100,20 +100,30 @@ contract PaymentsGas is PaymentsTest {
         _measured("premium flushBurn");
     }
 
+    function test_RedeemTheMost() external {
+        _pay(EPOCH, 50_000);
+        IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 128, 56);
+        bytes memory key = _key(EPOCH, 7);
+        _after(EPOCH, 50 hours);
+        vm.prank(alice);
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
+        _measuredEach("premium redeem, a token of 128", 128);
+    }
+
     function test_Redeem() external {
         _pay(EPOCH, 50_000);
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 64, 56);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         _after(EPOCH, 50 hours);
         vm.prank(alice);
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
         _measuredEach("premium redeem, a token of 64", 64);
         IRedeemer.Token[] memory one = new IRedeemer.Token[](1);
         for (uint256 number = 64; _id(one[0]) <= _id(tokens[63]) || one[0].units == 0; ++number) {
             one[0] = _token(EPOCH, RELAY, number, 56);
         }
         vm.prank(alice);
-        redeemer.redeem(EPOCH, RELAY, one, _noLeaf(RELAY), keys, "");
+        redeemer.redeem(EPOCH, RELAY, one, _noLeaf(RELAY), key, "");
         _measured("premium redeem");
     }
 }

@@ -41,13 +41,46 @@ contract ClaimsTest is PaymentsTest {
         vm.expectRevert(error);
         channels.claim(EPOCH, claims);
         claims[0].cumUnits -= 1;
-        claims[0].path[15] = bytes32(uint256(1));
+        bytes32 last = claims[0].path[9];
+        claims[0].path[9] = bytes32(uint256(1));
         vm.expectRevert(error);
         channels.claim(EPOCH, claims);
-        claims[0].path[15] = bytes32(0);
+        claims[0].path[9] = last;
         claims[0].relay = 1 << 16 | 1;
         vm.expectRevert(abi.encodeWithSelector(IPremiumChannels.InvalidProof.selector, EPOCH, claims[0].relay));
         channels.claim(EPOCH, claims);
+    }
+
+    /// @dev Empty trees at the top of a path may be shown or left out; a path has 10 to 16 siblings.
+    function test_PathsWithAndWithoutTheirEmptyTop() external {
+        IPremiumChannels.Claim[] memory claims = _settled(EPOCH, 640, 100);
+        bytes32[] memory path = claims[0].path;
+        bytes32[] memory full = new bytes32[](17);
+        bytes32 empty;
+        for (uint256 i = 0; i < 17; ++i) {
+            full[i] = i < 10 ? path[i] : empty;
+            empty = keccak256(abi.encode(empty, empty));
+        }
+        for (uint256 length = 10; length < 17; ++length) {
+            claims[0].path = _shortened(full, length);
+            vm.assertEq(channels.attestedOf(EPOCH, claims[0]), 100);
+            claims[0].path[length - 1] ^= bytes32(uint256(1));
+            _notFound(claims[0]);
+        }
+        claims[0].path = full;
+        _notFound(claims[0]);
+        claims[0].path = _shortened(full, 9);
+        _notFound(claims[0]);
+        claims[0].path = path;
+        claims[0].relay = RELAY + 1024; // where nobody is, but on the same path
+        _notFound(claims[0]);
+    }
+
+    function _notFound(IPremiumChannels.Claim memory claim) private {
+        vm.expectRevert(
+            abi.encodeWithSelector(IPremiumChannels.InvalidProof.selector, EPOCH, claim.relay)
+        );
+        channels.attestedOf(EPOCH, claim);
     }
 
     /// @dev A leaf that says more than all that was attested is worth nothing, whoever signed the root.
@@ -137,10 +170,10 @@ contract ClaimsTest is PaymentsTest {
         vm.expectRevert(abi.encodeWithSelector(IPremiumChannels.DemandPending.selector, deadline));
         channels.expireDemand(EPOCH, 1);
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 3, 56);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         _after(EPOCH, 50 hours);
         vm.prank(alice);
-        redeemer.redeem(EPOCH, RELAY, tokens, claims[0], keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, claims[0], key, "");
         vm.assertEq(channels.issuanceOf(EPOCH).redeemed, 68);
         vm.warp(deadline);
         vm.expectRevert(abi.encodeWithSelector(IPremiumChannels.DemandOver.selector, deadline));

@@ -63,17 +63,31 @@ contract DisputesTest is PaymentsTest {
         vm.assertEq(token.balanceOf(user) - before, BATCH);
     }
 
+    /// @dev Nobody asks for the refund for 16 epochs: the epoch's place in the ring is another's by then.
+    function test_ADisputeOutlivesItsPlaceInTheRing() external {
+        (IPremiumChannels.Voucher memory voucher, bytes memory points) = _bought(1, 0, 1, 1);
+        _collect(voucher);
+        bytes32 id = _dispute(voucher, points);
+        uint256 deposit = channels.channelOf(user).deposit;
+        uint256 before = token.balanceOf(user);
+        _registerKeys(EPOCH + 16);
+        redeemer.refundIssuance(id);
+        vm.assertEq(channels.channelOf(user).deposit - deposit, BATCH);
+        vm.assertEq(token.balanceOf(user) - before, BOND);
+        vm.assertEq(channels.leftOf(EPOCH), 0);
+    }
+
     function test_DeliveredInTime() external {
         (IPremiumChannels.Voucher memory voucher, bytes memory points) = _bought(1, 0, 1, 3);
         _collect(voucher);
         bytes32 id = _dispute(voucher, points);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 6);
         bytes memory signatures = _signed(points, _secret(EPOCH, 6));
         vm.warp(_now() + 24 hours - 1);
         vm.expectEmit(address(redeemer));
         emit IRedeemer.IssuanceDelivered(id, id, mallory);
         vm.prank(mallory);
-        redeemer.deliver(id, voucher, "", points, signatures, keys);
+        redeemer.deliver(id, voucher, "", points, signatures, key);
         vm.assertEq(token.balanceOf(mallory), BOND);
         _after(EPOCH, 96 hours);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.WrongStatus.selector, id, IRedeemer.Status.Refuted));
@@ -84,18 +98,18 @@ contract DisputesTest is PaymentsTest {
         (IPremiumChannels.Voucher memory voucher, bytes memory points) = _bought(1, 0, 1, 2);
         _collect(voucher);
         bytes32 id = _dispute(voucher, points);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 6);
         bytes memory signatures = _signed(points, _secret(EPOCH, 5));
         vm.expectRevert(abi.encodeWithSelector(BLS12381.InvalidSignature.selector));
-        redeemer.deliver(id, voucher, "", points, signatures, keys);
+        redeemer.deliver(id, voucher, "", points, signatures, key);
         bytes memory few = _points(1, 1);
         vm.expectPartialRevert(IRedeemer.WrongBatch.selector);
-        redeemer.deliver(id, voucher, "", few, signatures, keys);
+        redeemer.deliver(id, voucher, "", few, signatures, key);
         vm.expectPartialRevert(BLS12381.WrongLength.selector);
-        redeemer.deliver(id, voucher, "", points, few, keys);
+        redeemer.deliver(id, voucher, "", points, few, key);
         vm.warp(_now() + 24 hours);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.TooLate.selector, _now()));
-        redeemer.deliver(id, voucher, "", points, signatures, keys);
+        redeemer.deliver(id, voucher, "", points, signatures, key);
     }
 
     /// @dev A voucher nobody ever saw, over money that another one was served for.
@@ -104,12 +118,12 @@ contract DisputesTest is PaymentsTest {
         _collect(served);
         (IPremiumChannels.Voucher memory invented, bytes memory others) = _bought(1, BATCH, 2, 1);
         bytes32 id = _dispute(invented, others);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 6);
         bytes memory signatures = _signed(points, _secret(EPOCH, 6));
         vm.expectPartialRevert(IRedeemer.WrongSigner.selector);
-        redeemer.deliver(id, served, "", points, signatures, keys);
+        redeemer.deliver(id, served, "", points, signatures, key);
         bytes memory own = _sign(userKey, channels.voucherDigest(served));
-        redeemer.deliver(id, served, own, points, signatures, keys);
+        redeemer.deliver(id, served, own, points, signatures, key);
     }
 
     function test_NotRefutedByOtherMoney() external {
@@ -117,11 +131,11 @@ contract DisputesTest is PaymentsTest {
         (IPremiumChannels.Voucher memory second, bytes memory others) = _bought(2, BATCH, 2, 1);
         _collect(second);
         bytes32 id = _dispute(second, others);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 6);
         bytes memory signatures = _signed(points, _secret(EPOCH, 6));
         bytes memory own = _sign(userKey, channels.voucherDigest(first));
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.NoConflict.selector));
-        redeemer.deliver(id, first, own, points, signatures, keys);
+        redeemer.deliver(id, first, own, points, signatures, key);
     }
 
     /// @dev Two vouchers over the same money give it back once.

@@ -17,17 +17,17 @@ contract ExitsTest is PaymentsTest {
         id = redeemer.creditMessage(EPOCH, CLASS, key);
         bytes32[4] memory signature = Bls.sign(_secret(EPOCH, CLASS), id);
         bytes memory own = _sign(_refundKey(number), redeemer.exitDigest(id, 0, to));
-        bytes memory keys = _keys(EPOCH);
+        bytes memory issuanceKey = _key(EPOCH, CLASS);
         vm.prank(user);
-        redeemer.startCreditExit(EPOCH, CLASS, key, signature, to, own, keys);
+        redeemer.startCreditExit(EPOCH, CLASS, key, signature, to, own, issuanceKey);
     }
 
     function _tokenExit(IRedeemer.Token memory left, uint256 number) private returns (bytes32 id) {
         id = redeemer.tokenMessage(EPOCH, RELAY, left.top, left.refund);
         bytes memory own = _sign(_refundKey(number), redeemer.exitDigest(id, left.units, payee));
-        bytes memory keys = _keys(EPOCH);
+        bytes memory issuanceKey = _key(EPOCH, 7);
         vm.prank(user);
-        redeemer.startTokenExit(EPOCH, RELAY, left, payee, own, keys);
+        redeemer.startTokenExit(EPOCH, RELAY, left, payee, own, issuanceKey);
     }
 
     /// @dev A swap of credit `number` for two tokens, with what its outputs were answered.
@@ -75,10 +75,10 @@ contract ExitsTest is PaymentsTest {
         address key = vm.addr(_refundKey(1));
         bytes32[4] memory signature = Bls.sign(_secret(EPOCH, CLASS), id);
         bytes memory own = _sign(_refundKey(1), redeemer.exitDigest(id, 0, payee));
-        bytes memory keys = _keys(EPOCH);
+        bytes memory issuanceKey = _key(EPOCH, CLASS);
         vm.prank(user);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.WrongStatus.selector, id, IRedeemer.Status.Open));
-        redeemer.startCreditExit(EPOCH, CLASS, key, signature, payee, own, keys);
+        redeemer.startCreditExit(EPOCH, CLASS, key, signature, payee, own, issuanceKey);
     }
 
     function test_ByItsOwnKey_OfItsClass_InTime() external {
@@ -86,19 +86,19 @@ contract ExitsTest is PaymentsTest {
         bytes32 id = redeemer.creditMessage(EPOCH, CLASS, key);
         bytes32[4] memory signature = Bls.sign(_secret(EPOCH, CLASS), id);
         bytes memory own = _sign(_refundKey(1), redeemer.exitDigest(id, 0, payee));
-        bytes memory keys = _keys(EPOCH);
+        bytes memory issuanceKey = _key(EPOCH, CLASS);
         vm.startPrank(user);
         vm.expectPartialRevert(IRedeemer.WrongSigner.selector);
-        redeemer.startCreditExit(EPOCH, CLASS, key, signature, mallory, own, keys);
+        redeemer.startCreditExit(EPOCH, CLASS, key, signature, mallory, own, issuanceKey);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.UnknownClass.selector, 7));
-        redeemer.startCreditExit(EPOCH, 7, key, signature, payee, own, keys);
+        redeemer.startCreditExit(EPOCH, 7, key, signature, payee, own, issuanceKey);
         signature = Bls.sign(_secret(EPOCH, CLASS - 1), id);
         vm.expectRevert(abi.encodeWithSelector(BLS12381.InvalidSignature.selector));
-        redeemer.startCreditExit(EPOCH, CLASS, key, signature, payee, own, keys);
+        redeemer.startCreditExit(EPOCH, CLASS, key, signature, payee, own, issuanceKey);
         vm.stopPrank();
         _after(EPOCH, 35 days);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.TooLate.selector, 35 days));
-        redeemer.startCreditExit(EPOCH, CLASS, key, signature, payee, own, keys);
+        redeemer.startCreditExit(EPOCH, CLASS, key, signature, payee, own, issuanceKey);
     }
 
     function test_NoMoreThanIsLeft() external {
@@ -172,17 +172,57 @@ contract ExitsTest is PaymentsTest {
     function test_TokensInTime() external {
         _pay(EPOCH, 640);
         IRedeemer.Token memory left = _token(EPOCH, RELAY, 5, 40);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory issuanceKey = _key(EPOCH, 7);
         _after(EPOCH, 96 hours - 1);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.TooEarly.selector, 96 hours));
-        redeemer.startTokenExit(EPOCH, RELAY, left, payee, "", keys);
+        redeemer.startTokenExit(EPOCH, RELAY, left, payee, "", issuanceKey);
         _after(EPOCH, 96 hours);
         left.units = 64;
         vm.expectRevert(abi.encodeWithSelector(Instruments.UnitsOutOfRange.selector, 64));
-        redeemer.startTokenExit(EPOCH, RELAY, left, payee, "", keys);
+        redeemer.startTokenExit(EPOCH, RELAY, left, payee, "", issuanceKey);
         left.units = 39;
         vm.expectRevert(abi.encodeWithSelector(Instruments.WrongPreimage.selector, left.top, 39));
-        redeemer.startTokenExit(EPOCH, RELAY, left, payee, "", keys);
+        redeemer.startTokenExit(EPOCH, RELAY, left, payee, "", issuanceKey);
+    }
+
+    /// @dev Relay 0 does not exist, and an exit of its token would pass for one of a credit, which its swap cannot refute.
+    function test_ATokenOfNoRelay() external {
+        _pay(EPOCH, 640);
+        _after(EPOCH, 96 hours);
+        IRedeemer.Token memory left = _token(EPOCH, 0, 5, 40);
+        bytes32 id = redeemer.tokenMessage(EPOCH, 0, left.top, left.refund);
+        bytes memory own = _sign(_refundKey(5), redeemer.exitDigest(id, left.units, payee));
+        bytes memory issuanceKey = _key(EPOCH, 7);
+        vm.prank(user);
+        vm.expectRevert(abi.encodeWithSelector(IRedeemer.NotAToken.selector, id));
+        redeemer.startTokenExit(EPOCH, 0, left, payee, own, issuanceKey);
+    }
+
+    /// @dev Nobody finalizes for 16 epochs: the epoch's place in the ring is another's by then.
+    function test_AnExitOutlivesItsPlaceInTheRing() external {
+        _pay(EPOCH, 100);
+        bytes32 id = _creditExit(1, payee);
+        bytes32 late = _creditExit(2, mallory);
+        uint256 before = token.balanceOf(user);
+        _registerKeys(EPOCH + 16);
+        vm.expectRevert(abi.encodeWithSelector(IPremiumChannels.UnknownIssuance.selector, EPOCH));
+        channels.issuanceOf(EPOCH);
+        vm.assertEq(channels.leftOf(EPOCH), 100);
+        vm.assertEq(channels.elapsedSince(EPOCH), type(uint256).max);
+        redeemer.finalizeExit(id);
+        vm.assertEq(token.balanceOf(payee), 64 * UNIT);
+        vm.assertEq(channels.leftOf(EPOCH), 36);
+        redeemer.finalizeExit(late);
+        vm.assertEq(token.balanceOf(mallory), 36 * UNIT);
+        vm.assertEq(channels.leftOf(EPOCH), 0);
+        vm.assertEq(token.balanceOf(user) - before, 2 * BOND);
+        (uint256 pool,,) = channels.money();
+        vm.assertEq(pool, 0);
+        vm.assertEq(channels.issuanceOf(EPOCH + 16).exited, 0);
+        bytes memory issuanceKey = _key(EPOCH, CLASS);
+        bytes32[4] memory signature = Bls.sign(_secret(EPOCH, CLASS), id);
+        vm.expectRevert(abi.encodeWithSelector(IRedeemer.TooLate.selector, 35 days));
+        redeemer.startCreditExit(EPOCH, CLASS, mallory, signature, payee, "", issuanceKey);
     }
 
     function test_ADeeperPreimageRefutes() external {

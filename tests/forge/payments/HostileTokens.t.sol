@@ -5,6 +5,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {PremiumChannels} from "../../../contracts/payments/PremiumChannels.sol";
 import {IPremiumChannels} from "../../../interfaces/IPremiumChannels.sol";
 import {HostileToken} from "../support/HostileToken.sol";
+import {MainTerms} from "../support/MainTerms.sol";
 import {PaymentsTest} from "./PaymentsTest.sol";
 
 /// @dev A token that takes fees, lies, or calls back.
@@ -15,7 +16,7 @@ contract HostileTokensTest is PaymentsTest {
     function setUp() public override {
         super.setUp();
         hostile = new HostileToken(user, 1_000);
-        purse = new PremiumChannels(owner, hostile, epochs, committee, registry, _clock(), UNIT, BOND);
+        purse = new PremiumChannels(owner, hostile, epochs, committee, registry, MainTerms.clock(), 7, UNIT, BOND);
         vm.prank(user);
         hostile.approve(address(purse), type(uint256).max);
     }

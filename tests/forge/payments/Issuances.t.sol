@@ -5,6 +5,7 @@ import {PremiumChannels} from "../../../contracts/payments/PremiumChannels.sol";
 import {ICommittee} from "../../../interfaces/ICommittee.sol";
 import {IPremiumChannels} from "../../../interfaces/IPremiumChannels.sol";
 import {ISlasher} from "../../../interfaces/ISlasher.sol";
+import {MainTerms} from "../support/MainTerms.sol";
 import {PaymentsTest} from "./PaymentsTest.sol";
 
 /// @dev registerKeys, closeEpoch, attest, proveTwoAttestations, proveTwoClosings
@@ -153,27 +154,26 @@ contract IssuancesTest is PaymentsTest {
     }
 
     function test_TheTermsAreInOrder() external {
-        IPremiumChannels.Clock memory clock = _clock();
+        IPremiumChannels.Clock memory clock = MainTerms.clock();
         bytes memory error = abi.encodeWithSelector(IPremiumChannels.InvalidTerms.selector);
         clock.attestS = clock.claimS;
         vm.expectRevert(error);
-        new PremiumChannels(owner, token, epochs, committee, registry, clock, UNIT, BOND);
-        clock = _clock();
+        new PremiumChannels(owner, token, epochs, committee, registry, clock, 7, UNIT, BOND);
+        clock = MainTerms.clock();
         vm.expectRevert(error);
-        new PremiumChannels(owner, token, epochs, committee, registry, clock, (1 << 32) - 1, BOND);
+        new PremiumChannels(owner, token, epochs, committee, registry, clock, 7, (1 << 32) - 1, BOND);
         vm.expectRevert(error);
-        new PremiumChannels(owner, token, epochs, committee, registry, clock, UNIT, 0);
+        new PremiumChannels(owner, token, epochs, committee, registry, clock, 7, UNIT, 0);
+        vm.expectRevert(error);
+        new PremiumChannels(owner, token, epochs, committee, registry, clock, 0, UNIT, BOND);
         vm.assertEq(abi.encode(channels.clock()), abi.encode(clock));
     }
 
-    /// @dev The slasher listens to the court only; as if it also did to the channels.
     function test_TwoAttestationsCostTheBond() external {
         IPremiumChannels.Attestation memory first = _attestation(1);
         IPremiumChannels.Attestation memory second = _attestation(2);
         bytes memory one = _sign(memberKeys[2], channels.attestationDigest(first));
         bytes memory two = _sign(memberKeys[2], channels.attestationDigest(second));
-        vm.expectRevert(abi.encodeWithSelector(ISlasher.NotCourt.selector, address(channels)));
-        channels.proveTwoAttestations(2, first, one, second, two);
         vm.expectRevert(abi.encodeWithSelector(IPremiumChannels.NoEquivocation.selector));
         channels.proveTwoAttestations(2, first, one, first, one);
         (address signer,) = _account("signer 1");
@@ -182,6 +182,12 @@ contract IssuancesTest is PaymentsTest {
         second.epoch = 2;
         vm.expectRevert(abi.encodeWithSelector(IPremiumChannels.NoEquivocation.selector));
         channels.proveTwoAttestations(2, first, one, second, two);
+        second.epoch = EPOCH;
+        vm.prank(mallory);
+        channels.proveTwoAttestations(2, first, one, second, two);
+        _slashed(2 * UNIT);
+        vm.expectPartialRevert(ISlasher.EvidenceUsed.selector);
+        channels.proveTwoAttestations(2, second, two, first, one);
     }
 
     function test_TwoClosingsCostTheBond() external {
@@ -189,10 +195,42 @@ contract IssuancesTest is PaymentsTest {
         IPremiumChannels.Closing memory second = IPremiumChannels.Closing(EPOCH, 2, LOG);
         bytes memory one = _sign(memberKeys[2], channels.closingDigest(first));
         bytes memory two = _sign(memberKeys[2], channels.closingDigest(second));
-        vm.expectRevert(abi.encodeWithSelector(ISlasher.NotCourt.selector, address(channels)));
-        channels.proveTwoClosings(2, first, one, second, two);
         second.epoch = 2;
         vm.expectRevert(abi.encodeWithSelector(IPremiumChannels.NoEquivocation.selector));
         channels.proveTwoClosings(2, first, one, second, two);
+        second.epoch = EPOCH;
+        vm.prank(mallory);
+        channels.proveTwoClosings(2, first, one, second, two);
+        _slashed(2 * UNIT);
+    }
+
+    /// @dev A member that has been accused signs nothing more until a veto.
+    function test_AnAccusedMemberCountsForNothing() external {
+        IPremiumChannels.Closing memory first = IPremiumChannels.Closing(EPOCH, 1, LOG);
+        IPremiumChannels.Closing memory second = IPremiumChannels.Closing(EPOCH, 2, LOG);
+        bytes memory one = _sign(memberKeys[1], channels.closingDigest(first));
+        bytes memory two = _sign(memberKeys[1], channels.closingDigest(second));
+        channels.proveTwoClosings(1, first, one, second, two);
+        _after(EPOCH, 0);
+        _closeRefused(EPOCH, abi.encodeWithSelector(ICommittee.BadSignature.selector, 1));
+        vm.prank(owner);
+        slasher.veto(1);
+        _close(EPOCH, 1);
+    }
+
+    /// @dev Member 2 was accused by Mallory and loses its bond, the loss first.
+    function _slashed(uint256 loss) private {
+        ISlasher.Slash memory slash = slasher.slashOf(1);
+        vm.assertTrue(slash.isMember && slash.isPremium);
+        vm.assertEq(slash.subject, 2);
+        vm.assertEq(slash.epoch, EPOCH * 7);
+        vm.assertEq(slash.refill, loss);
+        vm.assertEq(slash.challenger, mallory);
+        vm.warp(_now() + 7 days);
+        slasher.execute(1);
+        (uint256 pool,,) = channels.money();
+        vm.assertEq(pool, loss);
+        vm.assertEq(committee.bondOf(2), 0);
+        vm.assertEq(token.balanceOf(mallory), 50_000 ether);
     }
 }

@@ -3,19 +3,19 @@ pragma solidity 0.8.30;
 
 import {BLS12381} from "../../../contracts/libraries/BLS12381.sol";
 import {Instruments} from "../../../contracts/libraries/Instruments.sol";
-import {PremiumChannels} from "../../../contracts/payments/PremiumChannels.sol";
 import {Redeemer} from "../../../contracts/payments/Redeemer.sol";
 import {INodeRegistry} from "../../../interfaces/INodeRegistry.sol";
 import {IPremiumChannels} from "../../../interfaces/IPremiumChannels.sol";
 import {IRedeemer} from "../../../interfaces/IRedeemer.sol";
 import {Bls} from "../support/Bls.sol";
+import {MainTerms} from "../support/MainTerms.sol";
 import {World} from "../support/World.sol";
 
 /// @dev Four bonded members, relays 1 (of Alice) and 2 (of Bob), and a user with a deposit; the keys of issuance epoch 1
 /// are registered. The clocks are those of the main network.
 abstract contract PaymentsTest is World {
-    uint256 internal constant UNIT = 0.0005 ether;
-    uint256 internal constant BOND = 1 ether;
+    uint256 internal constant UNIT = MainTerms.UNIT;
+    uint256 internal constant BOND = MainTerms.BOND;
     uint256 internal constant DEPOSIT = 1_000 ether;
     uint32 internal constant EPOCH = 1;
     uint32 internal constant RELAY = 1;
@@ -23,7 +23,6 @@ abstract contract PaymentsTest is World {
     bytes32 internal constant LOG = keccak256("log");
     address internal mallory = address(0xBAD);
 
-    PremiumChannels internal channels;
     Redeemer internal redeemer;
     address internal alice;
     address internal bob;
@@ -39,7 +38,6 @@ abstract contract PaymentsTest is World {
         bob = _person("bob", 1_000_000 * QNET);
         _node(alice, INodeRegistry.Role.Relay, 20_000 * QNET);
         _node(bob, INodeRegistry.Role.Relay, 20_000 * QNET);
-        channels = new PremiumChannels(owner, token, epochs, committee, registry, _clock(), UNIT, BOND);
         redeemer = Redeemer(channels.redeemer());
         (user, userKey) = _account("user");
         _payer("user");
@@ -51,23 +49,6 @@ abstract contract PaymentsTest is World {
 
     function _members() internal pure virtual returns (uint256) {
         return 4;
-    }
-
-    function _clock() internal pure returns (IPremiumChannels.Clock memory) {
-        return IPremiumChannels.Clock({
-            finishS: 45 minutes,
-            closeS: 1 hours,
-            spendS: 12 hours,
-            claimS: 24 hours,
-            attestS: 48 hours,
-            redeemS: 96 hours,
-            tokenS: 96 hours,
-            exitS: 35 days,
-            keepS: 42 days,
-            challengeS: 7 days,
-            closingS: 9 days,
-            deliverS: 24 hours
-        });
     }
 
     /// @dev An account with tokens that lets the contracts of payments take them.
@@ -102,9 +83,20 @@ abstract contract PaymentsTest is World {
         }
     }
 
+    function _hashes(uint32 epoch) internal view returns (bytes memory hashes) {
+        for (uint256 class = 0; class < 8; ++class) {
+            hashes = bytes.concat(hashes, keccak256(Bls.key(_secret(epoch, class))));
+        }
+    }
+
+    /// @dev The key of a class, with the hashes of all.
+    function _key(uint32 epoch, uint256 class) internal view returns (bytes memory) {
+        return bytes.concat(Bls.key(_secret(epoch, class)), _hashes(epoch));
+    }
+
     function _keysHash(uint32 epoch) internal view returns (bytes32) {
         bytes memory place = abi.encode(Instruments.DOMAIN, block.chainid, address(channels), epoch);
-        return keccak256(bytes.concat(place, _keys(epoch)));
+        return keccak256(bytes.concat(place, _hashes(epoch)));
     }
 
     function _registerKeys(uint32 epoch) internal {
@@ -168,6 +160,7 @@ abstract contract PaymentsTest is World {
             claims[i].epochUnits = uint64(units[i]);
             claims[i].cumUnits = uint128(cums[i]);
             claims[i].tokens = uint32((units[i] + 63) / 64);
+            claims[i].path = new bytes32[](16);
             level[i + 1] = Instruments.leafHash(
                 address(channels), epoch, uint32(i + 1), claims[i].epochUnits, claims[i].cumUnits, claims[i].tokens
             );
@@ -187,6 +180,17 @@ abstract contract PaymentsTest is World {
             level = next;
         }
         root = level[0];
+        for (uint256 i = 0; i < units.length; ++i) {
+            claims[i].path = _shortened(claims[i].path, 10);
+        }
+    }
+
+    /// @dev The first siblings of a path: as much as is shown of one that ends in empty trees.
+    function _shortened(bytes32[] memory path, uint256 length) internal pure returns (bytes32[] memory shorter) {
+        shorter = new bytes32[](length);
+        for (uint256 i = 0; i < length; ++i) {
+            shorter[i] = path[i];
+        }
     }
 
     /// @dev A tree in which relay 1 earned so much, and nobody else anything.
@@ -295,5 +299,6 @@ abstract contract PaymentsTest is World {
     /// @dev A leaf for calls to which it means nothing.
     function _noLeaf(uint32 relay) internal pure returns (IPremiumChannels.Claim memory leaf) {
         leaf.relay = relay;
+        leaf.path = new bytes32[](10);
     }
 }

@@ -10,16 +10,16 @@ import {PaymentsTest} from "./PaymentsTest.sol";
 
 contract RedeemTest is PaymentsTest {
     function _redeem(IRedeemer.Token[] memory tokens) private {
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         vm.prank(alice);
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
     }
 
     function _refused(IRedeemer.Token[] memory tokens, bytes memory error) private {
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         vm.prank(alice);
         vm.expectRevert(error);
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
     }
 
     function _opened() private {
@@ -31,11 +31,11 @@ contract RedeemTest is PaymentsTest {
         _opened();
         uint256 before = token.balanceOf(alice);
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 3, 56);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         vm.expectEmit(address(redeemer));
         emit IRedeemer.Redeemed(RELAY, EPOCH, 0, 168, 168);
         vm.prank(alice);
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
         vm.assertEq(token.balanceOf(alice) - before, 168 * UNIT * 8 / 10);
         (uint256 pool, uint256 toBurn,) = channels.money();
         vm.assertEq(toBurn, 168 * UNIT * 2 / 10);
@@ -49,10 +49,10 @@ contract RedeemTest is PaymentsTest {
     function test_OnlyBeyondWhatWasAttested() external {
         IPremiumChannels.Claim[] memory claims = _settled(EPOCH, 640, 100);
         _after(EPOCH, 50 hours);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 3, 56);
         vm.prank(alice);
-        redeemer.redeem(EPOCH, RELAY, tokens, claims[0], keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, claims[0], key, "");
         vm.assertEq(channels.issuanceOf(EPOCH).redeemed, 68);
         _after(EPOCH, 70 hours);
         uint256 before = token.balanceOf(alice);
@@ -67,11 +67,11 @@ contract RedeemTest is PaymentsTest {
             _tokens(EPOCH, RELAY, 1, 56),
             abi.encodeWithSelector(IPremiumChannels.InvalidProof.selector, EPOCH, RELAY)
         );
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, OTHER, 1, 56);
         vm.prank(bob);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.WrongRelay.selector, OTHER, RELAY));
-        redeemer.redeem(EPOCH, OTHER, tokens, claims[0], keys, "");
+        redeemer.redeem(EPOCH, OTHER, tokens, claims[0], key, "");
     }
 
     /// @dev Who never earned proves so: there is nothing at its place.
@@ -85,10 +85,10 @@ contract RedeemTest is PaymentsTest {
         (bytes32 root, IPremiumChannels.Claim[] memory claims) = _tree(EPOCH, units, units);
         _attest(EPOCH, root, 10);
         _after(EPOCH, 50 hours);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, OTHER, 1, 56);
         vm.prank(bob);
-        redeemer.redeem(EPOCH, OTHER, tokens, claims[1], keys, "");
+        redeemer.redeem(EPOCH, OTHER, tokens, claims[1], key, "");
         vm.assertEq(channels.issuanceOf(EPOCH).redeemed, 56);
     }
 
@@ -105,26 +105,26 @@ contract RedeemTest is PaymentsTest {
 
     function test_NotByAStranger() external {
         _opened();
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 1, 56);
         vm.prank(mallory);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.NotRelayOwner.selector, RELAY, mallory));
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
     }
 
     function test_ByAnybodyWithTheOwnersSignature_OverThisBatchOnly() external {
         _opened();
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 2, 56);
         (, uint256 aliceKey) = _account("alice");
         bytes memory signature = _sign(aliceKey, redeemer.redeemDigest(EPOCH, RELAY, tokens));
         tokens[0].units = 55;
         vm.prank(mallory);
         vm.expectPartialRevert(IRedeemer.WrongSigner.selector);
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, signature);
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, signature);
         tokens[0].units = 56;
         vm.prank(mallory);
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, signature);
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, signature);
         vm.assertEq(channels.issuanceOf(EPOCH).redeemed, 112);
     }
 
@@ -153,11 +153,11 @@ contract RedeemTest is PaymentsTest {
     function test_NoTokenOfAnotherChain() external {
         _opened();
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 1, 56);
-        bytes memory keys = _keys(EPOCH);
+        bytes memory key = _key(EPOCH, 7);
         vm.chainId(5);
         vm.prank(alice);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.WrongKeys.selector, EPOCH));
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
     }
 
     function test_ACreditIsNoToken() external {
@@ -222,13 +222,26 @@ contract RedeemTest is PaymentsTest {
     function test_KeysOfTheEpochOnly() external {
         _opened();
         IRedeemer.Token[] memory tokens = _tokens(EPOCH, RELAY, 1, 56);
-        bytes memory keys = _keys(EPOCH + 1);
+        bytes memory key = _key(EPOCH + 1, 7);
         vm.prank(alice);
         vm.expectRevert(abi.encodeWithSelector(IRedeemer.WrongKeys.selector, EPOCH));
-        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), keys, "");
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
         vm.prank(alice);
-        vm.expectRevert(abi.encodeWithSelector(BLS12381.WrongLength.selector, 2048, 0));
+        vm.expectRevert(abi.encodeWithSelector(BLS12381.WrongLength.selector, 512, 0));
         redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), "", "");
+        // the hashes of the epoch's keys do not make a key one of them, nor one of another class
+        key = bytes.concat(Bls.key(_secret(EPOCH + 1, 7)), _hashes(EPOCH));
+        _refusedKey(tokens, key);
+        _refusedKey(tokens, _key(EPOCH, 6));
+        key = _key(EPOCH, 7);
+        key[300] ^= 0x01;
+        _refusedKey(tokens, key);
+    }
+
+    function _refusedKey(IRedeemer.Token[] memory tokens, bytes memory key) private {
+        vm.prank(alice);
+        vm.expectRevert(abi.encodeWithSelector(IRedeemer.WrongKeys.selector, EPOCH));
+        redeemer.redeem(EPOCH, RELAY, tokens, _noLeaf(RELAY), key, "");
     }
 
     function test_NoMoreThanWasIssued() external {

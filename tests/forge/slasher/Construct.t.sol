@@ -4,13 +4,21 @@ pragma solidity 0.8.30;
 import {Slasher} from "../../../contracts/reporting/Slasher.sol";
 import {IOwned} from "../../../interfaces/IOwned.sol";
 import {IPausing} from "../../../interfaces/IPausing.sol";
+import {IPremiumChannels} from "../../../interfaces/IPremiumChannels.sol";
 import {ISlasher} from "../../../interfaces/ISlasher.sol";
 import {SlasherTest} from "./SlasherTest.sol";
 
 /// @title Deploying the slasher
 contract ConstructTest is SlasherTest {
     function _make(address owner_, address court_, address vault_) private returns (Slasher) {
-        return new Slasher(owner_, token, parameters, registry, hub, committee, court_, vault_);
+        return _make(owner_, court_, vault_, channels);
+    }
+
+    function _make(address owner_, address court_, address vault_, IPremiumChannels channels_)
+        private
+        returns (Slasher)
+    {
+        return new Slasher(owner_, token, parameters, registry, hub, committee, court_, vault_, channels_);
     }
 
     function test_LinksStandAsGiven() external view {
@@ -22,6 +30,7 @@ contract ConstructTest is SlasherTest {
         vm.assertEq(address(slasher.committee()), address(committee));
         vm.assertEq(slasher.court(), address(court));
         vm.assertEq(slasher.vault(), address(vault));
+        vm.assertEq(address(slasher.channels()), address(channels));
         vm.assertEq(slasher.count(), 0);
     }
 
@@ -42,5 +51,7 @@ contract ConstructTest is SlasherTest {
         _make(owner, address(0), address(vault));
         vm.expectRevert(IOwned.ZeroAddress.selector);
         _make(owner, address(court), address(0));
+        vm.expectRevert(IOwned.ZeroAddress.selector);
+        _make(owner, address(court), address(vault), IPremiumChannels(address(0)));
     }
 }

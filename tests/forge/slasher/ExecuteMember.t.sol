@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {ICommittee} from "../../../interfaces/ICommittee.sol";
+import {IPremiumChannels} from "../../../interfaces/IPremiumChannels.sol";
 import {IRewardVault} from "../../../interfaces/IRewardVault.sol";
 import {ISlasher} from "../../../interfaces/ISlasher.sol";
 import {SlasherTest} from "./SlasherTest.sol";
@@ -25,6 +26,23 @@ contract ExecuteMemberTest is SlasherTest {
         vm.assertEq(committee.bondOf(1), 0);
         vm.warp(_now() + 1);
         vm.assertEq(vault.reserveAt(_now() - 1), VAULT + 300_000 * QNET);
+    }
+
+    function test_ALossOfPremiumPaymentsGoesBackToTheirPool() external {
+        vm.prank(address(channels));
+        slasher.queueMember(1, 0, 300_000 * QNET, challenger, "a");
+        _afterEscrow();
+        vm.expectEmit(address(slasher));
+        emit ISlasher.SlashExecuted(1, 50_000 * QNET, 300_000 * QNET, 650_000 * QNET);
+        vm.expectEmit(address(channels));
+        emit IPremiumChannels.PoolRefilled(address(slasher), 300_000 * QNET);
+        slasher.execute(1);
+        (uint256 pool,,) = channels.money();
+        vm.assertEq(pool, 300_000 * QNET);
+        vm.assertEq(token.balanceOf(address(channels)), pool);
+        vm.assertEq(token.balanceOf(address(vault)), VAULT);
+        vm.assertEq(token.balanceOf(address(slasher)), 0);
+        vm.assertEq(token.allowance(address(slasher), address(channels)), 0);
     }
 
     function test_ALossBeyondTheBondLeavesNothingToBurn() external {

@@ -25,7 +25,9 @@ contract HostileTokensTest is World {
         bonds = new Committee(
             owner, hostile, parameters, epochs, vm.computeCreateAddress(address(this), nonce + 1), founders
         );
-        guarded = new Slasher(owner, hostile, parameters, registry, hub, bonds, address(this), address(vault));
+        guarded = new Slasher(
+            owner, hostile, parameters, registry, hub, bonds, address(this), address(vault), channels
+        );
         vm.assertEq(bonds.slasher(), address(guarded));
         hostile.approve(address(bonds), BOND);
         bonds.depositBond();

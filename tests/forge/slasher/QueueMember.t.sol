@@ -48,9 +48,25 @@ contract QueueMemberTest is SlasherTest {
         vm.assertTrue(_isSuspended(3));
     }
 
-    function test_OnlyTheCourtQueues() external {
-        vm.expectRevert(abi.encodeWithSelector(ISlasher.NotCourt.selector, address(this)));
+    function test_OnlyTheCourtAndTheChannelsQueue() external {
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.NotAccuser.selector, address(this)));
         slasher.queueMember(3, 0, 0, challenger, EVIDENCE);
+        vm.prank(address(channels));
+        slasher.queueMember(3, 0, 0, challenger, EVIDENCE);
+        vm.assertTrue(slasher.slashOf(1).isPremium);
+        vm.assertTrue(_isSuspended(3));
+        vm.prank(address(court));
+        slasher.queueMember(3, 0, 0, challenger, keccak256("more"));
+        vm.assertFalse(slasher.slashOf(2).isPremium);
+    }
+
+    function test_TheChannelsAccuseNoNode() external {
+        vm.startPrank(address(channels));
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.NotCourt.selector, address(channels)));
+        slasher.queueNode(index, 0, 1, challenger, EVIDENCE);
+        vm.expectRevert(abi.encodeWithSelector(ISlasher.NotCourt.selector, address(channels)));
+        slasher.jail(index);
+        vm.stopPrank();
     }
 
     function test_TheMemberMustExist() external {

@@ -13,11 +13,13 @@ import {Epochs} from "../../../contracts/reporting/Epochs.sol";
 import {ReportOracle} from "../../../contracts/reporting/ReportOracle.sol";
 import {RewardVault} from "../../../contracts/reporting/RewardVault.sol";
 import {Slasher} from "../../../contracts/reporting/Slasher.sol";
+import {PremiumChannels} from "../../../contracts/payments/PremiumChannels.sol";
 import {NodeRegistry} from "../../../contracts/staking/NodeRegistry.sol";
 import {StakeHub} from "../../../contracts/staking/StakeHub.sol";
 import {QNetToken} from "../../../contracts/token/QNetToken.sol";
 import {ICommittee} from "../../../interfaces/ICommittee.sol";
 import {MainParameters} from "./MainParameters.sol";
+import {MainTerms} from "./MainTerms.sol";
 import {Vm} from "./Vm.sol";
 
 /// @title All contracts, deployed in the order of docs/reference/contracts.md
@@ -38,6 +40,7 @@ contract Deployment {
     VersionRegistry public versions;
     Slasher public slasher;
     DisputeCourt public court;
+    PremiumChannels public channels;
 
     /// @dev Deploy with the values of the main network and some founding members of the committee.
     function run(
@@ -47,7 +50,7 @@ contract Deployment {
         bytes32 anchor,
         ICommittee.Member[] memory founding
     ) external {
-        address[17] memory at;
+        address[18] memory at;
         uint256 nonce = vm.getNonce(address(this));
         for (uint256 i = 0; i < at.length; ++i) {
             at[i] = vm.computeCreateAddress(address(this), nonce + i);
@@ -88,9 +91,20 @@ contract Deployment {
         vault = new RewardVault(token, address(epochs), address(hub));
         governor = new QNetGovernor(IVotes(address(token)), hub, vault, timelock, parameters);
         versions = new VersionRegistry(owner, epochs);
-        slasher = new Slasher(owner, token, parameters, registry, hub, committee, at[16], address(vault));
+        slasher = new Slasher(owner, token, parameters, registry, hub, committee, at[16], address(vault), PremiumChannels(at[17]));
         new DisputeCourt(owner, token, parameters, epochs, registry, hub, oracle, committee, slasher);
         court = DisputeCourt(address(new ERC1967Proxy(at[15], abi.encodeCall(DisputeCourt.initialize, ()))));
         vm.assertEq(address(court), at[16]);
+        channels = new PremiumChannels(
+            owner,
+            token,
+            epochs,
+            committee,
+            registry,
+            MainTerms.clock(),
+            MainTerms.ISSUANCE_EPOCHS,
+            MainTerms.UNIT,
+            MainTerms.BOND
+        );
     }
 }

@@ -11,6 +11,7 @@ import {Epochs} from "../../../contracts/reporting/Epochs.sol";
 import {ReportOracle} from "../../../contracts/reporting/ReportOracle.sol";
 import {RewardVault} from "../../../contracts/reporting/RewardVault.sol";
 import {Slasher} from "../../../contracts/reporting/Slasher.sol";
+import {PremiumChannels} from "../../../contracts/payments/PremiumChannels.sol";
 import {NodeRegistry} from "../../../contracts/staking/NodeRegistry.sol";
 import {StakeHub} from "../../../contracts/staking/StakeHub.sol";
 import {QNetToken} from "../../../contracts/token/QNetToken.sol";
@@ -42,6 +43,7 @@ abstract contract World is Test {
     VersionRegistry internal versions;
     Slasher internal slasher;
     DisputeCourt internal court;
+    PremiumChannels internal channels;
 
     address internal owner;
     address internal holder;
@@ -80,6 +82,7 @@ abstract contract World is Test {
         versions = deployed.versions();
         slasher = deployed.slasher();
         court = deployed.court();
+        channels = deployed.channels();
         owner = address(timelock);
 
         vm.prank(holder);

@@ -24,7 +24,7 @@ contract PaymentsInvariants is Test {
         handler.prepare();
         (address a, address b, address c, address d, address e) = handler.world();
         (channels, redeemer, token, user, committee) = (IPremiumChannels(a), b, QNetToken(c), d, ICommittee(e));
-        bytes4[] memory actions = new bytes4[](19);
+        bytes4[] memory actions = new bytes4[](20);
         actions[0] = handler.passTime.selector;
         actions[1] = handler.passOn.selector;
         actions[2] = handler.pause.selector;
@@ -44,6 +44,7 @@ contract PaymentsInvariants is Test {
         actions[16] = handler.refund.selector;
         actions[17] = handler.closeChannel.selector;
         actions[18] = handler.flushBurn.selector;
+        actions[19] = handler.refill.selector;
         _target(address(handler), actions);
     }
 

@@ -30,7 +30,8 @@ contract PaymentsHandler is PaymentsTest {
     IPremiumChannels.Claim[] private _claims;
     IRedeemer.Token[] private _all;
     uint256[] private _numbers;
-    bytes private _epochKeys;
+    bytes private _tokenKey;
+    bytes private _creditKey;
     IPremiumChannels.Voucher private _disputable;
     bytes private _points1;
     mapping(bytes32 id => uint256 numberPlusOne) private _exitOf;
@@ -40,7 +41,8 @@ contract PaymentsHandler is PaymentsTest {
 
     constructor() {
         setUp();
-        _epochKeys = _keys(EPOCH);
+        _tokenKey = _key(EPOCH, 7);
+        _creditKey = _key(EPOCH, CLASS);
         // tokens in ascending order of T
         for (uint256 number = 0; number < TOKENS; ++number) {
             _all.push(_token(EPOCH, RELAY, number, spentOf(number)));
@@ -151,7 +153,7 @@ contract PaymentsHandler is PaymentsTest {
         IPremiumChannels.Claim memory leaf = _claims.length == 0 ? _noLeaf(RELAY) : _claims[0];
         uint256 before = channels.issuanceOf(EPOCH).redeemed;
         vm.prank(alice);
-        try redeemer.redeem(EPOCH, RELAY, tokens, leaf, _epochKeys, "") {
+        try redeemer.redeem(EPOCH, RELAY, tokens, leaf, _tokenKey, "") {
             redeemedTokens |= bits;
             _lastRedeemed = first + count;
         } catch {}
@@ -188,7 +190,7 @@ contract PaymentsHandler is PaymentsTest {
         bytes32 id = redeemer.tokenMessage(EPOCH, RELAY, left.top, left.refund);
         bytes memory own = _sign(_refundKey(number), redeemer.exitDigest(id, left.units, payee));
         vm.prank(user);
-        try redeemer.startTokenExit(EPOCH, RELAY, left, payee, own, _epochKeys) {
+        try redeemer.startTokenExit(EPOCH, RELAY, left, payee, own, _tokenKey) {
             ++openBonds;
             _exits.push(id);
             _exitOf[id] = number + 1;
@@ -202,7 +204,7 @@ contract PaymentsHandler is PaymentsTest {
         bytes memory own = _sign(_refundKey(number), redeemer.exitDigest(id, 0, payee));
         bytes32[4] memory signature = Bls.sign(_secret(EPOCH, CLASS), id);
         vm.prank(user);
-        try redeemer.startCreditExit(EPOCH, CLASS, key, signature, payee, own, _epochKeys) {
+        try redeemer.startCreditExit(EPOCH, CLASS, key, signature, payee, own, _creditKey) {
             ++openBonds;
             _exits.push(id);
             _exitOf[id] = number + 1;
@@ -250,6 +252,11 @@ contract PaymentsHandler is PaymentsTest {
             vm.prank(user);
             try channels.startClose() {} catch {}
         }
+    }
+
+    function refill(uint256 amount) external {
+        vm.prank(bob);
+        channels.refill(_bound(amount, 1, 100 * UNIT));
     }
 
     function flushBurn() external {

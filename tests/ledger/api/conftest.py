@@ -54,7 +54,7 @@ def ask(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             await running.run("127.0.0.1", 0, on_ready=on_ready, stop=stop)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app_module, "RateLimit", lambda now: RateLimit(now, burst=1e9))
+        patch.setattr(app_module, "RateLimit", lambda now, **_: RateLimit(now, burst=1e9))
         thread = threading.Thread(target=asyncio.run, args=(serve(),))
         thread.start()
         assert ready.wait(30)

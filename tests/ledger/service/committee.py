@@ -24,6 +24,7 @@ from qnet.crypto.kdf import blake3
 from qnet.crypto.keys import DhKey, ReceiptKey, SigningKey
 from qnet.eip712 import qnet_domain
 from qnet.epochs import EpochClock, consensus_period
+from qnet.issuance import PaymentTerms
 from qnet.messages.descriptor import Role, TicketKey
 from qnet.messages.receipt import LinkReceipt, Side, bucket_round
 from tests.support.anvil import WEI, ChainFixture, Network, deploy_network
@@ -237,10 +238,12 @@ class Committee:
 
 
 @contextlib.contextmanager
-def own_chain(folder: Path, **changes: int) -> Iterator[Network]:
+def own_chain(
+    folder: Path, *, terms: PaymentTerms | None = None, **changes: int
+) -> Iterator[Network]:
     """An anvil and a deployment of our own: a committee needs a clock nobody turns back."""
     with Anvil(AnvilOptions(block_time_s=1.0)) as anvil:
-        yield asyncio.run(deploy_network(anvil.url, folder, **changes))
+        yield asyncio.run(deploy_network(anvil.url, folder, terms=terms, **changes))
 
 
 @contextlib.asynccontextmanager

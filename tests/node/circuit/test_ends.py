@@ -114,12 +114,6 @@ def next_destroyed(network):
     return 2
 
 
-def unsupported(network):
-    circuit = network.built()
-    network.inject(circuit, 1, encode_message(MessageType.PAY, 0, b""))
-    return 1
-
-
 def circuit_destroyed(network):
     circuit = network.built()
     core = network.cores[0]
@@ -153,7 +147,6 @@ SCENES = {
     EndReason.LINK_FAILED: link_failed,
     EndReason.LINK_LOST: link_lost,
     EndReason.NEXT_DESTROYED: next_destroyed,
-    EndReason.UNSUPPORTED: unsupported,
     EndReason.CIRCUIT_DESTROYED: circuit_destroyed,
     EndReason.SHUTDOWN: shutdown,
     EndReason.NAME_NOT_FOUND: said_by_the_exit(EndReason.NAME_NOT_FOUND),

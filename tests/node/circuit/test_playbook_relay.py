@@ -165,13 +165,6 @@ def test_stream_numbers_must_rise(open_play):
     play >> client_tells(0, begin(2)) << heard(0, end(0, EndReason.PROTOCOL)) << GONE << CUT
 
 
-@pytest.mark.parametrize("reserved", [MessageType.PAY, MessageType.PAY_STATUS])
-def test_reserved_messages(open_play, reserved):
-    play = open_play
-    play >> client_tells(0, message(reserved)) << heard(0, end(0, EndReason.UNSUPPORTED))
-    play << GONE << CUT
-
-
 def test_probes_are_answered_and_other_padding_ignored(open_play):
     asked = encode_probe(PaddingKind.ASK, b"12345678")
     answer = encode_probe(PaddingKind.ANSWER, b"12345678")

@@ -413,7 +413,7 @@ def test_credit_that_overflows_destroys_the_circuit(network, entry):
 @pytest.mark.parametrize(
     ("messages", "reason"),
     [
-        (encode_message(MessageType.PAY, 0, b""), EndReason.UNSUPPORTED),
+        (encode_message(MessageType.PAY, 0, b""), EndReason.PROTOCOL),
         (encode_message(MessageType.CONNECTED, 1, b""), EndReason.PROTOCOL),
         (encode_message(MessageType.BEGIN, 1, b"\x00\x00a"), EndReason.PROTOCOL),
         (encode_message(MessageType.REKEY_SWITCH, 0, bytes(4)), EndReason.PROTOCOL),

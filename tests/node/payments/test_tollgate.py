@@ -7,12 +7,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from node.circuit.payment import Refusal
 from node.payments.tollgate import (
-    FAILURES_MAX,
+    CLIENT_PATIENCE,
+    NODE_PATIENCE,
     PENDING_MAX,
-    UNIT_BYTES,
+    PRICED_BYTES,
+    REFUSALS_MAX,
     Issued,
-    Refusal,
     Refused,
     SetWeight,
     StoreToken,
@@ -50,10 +52,11 @@ def settle(tollgate):
     for epoch, batch in tollgate.batches().items():
         pairs = [(pending.message, pending.signature) for pending in batch]
         bad = find_bad(pairs, tollgate.issued[epoch].key, secrets.token_bytes)
-        said += tollgate.judged(batch, bad)
+        said += tollgate.judged(batch, bad, NOW)
     for action in said:
         if isinstance(action, StoreToken):
-            tollgate.stored(action.circuit, action.opening)
+            told = tollgate.stored(action.circuit, action.opening)
+            assert [type(one) for one in told] == [SetWeight]
     return said
 
 
@@ -68,6 +71,10 @@ def reasons(actions):
     return [action.why for action in actions if isinstance(action, Refused)]
 
 
+def weights(actions):
+    return [action.premium for action in actions if isinstance(action, SetWeight)]
+
+
 def unit(chain, k):
     return Unit(k, chain.preimage(k))
 
@@ -75,31 +82,31 @@ def unit(chain, k):
 def test_a_unit_buys_a_mebibyte_of_premium_weight():
     tollgate = gate()
     chain, opening = opened(tollgate)
-    (stored,) = tollgate.pay(1, unit(chain, 1))
+    (stored,) = tollgate.pay(1, unit(chain, 1), NOW)
     assert stored == StoreUnit(1, opening.token_id, unit(chain, 1), 1)
-    assert tollgate.paid(1, stored.added) == [SetWeight(1, premium=True)]
-    assert tollgate.used(1, UNIT_BYTES - 1) == []
-    assert tollgate.used(1, 1) == [SetWeight(1, premium=False)]
-    (stored,) = tollgate.pay(1, unit(chain, 64))
+    assert weights(tollgate.paid(1, stored.added)) == [True]
+    assert tollgate.used(1, PRICED_BYTES - 1) == []
+    assert weights(tollgate.used(1, 1)) == [False]
+    (stored,) = tollgate.pay(1, unit(chain, 64), NOW)
     assert stored.added == 63
-    assert tollgate.paid(1, stored.added) == [SetWeight(1, premium=True)]
-    assert tollgate.used(1, 62 * UNIT_BYTES) == []
+    assert weights(tollgate.paid(1, stored.added)) == [True]
+    assert tollgate.used(1, 62 * PRICED_BYTES) == []
 
 
 def test_nothing_is_granted_before_it_is_stored():
     tollgate = gate()
     chain, _ = opened(tollgate)
-    tollgate.pay(1, unit(chain, 5))
+    tollgate.pay(1, unit(chain, 5), NOW)
     assert tollgate.used(1, 1) == []
-    assert tollgate.paid(1, 5) == [SetWeight(1, premium=True)]
+    assert tollgate.paid(1, 5) == [SetWeight(1, premium=True, left_bytes=5 * PRICED_BYTES)]
 
 
 def test_a_price_of_three_asks_for_three_units_a_mebibyte():
     tollgate = gate(price=3)
     chain, _ = opened(tollgate)
-    (stored,) = tollgate.pay(1, unit(chain, 3))
+    (stored,) = tollgate.pay(1, unit(chain, 3), NOW)
     tollgate.paid(1, stored.added)
-    assert tollgate.used(1, UNIT_BYTES) == [SetWeight(1, premium=False)]
+    assert weights(tollgate.used(1, PRICED_BYTES)) == [False]
 
 
 @pytest.mark.parametrize(
@@ -167,16 +174,62 @@ def test_bad_ones_do_not_spoil_a_batch():
     assert said[2] == Refused(2, Refusal.SIGNATURE)
 
 
-def test_a_link_that_failed_often_solves_puzzles():
+def junk():
+    return Opening(EPOCH, secrets.token_bytes(32), REFUND, bytes(48))
+
+
+@pytest.mark.parametrize("patience", [CLIENT_PATIENCE, NODE_PATIENCE])
+def test_a_link_that_failed_often_waits(patience):
     tollgate = gate()
-    for _ in range(FAILURES_MAX):
-        _, opening = token()
-        junk = Opening(EPOCH, opening.top, REFUND, bytes(48))
-        assert reasons(tollgate.open(1, 7, junk, NOW)) == [Refusal.POINT]
+    for circuit in range(patience.failures):
+        said = tollgate.open(circuit, 7, junk(), NOW, patience=patience)
+        assert reasons(said) == [Refusal.POINT]
     _, opening = token()
-    assert reasons(tollgate.open(1, 7, opening, NOW)) == [Refusal.PUZZLE]
-    assert tollgate.open(1, 8, opening, NOW) == []
-    assert tollgate.open(1, 7, token()[1], NOW, solved=True) == []
+    refused = tollgate.open(1000, 7, opening, NOW, patience=patience)
+    assert reasons(refused) == [Refusal.FAILURES]
+    assert tollgate.open(1001, 8, token()[1], NOW, patience=patience) == []
+    later = NOW + patience.forgive_s
+    assert tollgate.open(1000, 7, opening, later, patience=patience) == []
+
+
+def test_a_circuit_that_showed_a_bad_signature_shows_no_other():
+    tollgate = gate()
+    assert reasons(tollgate.open(1, 1, junk(), NOW)) == [Refusal.POINT]
+    assert reasons(tollgate.open(1, 1, token()[1], NOW)) == [Refusal.FAILURES]
+    assert tollgate.open(2, 1, token()[1], NOW) == []
+
+
+def test_a_circuit_has_one_opening_in_the_queue():
+    tollgate = gate()
+    assert tollgate.open(1, 1, token()[1], NOW) == []
+    assert reasons(tollgate.open(1, 1, token()[1], NOW)) == [Refusal.BUSY]
+
+
+def test_whoever_goes_on_is_not_answered():
+    tollgate = gate()
+    said = [tollgate.open(1, 1, junk(), NOW) for _ in range(100)]
+    assert sum(map(len, said)) == REFUSALS_MAX
+    assert sum(tollgate.refused.values()) == 100
+
+
+def test_a_token_of_a_circuit_that_went_is_kept_and_opens_nothing():
+    tollgate = gate()
+    chain, opening = token()
+    tollgate.open(1, 1, opening, NOW)
+    (batch,) = tollgate.batches().values()
+    tollgate.closed(1)
+    assert tollgate.judged(batch, (), NOW) == [StoreToken(1, opening)]
+    assert tollgate.stored(1, opening) == []
+    assert tollgate.pay(1, unit(chain, 1), NOW) == []
+    assert tollgate.paid(1, 1) == tollgate.used(1, 1) == []
+    assert reasons(tollgate.open(2, 1, opening, NOW)) == [Refusal.KNOWN]
+
+
+def test_units_are_taken_as_long_as_tokens():
+    tollgate = gate()
+    chain, _ = opened(tollgate)
+    assert reasons(tollgate.pay(1, unit(chain, 1), UNTIL)) == [Refusal.EPOCH]
+    assert tollgate.pay(1, unit(chain, 1), UNTIL - 1) != []
 
 
 def test_the_queue_has_an_end():
@@ -185,35 +238,42 @@ def test_the_queue_has_an_end():
     for number in range(PENDING_MAX):
         other = Opening(EPOCH, number.to_bytes(32, "big"), REFUND, opening.signature)
         assert tollgate.open(number, number, other, NOW) == []
-    assert reasons(tollgate.open(1, 1, opening, NOW)) == [Refusal.BUSY]
+    assert reasons(tollgate.open(PENDING_MAX, 1, opening, NOW)) == [Refusal.BUSY]
     assert tollgate.refused == {Refusal.BUSY: 1}
 
 
 def test_payments_follow_the_chain():
     tollgate = gate()
-    assert reasons(tollgate.pay(1, Unit(1, bytes(32)))) == [Refusal.CLOSED]
+    assert tollgate.pay(1, Unit(1, bytes(32)), NOW) == []
+    assert tollgate.refused == {Refusal.CLOSED: 1}
     chain, _ = opened(tollgate)
-    other = HashChain(secrets.token_bytes(32))
-    assert reasons(tollgate.pay(1, unit(other, 1))) == [Refusal.CHAIN]
-    tollgate.pay(1, unit(chain, 3))
-    for k in (1, 3):
-        assert reasons(tollgate.pay(1, unit(chain, k))) == [Refusal.CHAIN]
-    assert reasons(tollgate.pay(1, Unit(4, chain.preimage(5)))) == [Refusal.CHAIN]
-    (stored,) = tollgate.pay(1, unit(chain, 4))
+    tollgate.pay(1, unit(chain, 3), NOW)
+    (stored,) = tollgate.pay(1, unit(chain, 4), NOW)
     assert stored.added == 1
+
+
+@pytest.mark.parametrize("k", [0, 1, 3, 5, 65])
+def test_a_preimage_that_does_not_fit_ends_the_token(k):
+    """0 and 65 are refused where they are decoded, before; here as well."""
+    tollgate = gate()
+    chain, _ = opened(tollgate)
+    tollgate.pay(1, unit(chain, 3), NOW)
+    wrong = Unit(k, chain.preimage(k if k in {1, 3} else 4))
+    assert reasons(tollgate.pay(1, wrong, NOW)) == [Refusal.CHAIN]
+    assert reasons(tollgate.pay(1, unit(chain, 4), NOW)) == [Refusal.CLOSED]
 
 
 def test_a_second_token_goes_on_where_the_first_ended():
     tollgate = gate()
     chain, _ = opened(tollgate)
-    (stored,) = tollgate.pay(1, unit(chain, 50))
+    (stored,) = tollgate.pay(1, unit(chain, 50), NOW)
     tollgate.paid(1, stored.added)
-    tollgate.used(1, 49 * UNIT_BYTES)
+    tollgate.used(1, 49 * PRICED_BYTES)
     fresh, _ = opened(tollgate)
-    assert tollgate.used(1, UNIT_BYTES - 1) == []
-    (stored,) = tollgate.pay(1, unit(fresh, 1))
+    assert tollgate.used(1, PRICED_BYTES - 1) == []
+    (stored,) = tollgate.pay(1, unit(fresh, 1), NOW)
     assert tollgate.paid(1, stored.added) == []
-    assert tollgate.used(1, UNIT_BYTES + 1) == [SetWeight(1, premium=False)]
+    assert weights(tollgate.used(1, PRICED_BYTES + 1)) == [False]
 
 
 def test_an_epoch_is_forgotten_when_it_is_over():
@@ -244,17 +304,15 @@ class Paying(RuleBasedStateMachine):
     def pay(self, k):
         if not 1 <= k <= 64:
             return
-        actions = self.gate.pay(1, unit(self.chain, k))
-        if k > self.k:
-            (stored,) = actions
-            assert stored.added == k - self.k
-            self.k = k
-            self.granted += stored.added * UNIT_BYTES // 2
-            self.note(self.gate.paid(1, stored.added))
-        else:
-            assert reasons(actions) == [Refusal.CHAIN]
+        if k <= self.k:
+            return
+        (stored,) = self.gate.pay(1, unit(self.chain, k), NOW)
+        assert stored.added == k - self.k
+        self.k = k
+        self.granted += stored.added * PRICED_BYTES // 2
+        self.note(self.gate.paid(1, stored.added))
 
-    @rule(size=st.integers(1, 3 * UNIT_BYTES))
+    @rule(size=st.integers(1, 3 * PRICED_BYTES))
     def carry(self, size):
         if self.premium:
             self.carried += min(size, self.granted - self.carried)

@@ -30,3 +30,12 @@ async def serve():
     yield start
     for runner in runners:
         await runner.cleanup()
+
+
+@pytest.fixture
+async def payer(chain):
+    """A holder that lets the channels take its tokens."""
+    key = chain.network.holders[0]
+    channels = chain.contracts.channels
+    await chain.send(key, chain.contracts.token.approve(channels.address, 10**24))
+    return key

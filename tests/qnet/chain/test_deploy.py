@@ -26,11 +26,12 @@ from qnet.chain.sender import KeySigner, Sender
 from qnet.chain.values import Call
 from qnet.crypto.keys import ReceiptKey
 from qnet.errors import ConfigError
+from qnet.issuance import PaymentTerms
 from qnet.parameters import NetworkParameters
 
 pytestmark = pytest.mark.chain
 HOLDERS = (b"\x01" * 20, b"\x02" * 20)
-STEPS = 21
+STEPS = 22
 
 
 class KilledError(BaseException):
@@ -61,6 +62,7 @@ def make_request(genesis_s=2_000_000_000):
     return DeploymentRequest(
         parameters=NetworkParameters.profile("devnet"),
         profile="devnet",
+        terms=PaymentTerms.profile("devnet"),
         genesis_s=genesis_s,
         beacon_anchor=secrets.token_bytes(32),
         members=[

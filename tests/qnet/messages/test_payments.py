@@ -72,7 +72,7 @@ def test_every_part_of_a_place_counts():
 def test_a_hash_of_keys_needs_eight():
     keys = [bytes([n]) * KEY_BYTES for n in range(KEYS)]
     head = encode(["bytes32", "uint256", "address", "uint32"], [DOMAIN, 31337, PLACE.channels, 5])
-    assert PLACE.keys_hash(5, keys) == keccak256(head + b"".join(keys))
+    assert PLACE.keys_hash(5, keys) == keccak256(head + b"".join(keccak256(key) for key in keys))
     for wrong in (keys[:-1], [*keys, keys[0]], [*keys[:-1], keys[0][:-1]]):
         with pytest.raises(LocalProtocolError):
             PLACE.keys_hash(5, wrong)

@@ -16,8 +16,15 @@ from tools.devnet.demo.context import Demo
 from tools.devnet.demo.delegation import delegate_to_a_relay, show_shared_earnings
 from tools.devnet.demo.doors import show_doors
 from tools.devnet.demo.earnings import show_earnings
+from tools.devnet.demo.exodus import show_exodus
 from tools.devnet.demo.files import fill_site, keep_traffic_flowing, show_transfer
 from tools.devnet.demo.journal import Journal
+from tools.devnet.demo.premium import (
+    follow_spending,
+    show_paid_transfer,
+    show_payouts,
+    stock_up,
+)
 from tools.devnet.demo.slash import carry_out_the_slash, catch_a_cheat
 from tools.devnet.demo.streams import show_obedience
 from tools.devnet.demo.vote import change_a_parameter
@@ -50,15 +57,21 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
     async with watching(demo) as watch:
         await show_transfer(demo, site, watch)
         await show_doors(demo, site)
+        premium = await stock_up(demo)
         async with asyncio.TaskGroup() as group:
+            books = group.create_task(follow_spending(premium, demo))
             traffic = group.create_task(keep_traffic_flowing(demo, site))
+            await show_paid_transfer(demo, site, premium)
             await change_a_parameter(demo)
             await show_obedience(demo)
             await show_keys(demo, watch)
             await carry_out_the_slash(demo, culprit)
             traffic.cancel()
-        await show_earnings(demo)
-        await show_shared_earnings(demo, delegation)
+            await show_earnings(demo)
+            await show_shared_earnings(demo, delegation)
+            await show_payouts(demo, premium)
+            books.cancel()
+    await show_exodus(demo, site, premium)
 
 
 @click.command()

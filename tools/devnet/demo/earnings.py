@@ -19,6 +19,7 @@ from tools.devnet.demo.evidence import (
     report_signers,
 )
 from tools.devnet.demo.journal import CheckFailedError
+from tools.devnet.demo.payouts import paid_to_relays
 from tools.devnet.demo.recompute import Memory, Outcome, recompute
 from tools.devnet.processes import check_alive
 from tools.devnet.state import NodeRecord
@@ -183,10 +184,14 @@ async def _claim_everything(demo: Demo, contracts: Contracts, ledger: Ledger) ->
 async def _claim(demo: Demo, contracts: Contracts, ledger: Ledger, node: NodeRecord) -> Paid:
     """One operator's `qnet stake claim`, checked by its token balance and its pool's sum."""
     owner = bytes.fromhex(demo.state.account(node.operator).address[2:])
-    before = await contracts.token.balance_of(owner)
+    first = (await contracts.client.block("latest")).number
+    before = await contracts.token.balance_of(owner, first)
     words = ("stake", "claim", "--node", node.index, *demo.signed_by(node.operator))
     told = await asyncio.to_thread(demo.qnet, *words)
-    balance = await contracts.token.balance_of(owner) - before
+    last = (await contracts.client.block("latest")).number
+    premium = await paid_to_relays(contracts, first + 1, last)
+    balance = await contracts.token.balance_of(owner, last) - before
+    balance -= premium.get(node.index, (0, 0))[1]
     _, pool = await contracts.hub.settled_cumulative(node.index)
     paid = Paid(balance, pool)
     epoch = int(told[-1]["epoch"])

@@ -60,6 +60,10 @@ def test_a_failed_stage_keeps_its_cause():
 
 def test_tables():
     assert circuit_rows(FACTS["paths"])[0]["path"] == "1 > 2 > 3"
+    hops = [{"premium": True, "units": 12}, {"premium": False, "units": 0}]
+    (row,) = circuit_rows([FACTS["paths"][0] | {"payments": hops}])
+    assert (row["premium"], row["units"]) == ("premium > free", "12 > 0")
+    assert "payments" not in row
     row = {"index": 3, "country": "", "share_ppm": 12_345, "kbps": 1500, "policy": "web"}
     (shown,) = exit_rows([row | {"admits_port": True, "usable": False}])
     assert (shown["country"], shown["share"], shown["mbit_s"]) == ("unknown", "1.23 %", 1.5)

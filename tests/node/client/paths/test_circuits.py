@@ -31,6 +31,7 @@ class FakeCircuit:
         self.link = link
         self.built = asyncio.get_running_loop().create_future()
         self.streams = {}
+        self.payments = None
         self.is_open = True
         self.closed = False
         self.failure = ""

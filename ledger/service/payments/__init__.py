@@ -1,0 +1,1 @@
+"""Premium payments: the committee's part."""

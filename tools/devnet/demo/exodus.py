@@ -1,0 +1,141 @@
+"""Step: the committee dies; relays redeem and users leave by themselves, on the chain alone."""
+
+import asyncio
+import time
+from collections import Counter
+
+from qnet.chain.contracts import Contracts
+from qnet.units import WEI_PER_QNET, format_qnet, parse_qnet
+from tools.devnet.demo.context import Demo
+from tools.devnet.demo.files import Site
+from tools.devnet.demo.journal import CheckFailedError
+from tools.devnet.demo.payouts import paid_to_relays
+from tools.devnet.demo.premium import (
+    DEPOSIT_QNET,
+    POLL_S,
+    SLACK_QNET,
+    Premium,
+    pay,
+    show_paid_transfer,
+    used_in,
+)
+from tools.devnet.demo.watch import ask
+from tools.devnet.processes import stop_all
+
+PATIENCE_S = 240.0
+LEAST_LEFT_S = 15.0
+"""So long before the end of an issuance epoch nothing new is begun in it."""
+CALM = 3
+"""Looks in a row at which nothing may be under way."""
+
+
+async def show_exodus(demo: Demo, site: Site, premium: Premium) -> None:
+    """Pay once more, kill every member, and get everything out without them."""
+    journal = demo.journal
+    await _pay_again(demo, site, premium)
+    with journal.step("committee killed"):
+        left_wei = await _await_rest(demo)
+        premium.used[premium.epoch] = await used_in(demo, premium.epoch)
+        await asyncio.to_thread(demo.qnet, "client", "down", "--home", demo.config.client_home)
+        async with demo.contracts() as contracts:
+            await _await_collected(contracts, premium, left_wei)
+        members = {record.name for record in demo.state.members}
+        dead = [process for process in demo.state.processes if process.name in members]
+        await asyncio.to_thread(stop_all, dead, grace_s=0.0)
+        journal.require(
+            not any(process.alive for process in dead),
+            "every member of the committee is dead",
+            ", ".join(sorted(members)),
+        )
+    with journal.step("relays redeem"):
+        await _redeem(demo, premium)
+    with journal.step("user exits"):
+        await _exit(demo, premium)
+
+
+async def _pay_again(demo: Demo, site: Site, premium: Premium) -> None:
+    """Have tokens of a running epoch spent, which nobody will attest."""
+    last = premium.epoch
+    while premium.epoch == last:
+        now = time.time()
+        epoch = premium.clock.epoch_at(now)
+        end = premium.clock.bounds(epoch)[1]
+        if epoch == last or end - now < LEAST_LEFT_S:
+            await asyncio.sleep(max(POLL_S, end - now))
+            continue
+        await show_paid_transfer(demo, site, premium)
+
+
+async def _await_rest(demo: Demo) -> int:
+    """Wait until circuits are paid up and no request is under way; wei left in the channel."""
+    await pay(demo, "auto", "off")
+    await asyncio.to_thread(demo.qnet, "client", "new", "--home", demo.config.client_home)
+    deadline = time.monotonic() + PATIENCE_S
+    calm, status = 0, None
+    while calm < CALM or status is None:
+        status = await ask(demo.config.client_home, "pay.status")
+        still = status is not None and not status["under_way"] and not status["spending"]
+        calm = calm + 1 if still else 0
+        if time.monotonic() > deadline:
+            raise CheckFailedError("the wallet does not come to rest", why=str(status))
+        await asyncio.sleep(POLL_S)
+    return parse_qnet(str(status["channel"]["left"]["amount"]))
+
+
+async def _await_collected(contracts: Contracts, premium: Premium, left_wei: int) -> None:
+    """Wait until members have collected what was bought: from then on nobody depends on them."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        state = await contracts.channels.channel_of(premium.account)
+        if state.deposit_wei - state.collected_wei <= left_wei:
+            return
+        await asyncio.sleep(POLL_S)
+    raise CheckFailedError("what was bought is not collected")
+
+
+async def _redeem(demo: Demo, premium: Premium) -> None:
+    """Every relay that was paid in the last epoch shows its tokens to the chain."""
+    terms, used = premium.clock.terms, premium.used[premium.epoch]
+    end = premium.clock.bounds(premium.epoch)[1]
+    await _sleep_until(end + terms.attest_s + 1)
+    async with demo.contracts() as contracts:
+        for node in demo.state.nodes:
+            if node.index in used:
+                keystore = demo.state.account(node.operator).keystore
+                words = ("node", "redeem", "--home", node.home, "--keystore", keystore)
+                passphrase = ("--passphrase-file", demo.config.passphrase_file, "--yes")
+                await asyncio.to_thread(demo.qnet, *words, *passphrase)
+        paid = await paid_to_relays(contracts, premium.start_block, epoch=premium.epoch)
+        demo.journal.require(
+            {relay: units for relay, (units, _) in paid.items()} == used,
+            "the chain paid each relay for the tokens it showed itself",
+            ", ".join(f"node {relay}: {units}" for relay, (units, _) in sorted(paid.items())),
+        )
+
+
+async def _exit(demo: Demo, premium: Premium) -> None:
+    """Channel, credits and tokens become money of the user: all that no relay was paid."""
+    journal, deadline = demo.journal, time.monotonic() + PATIENCE_S
+    states: Counter[str] = Counter({"waits": 1})
+    while states.keys() - {"paid"}:
+        rows = await pay(demo, "refund", "--exit", "--yes")
+        states = Counter(row["state"] for row in rows)
+        journal.console.print(f"          {dict(states)}", highlight=False)
+        if time.monotonic() > deadline:
+            raise CheckFailedError("the wallet did not get everything out", why=str(rows))
+        waits = [row["until"] for row in rows if row["until"]]
+        await _sleep_until(min(waits, default=0) + 1)
+    async with demo.contracts() as contracts:
+        held = await contracts.token.balance_of(premium.account)
+        paid = await paid_to_relays(contracts, premium.start_block)
+        units = sum(units for units, _ in paid.values())
+    put_in = (DEPOSIT_QNET + SLACK_QNET) * WEI_PER_QNET
+    journal.require(
+        held == put_in - units * premium.clock.terms.unit_wei,
+        "channel, credits and tokens were paid out: all but what relays earned",
+        f"{format_qnet(held)} of {format_qnet(put_in)} QNET, {units} units went to relays",
+    )
+
+
+async def _sleep_until(when: float) -> None:
+    await asyncio.sleep(max(POLL_S, when - time.time()))

@@ -1,0 +1,32 @@
+"""What the chain paid relays for premium bandwidth."""
+
+from qnet.chain.contracts import Contracts
+
+
+async def paid_to_relays(
+    contracts: Contracts, from_block: int, to_block: int = 0, *, epoch: int | None = None
+) -> dict[int, tuple[int, int]]:
+    """Units and wei by relay, claimed or redeemed, without the fee.
+
+    Args:
+        contracts: the network's.
+        from_block: first block looked at.
+        to_block: last one; the newest by default.
+        epoch: issuance epoch; all by default.
+    """
+    channels = contracts.channels
+    last = to_block or (await contracts.client.block("latest")).number
+    found: dict[int, tuple[int, int]] = {}
+    logs = await contracts.client.logs(
+        [channels.address],
+        from_block=from_block,
+        to_block=last,
+        topics=[channels.abi.event(name).hash for name in ("Claimed", "RelayPaid")],
+    )
+    for event in filter(None, map(channels.event, logs)):
+        told = event.arguments
+        if epoch is None or told["epoch"] == epoch:
+            units, wei = found.get(told["relay"], (0, 0))
+            added = told["units"] - told.get("oldUnits", 0)
+            found[told["relay"]] = (units + added, wei + told["amount"])
+    return found
