@@ -189,7 +189,8 @@ class Slasher(PausingContract):
     async def slash(self, slash_id: int, at: BlockTag = "latest") -> Slash:
         """Read a slash; its state is NONE if there is none."""
         raw = await self._read("slashOf", slash_id, at=at)
-        state, is_member, is_premium, subject, epoch, ppm, queued, executable, challenger, refill, proof = raw
+        state, is_member, is_premium, subject, epoch, ppm, *rest = raw
+        queued, executable, challenger, refill, proof = rest
         return Slash(
             slash_id=slash_id,
             state=SlashState(state),
