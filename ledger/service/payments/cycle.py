@@ -58,6 +58,7 @@ class Cycle:
         self._erased: set[int] = set()
         self._ask_at: dict[int, float] = {}
         self._kept_from = -1
+        self._collected_in = -1
 
     async def run(self) -> None:
         """Go on for ever; a chain that does not answer only delays."""
@@ -79,6 +80,7 @@ class Cycle:
         for epoch in kept:
             elapsed = facts.elapsed(epoch)
             if elapsed < 0:
+                await self._collect_early(epoch)
                 continue
             if elapsed >= facts.clock.terms.finish_s and epoch not in self._erased:
                 await facts.keys.erase(epoch)
@@ -90,6 +92,18 @@ class Cycle:
             if topic.kind in KINDS and topic not in wanted:
                 self._quorum.drop(topic)
         await self._forget(kept.start)
+
+    async def _collect_early(self, epoch: int) -> None:
+        """Collect what the running epoch sold once a reward epoch.
+
+        Relays and users can do without us only as far as the money is in the pool.
+        """
+        now, rewards = self._facts.member.now(), self._facts.clock.rewards
+        reward = rewards.epoch_at(now)
+        if reward > self._collected_in:
+            due = now + self._facts.turn(reward) * rewards.slot_s
+            await self._collecting.note(epoch, None, due_s=due)
+            self._collected_in = reward
 
     async def _settle(self, state: IssuanceState, elapsed: float) -> set[Topic]:
         """Do what is due for one epoch; return the agreements it needs."""

@@ -25,6 +25,7 @@ from tools.devnet.processes import stop_all
 PATIENCE_S = 240.0
 LEAST_LEFT_S = 15.0
 """So long before the end of an issuance epoch nothing new is begun in it."""
+STOP_S = 2.0
 CALM = 3
 """Looks in a row at which nothing may be under way."""
 
@@ -41,7 +42,7 @@ async def show_exodus(demo: Demo, site: Site, premium: Premium) -> None:
             await _await_collected(contracts, premium, left_wei)
         members = {record.name for record in demo.state.members}
         dead = [process for process in demo.state.processes if process.name in members]
-        await asyncio.to_thread(stop_all, dead, grace_s=0.0)
+        await asyncio.to_thread(stop_all, dead, grace_s=STOP_S)
         journal.require(
             not any(process.alive for process in dead),
             "every member of the committee is dead",

@@ -74,6 +74,28 @@ async def test_vouchers_are_collected_after_the_epoch_one_member_after_the_other
     assert due[-1] + world.clock.terms.finish_s < world.clock.terms.close_s
 
 
+async def test_what_the_running_epoch_sold_is_collected_once_a_reward_epoch(world: World):
+    """A committee that is gone before the epoch ends must not take the money with it."""
+    owner = await world.open_channel(2)
+    rewards = world.clock.rewards
+    start, end = world.clock.bounds(0)
+
+    async def rows() -> int:
+        async with world.desk(0).facts.member.work() as found:
+            return len(await found.outbox.open_rows())
+
+    await step(world, start - end)
+    assert await rows() == 0
+    world.now = start
+    await world.buy(owner)
+    await step(world, start - end + rewards.epoch_s - 1)
+    assert await rows() == 0
+    await step(world, start - end + rewards.epoch_s)
+    assert await rows() == 1
+    await step(world, start - end + rewards.epoch_s + 1)
+    assert await rows() == 1
+
+
 async def test_everything_is_forgotten_in_the_end_but_a_channels_last_voucher(world: World):
     owner = await world.open_channel(2)
     await world.buy(owner)
