@@ -8,14 +8,13 @@ Source: docs/spec/payments.md, QN-PAY-044, 051 and 054.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from qnet.errors import LocalProtocolError
+from node.io.database import open_database
 from qnet.messages.claims import SpentToken
 from qnet.messages.instruments import Opening, Unit
 
@@ -89,20 +88,8 @@ class TollStore:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600, exist_ok=True)
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._migrate()
-
-    def _migrate(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT")
-        elif version != SCHEMA_VERSION:
-            raise LocalProtocolError(f"toll store has schema {version}, expected {SCHEMA_VERSION}")
+        self._db = open_database(path, _SCHEMA, SCHEMA_VERSION)
 
     def write(self, openings: Sequence[Opening], units: Sequence[UnitRow]) -> None:
         """Store tokens and how far others are spent, all in one transaction."""

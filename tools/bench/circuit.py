@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from node.circuit.budget import CLIENT_PER_S
@@ -24,9 +21,8 @@ from node.client.session import Session
 from node.config import Endpoint
 from node.directory.wishes import Wishes
 from qnet import logging
-from qnet.errors import NetworkError
 from tools.bench.machine import Figure, cpu_seconds, machine
-from tools.bench.network import LINE_BYTES, START_S, LocalNetwork, local_network
+from tools.bench.network import START_S, LocalNetwork, local_network, running_client
 from tools.bench.transfer import FileServer, Sample, download, file_server
 
 ROLES = ("entry", "relay", "exit")
@@ -159,31 +155,9 @@ async def client_process(
     bundle = network.home / "client.json"
     bundle.write_text(json.dumps(network.bundle().to_json()))
     home = network.home / "client"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "node.client", "--home", str(home), "--bundle", str(bundle)),
-        *("--listen", "127.0.0.1:0"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=LINE_BYTES,
-    )
-    try:
-        yield process, await _ready(process, home)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await process.communicate()
-
-
-async def _ready(process: asyncio.subprocess.Process, home: Path) -> tuple[str, int]:
-    assert process.stdout is not None
-    async with asyncio.timeout(START_S):
-        line = (await process.stdout.readline()).decode()
-    if not line.startswith("READY "):
-        _, errors = await process.communicate()
-        raise NetworkError(f"the client in {home} did not start", why=errors.decode()[-400:])
-    host, _, port = json.loads(line.removeprefix("READY "))["socks"].rpartition(":")
-    return host, int(port)
+    words = ("-m", "node.client", "--home", str(home), "--bundle", str(bundle))
+    async with running_client(home, *words, "--listen", "127.0.0.1:0") as running:
+        yield running
 
 
 def _limit(load: dict[str, float]) -> str:

@@ -225,3 +225,42 @@ def make_homes(
         facts = init_node(home, plan, now=committee.genesis_s)
         nodes.append(LocalNode(index, role, home, plan.listen, facts["seed"], place=place))
     return nodes
+
+
+@asynccontextmanager
+async def running_client(
+    home: Path, *words: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, tuple[str, int]]]:
+    """A client as a process of its own; yields it and its SOCKS port.
+
+    Args:
+        home: Its folder.
+        words: What Python is started with.
+
+    Raises:
+        NetworkError: It did not start.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=LINE_BYTES,
+    )
+    try:
+        yield process, await _ready(process, home)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.communicate()
+
+
+async def _ready(process: asyncio.subprocess.Process, home: Path) -> tuple[str, int]:
+    assert process.stdout is not None
+    async with asyncio.timeout(START_S):
+        line = (await process.stdout.readline()).decode()
+    if not line.startswith("READY "):
+        _, errors = await process.communicate()
+        raise NetworkError(f"the client in {home} did not start", why=errors.decode()[-400:])
+    host, _, port = json.loads(line.removeprefix("READY "))["socks"].rpartition(":")
+    return host, int(port)

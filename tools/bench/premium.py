@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from node.io.control import call
 from qnet.errors import NetworkError
 from tools.bench.issuer import FILE_NAME
 from tools.bench.machine import Figure, machine
-from tools.bench.network import LINE_BYTES, START_S, LocalNetwork, local_network
+from tools.bench.network import START_S, LocalNetwork, local_network, running_client
 from tools.bench.transfer import FileServer, Watch, download, file_server
 
 ROLES = ("entry", "relay", "exit")
@@ -146,29 +143,8 @@ async def _client(network: LocalNetwork, name: str) -> AsyncIterator[tuple[str, 
     (home / "network.json").write_text(json.dumps(network.bundle().to_json()))
     if name == PREMIUM:
         (home / FILE_NAME).write_text((network.home / FILE_NAME).read_text())
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tools.bench.client", str(home)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=LINE_BYTES,
-    )
-    try:
-        yield await _ready(process, home)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await process.communicate()
-
-
-async def _ready(process: asyncio.subprocess.Process, home: Path) -> tuple[str, int]:
-    assert process.stdout is not None
-    async with asyncio.timeout(START_S):
-        line = (await process.stdout.readline()).decode()
-    if not line.startswith("READY "):
-        _, errors = await process.communicate()
-        raise NetworkError(f"the client in {home} did not start", why=errors.decode()[-400:])
-    host, _, port = json.loads(line.removeprefix("READY "))["socks"].rpartition(":")
-    return host, int(port)
+    async with running_client(home, "-m", "tools.bench.client", str(home)) as (_, socks):
+        yield socks
 
 
 async def _keys_known(network: LocalNetwork) -> None:
