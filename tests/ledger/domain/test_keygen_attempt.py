@@ -254,7 +254,7 @@ def test_a_complaint_in_another_members_name_counts_for_nothing():
     assert len(generation.records) == 2
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"\xff\xff", b"\0\1\3abc", secrets.token_bytes(99)])
+@pytest.mark.parametrize("rubbish", [b"", b"\xff\xff", b"\0\1\3abc", bytes(range(99))])
 def test_rubbish_in_place_of_complaints_counts_for_nothing(rubbish):
     lie = in_round(KeyRound.COMPLAINING, lambda _member, _payload: [rubbish])
     generation = Generation(4, {LIAR: lie})
