@@ -17,7 +17,7 @@ from tools.devnet.demo.premium import (
     Premium,
     pay,
     show_paid_transfer,
-    used_in,
+    units_in,
 )
 from tools.devnet.demo.watch import ask
 from tools.devnet.processes import stop_all
@@ -26,7 +26,7 @@ PATIENCE_S = 240.0
 LEAST_LEFT_S = 15.0
 """So long before the end of an issuance epoch nothing new is begun in it."""
 STOP_S = 2.0
-CALM = 3
+CALM = 2
 """Looks in a row at which nothing may be under way."""
 
 
@@ -36,8 +36,8 @@ async def show_exodus(demo: Demo, site: Site, premium: Premium) -> None:
     await _pay_again(demo, site, premium)
     with journal.step("committee killed"):
         left_wei = await _await_rest(demo)
-        premium.used[premium.epoch] = await used_in(demo, premium.epoch)
         await asyncio.to_thread(demo.qnet, "client", "down", "--home", demo.config.client_home)
+        premium.used[premium.epoch] = units_in(await pay(demo, "tokens"), premium.epoch)
         async with demo.contracts() as contracts:
             await _await_collected(contracts, premium, left_wei)
         members = {record.name for record in demo.state.members}
@@ -68,14 +68,13 @@ async def _pay_again(demo: Demo, site: Site, premium: Premium) -> None:
 
 
 async def _await_rest(demo: Demo) -> int:
-    """Wait until circuits are paid up and no request is under way; wei left in the channel."""
+    """Wait until no request is under way; wei left in the channel."""
     await pay(demo, "auto", "off")
-    await asyncio.to_thread(demo.qnet, "client", "new", "--home", demo.config.client_home)
     deadline = time.monotonic() + PATIENCE_S
     calm, status = 0, None
     while calm < CALM or status is None:
         status = await ask(demo.config.client_home, "pay.status")
-        still = status is not None and not status["under_way"] and not status["spending"]
+        still = status is not None and not status["under_way"]
         calm = calm + 1 if still else 0
         if time.monotonic() > deadline:
             raise CheckFailedError("the wallet does not come to rest", why=str(status))
@@ -111,6 +110,7 @@ async def _redeem(demo: Demo, premium: Premium) -> None:
             {relay: units for relay, (units, _) in paid.items()} == used,
             "the chain paid each relay for the tokens it showed itself",
             ", ".join(f"node {relay}: {units}" for relay, (units, _) in sorted(paid.items())),
+            why=f"paid {paid}, spent {dict(used)}",
         )
 
 

@@ -128,7 +128,9 @@ async def follow_spending(premium: Premium, demo: Demo) -> None:
         for epoch in premium.clock.kept(now):
             elapsed = premium.clock.elapsed(epoch, now)
             if terms.spend_s < elapsed < terms.token_s and epoch not in premium.used:
-                premium.used[epoch] = await used_in(demo, epoch)
+                rows = await ask(demo.config.client_home, "pay.tokens")
+                if rows is not None:
+                    premium.used[epoch] = units_in(rows, epoch)
         await asyncio.sleep(POLL_S)
 
 
@@ -221,10 +223,10 @@ async def _circuits(demo: Demo) -> list[Any]:
     return await ask(demo.config.client_home, "circuits") or []
 
 
-async def used_in(demo: Demo, epoch: int) -> Counter[int]:
-    """Units that the wallet spent in an issuance epoch, by relay."""
+def units_in(rows: list[dict[str, Any]], epoch: int) -> Counter[int]:
+    """Units that tokens of an issuance epoch paid, by relay, from what `pay tokens` lists."""
     found: Counter[int] = Counter()
-    for row in await ask(demo.config.client_home, "pay.tokens") or []:
+    for row in rows:
         if row["kind"] == "token" and row["epoch"] == epoch and row["units"] < TOKEN_UNITS:
             found[row["relay"]] += TOKEN_UNITS - row["units"]
     return found
