@@ -126,9 +126,9 @@ class Claiming:
         if issuance is None:
             raise RejectedError(f"the chain knows no issuance epoch {epoch}")
         proven = await self.leaf(epoch, issuance)
-        keys = await self.keys.keys_of(epoch)
-        if proven is None or keys is None:
-            what = "its keys" if keys is None else "our leaf under its root"
+        keys = await self._keys(epoch)
+        if proven is None or not keys:
+            what = "our leaf under its root" if keys else "its keys"
             raise RejectedError(f"no member shows {what}", why=f"issuance epoch {epoch}")
         before = await self.chain.shown(epoch, self.relay)
         tokens = [
@@ -138,10 +138,18 @@ class Claiming:
         ]
         for part in _parts(tokens, REDEEM_BATCH):
             shown = Redeem.of(epoch, self.relay, part)
-            await self.chain.redeem(shown, proven, keys.encoded)
+            await self.chain.redeem(shown, proven, keys)
         after = await self.chain.shown(epoch, self.relay)
         await asyncio.to_thread(self.store.redeemed, epoch, after.credited_units)
         return after.credited_units
+
+    async def _keys(self, epoch: int) -> tuple[bytes, ...]:
+        """The epoch's keys: our copy, or what members show; empty without either."""
+        kept = await asyncio.to_thread(self.store.keys, epoch)
+        if kept:
+            return kept
+        shown = await self.keys.keys_of(epoch)
+        return () if shown is None else shown.encoded
 
     async def leaf(self, epoch: int, issuance: Issuance) -> ProvenLeaf | None:
         """Our leaf under the attested root, kept; the empty one without a root.

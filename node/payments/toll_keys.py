@@ -38,6 +38,8 @@ class TollKeys:
         members: how many committee members there are.
         ask: keys of an epoch as members show them.
         now: unix clock.
+        keep: stores the eight keys of an epoch, 256 bytes each: members may be gone when they are
+            needed to redeem.
         issued: what the tollgate reads.
     """
 
@@ -46,6 +48,7 @@ class TollKeys:
     members: int
     ask: Callable[[int], Awaitable[list[bytes]]]
     now: Callable[[], float]
+    keep: Callable[[int, bytes], None] = lambda _epoch, _keys: None
     issued: dict[int, Issued] = field(default_factory=dict)
     _found: dict[int, EpochKeys] = field(default_factory=dict)
 
@@ -105,5 +108,6 @@ class TollKeys:
             EpochKeys.choose, epoch, self.chain.place, issuance.keys_hash, shown, self.members
         )
         if keys is not None:
+            await asyncio.to_thread(self.keep, epoch, b"".join(keys.encoded))
             self._found[epoch] = keys
         return keys

@@ -16,7 +16,7 @@ from typing import Final
 
 from node.io.database import open_database
 from qnet.messages.claims import SpentToken
-from qnet.messages.instruments import Opening, Unit
+from qnet.messages.instruments import KEY_BYTES, Opening, Unit
 
 SCHEMA_VERSION: Final = 1
 
@@ -42,6 +42,10 @@ CREATE TABLE settlements (
     attested_units INTEGER,
     cum_units INTEGER NOT NULL DEFAULT 0,
     redeemed_units INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE issuance_keys (
+    epoch INTEGER PRIMARY KEY,
+    keys BLOB NOT NULL
 );
 """
 
@@ -178,11 +182,25 @@ class TollStore:
                 (epoch, units),
             )
 
+    def keep_keys(self, epoch: int, keys: bytes) -> None:
+        """Keep the eight keys of an epoch, 256 bytes each, as contracts take them."""
+        with self._lock, self._db:
+            self._db.execute("INSERT OR IGNORE INTO issuance_keys VALUES (?, ?)", (epoch, keys))
+
+    def keys(self, epoch: int) -> tuple[bytes, ...]:
+        """The eight keys of an epoch; empty if they were never seen."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT keys FROM issuance_keys WHERE epoch = ?", (epoch,)
+            ).fetchone()
+        keys = b"" if row is None else bytes(row[0])
+        return tuple(keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES))
+
     def forget(self, before_epoch: int) -> int:
         """Drop epochs that are over; returns how many tokens went."""
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            for table in ("deliveries", "settlements"):
+            for table in ("deliveries", "settlements", "issuance_keys"):
                 self._db.execute(f"DELETE FROM {table} WHERE epoch < ?", (before_epoch,))  # noqa: S608
             return self._db.execute("DELETE FROM tokens WHERE epoch < ?", (before_epoch,)).rowcount
 

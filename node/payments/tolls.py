@@ -76,7 +76,7 @@ async def claiming_of(
         ChainError: The chain does not answer.
     """
     clock = IssuanceClock(rewards, await chain.terms())
-    keys = TollKeys(chain, clock, len(ledger.members), ledger.issuance_keys, now)
+    keys = TollKeys(chain, clock, len(ledger.members), ledger.issuance_keys, now, store.keep_keys)
     members: Members = ledger
     return Claiming(relay, key, quorum, store, keys, chain, members, clock, now)
 

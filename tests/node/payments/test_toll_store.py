@@ -118,3 +118,17 @@ async def test_kill_9_loses_nothing_that_was_granted(tmp_path):
     store.close()
     assert granted
     assert all(kept[token_id] >= k for token_id, k in granted.items())
+
+
+def test_the_keys_of_an_epoch_are_kept_for_redeeming_without_members(tmp_path):
+    store = TollStore(tmp_path / "tolls.db")
+    keys = [bytes([n]) * 256 for n in range(8)]
+    assert store.keys(3) == ()
+    store.keep_keys(3, b"".join(keys))
+    store.keep_keys(3, b"another")
+    store.close()
+    store = TollStore(tmp_path / "tolls.db")
+    assert list(store.keys(3)) == keys
+    store.forget(4)
+    assert store.keys(3) == ()
+    store.close()
