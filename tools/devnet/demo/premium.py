@@ -22,7 +22,7 @@ FILE_NAME = "premium.bin"
 FILE_BYTES = 24 * 2**20
 MIB = 2**20
 RATE = "12M"
-LEAST_UNITS = 8
+LEAST_UNITS = 4
 """A burst outruns what is paid ahead, and goes at the free weight: so less than all is paid."""
 PAYER = "alice"
 DEPOSIT_QNET = 200
@@ -30,8 +30,9 @@ LIMIT_QNET = 150
 SLACK_QNET = 20
 """For bonds of exits; it stays in the channel's account."""
 LEAST_TOKENS = 6
-TRIES = 4
+TRIES = 10
 LOOKS = 30
+RESTOCK_S = 3.0
 PATIENCE_S = 180.0
 POLL_S = 1.0
 FEE_PERCENT = 20
@@ -110,6 +111,7 @@ async def show_paid_transfer(demo: Demo, site: Site, premium: Premium) -> None:
             units = await _units_since(demo, before)
             if len(units) == HOPS and min(units.values()) >= LEAST_UNITS:
                 break
+            await asyncio.sleep(RESTOCK_S)
         else:
             raise CheckFailedError("no transfer was paid at every hop", why=f"the last: {units}")
         premium.serial += 1
