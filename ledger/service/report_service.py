@@ -189,7 +189,8 @@ class ReportService:
             names = _parse_inventory(answer)
             async with self._member.work() as rows:
                 known = {digest for digest, _ in await rows.receipts.of_epoch(epoch)}
-                known |= {commitment for commitment, _, _ in await rows.audits.reveals(epoch)}
+                reveals = await rows.audits.reveals(epoch)
+                known |= {commitment for commitment, _, accepted in reveals if accepted}
             missing = [name for name in names if name not in known]
             for part in chunked(missing, FETCH_ITEMS):
                 body = cbor.dumps({"epoch": epoch, "names": b"".join(part)})

@@ -198,6 +198,9 @@ class CommitRow:
     signature: bytes
 
 
+_REVEAL_KEY: Final = ("epoch", "slot", "auditor", "commitment")
+
+
 class Audits:
     """Findings of our auditor; commitments and reveals of all members."""
 
@@ -260,7 +263,10 @@ class Audits:
         return [CommitRow(row.auditor, bytes(row.commitment), bytes(row.signature)) for row in rows]
 
     async def add_reveal(self, reveal: AuditReveal, *, accepted: bool, now: float) -> bool:
-        """Store a reveal; False if it is known."""
+        """Store a reveal; False if it is known.
+
+        One that was late here counts from when somebody shows that it was in time with them.
+        """
         row = {
             "epoch": reveal.epoch,
             "slot": reveal.slot,
@@ -272,7 +278,15 @@ class Audits:
         }
         table = tables.audit_reveals
         done = await self._connection.execute(insert_new(self._connection, table), row)
-        return bool(done.rowcount)
+        if done.rowcount or not accepted:
+            return bool(done.rowcount)
+        late = (
+            update(table)
+            .where(*(table.c[name] == row[name] for name in _REVEAL_KEY))
+            .where(table.c.accepted.is_(False))
+            .values(accepted=True)
+        )
+        return bool((await self._connection.execute(late)).rowcount)
 
     async def reveals(self, epoch: int) -> list[tuple[bytes, bytes, bool]]:
         """(commitment, wire form, accepted in time) of every reveal of an epoch."""
