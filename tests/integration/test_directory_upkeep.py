@@ -69,7 +69,7 @@ async def test_the_next_consensus_comes_as_a_difference_through_a_circuit(world)
             and bootstrap.diffs > 0
             and bootstrap.sources.anonymous > before
         ),
-        60.0,
+        45.0,
     )
     shown = session.status()["directory"]
     assert (shown["as_differences"], shown["causes"]) == (bootstrap.diffs, [])

@@ -1,6 +1,7 @@
 """The demo's measuring instruments, tried without the network: a plain SOCKS5 relay stands in."""
 
 import asyncio
+import contextlib
 import http.server
 import threading
 from functools import partial
@@ -34,11 +35,12 @@ async def socks():
     """A SOCKS5 server (RFC 1928) that sends every name to 127.0.0.1."""
 
     async def pump(reader, writer):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(ConnectionError):  # who has had enough may reset
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+            await writer.wait_closed()
 
     async def serve(reader, writer):
         methods = (await reader.readexactly(2))[1]
