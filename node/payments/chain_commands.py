@@ -142,8 +142,12 @@ def close_and_exit(home: Path, to: str, exits: Callable[[str], Any] | None) -> N
 
     asyncio.run(inside())
     emit("qnet.pay.refund/1", rows, rows=rows)
-    if any(row["state"] in {"waits", "later"} for row in rows):
+    states = {row["state"] for row in rows}
+    if states & {"waits", "later"}:
         say("run the same command again after the time shown to end what waits")
+    if "bond" in states:
+        say("a bond of each exit comes back with it: send QNET to the channel's account for more,")
+        say("or run the same command again when exits that wait have ended")
 
 
 def _sender_of(contracts: Contracts, premises: Premises) -> Sender:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from node.payments.states import Instrument, RequestKind, RequestState, State
 from node.payments.wallet import Wallet
-from qnet.errors import FundsError
 from qnet.messages.claims import SpentToken
 from qnet.messages.instruments import TOKEN_UNITS, Unit
 from qnet.messages.settlement import Exit
@@ -38,7 +37,8 @@ class Row:
     Args:
         what: which.
         units: worth.
-        state: `started`, `waits`, `paid`, `refuted`, `later`, or `lost`.
+        state: `waits` for its challenge, `later` than now, `bond` if none is left for it, `paid`,
+            `refuted`, `lost`, or `unsure`: found from the seed, and nobody can tell what was spent.
         until: unix time before which nothing more happens; 0 if nothing is waited for.
     """
 
@@ -65,8 +65,14 @@ class WayOut:
     to: bytes
 
     async def instruments(self) -> AsyncIterator[Row]:
-        """Exit everything that is worth something, or go on with it."""
+        """Exit everything that is worth something, or go on with it; nothing is ordered then."""
         clock = await self.wallet.terms()
+        self.wallet.leave(True)
+        for request in self.wallet.store.requests(RequestState.OPEN):
+            if request.kind is RequestKind.SWAP:
+                until = self.wallet.give_up(request)
+                if until:
+                    yield Row(f"swap of epoch {request.epoch}", 0, "later", int(until))
         for entry in self.wallet.store.instruments(*EXITABLE):
             elapsed = await self.contracts.channels.elapsed_since(entry.slot.epoch)
             row = _what(entry)
@@ -82,6 +88,8 @@ class WayOut:
             else:
                 self.wallet.store.change(entry.slot, State.EXITING)
                 yield await self._go_on(entry, row)
+        for entry in self.wallet.store.instruments(State.UNSURE):
+            yield Row(_what(entry), entry.units, "unsure")
 
     async def disputes(self) -> AsyncIterator[Row]:
         """Dispute what was paid for and never delivered, or go on with it, oldest first."""
@@ -105,7 +113,8 @@ class WayOut:
         redeemer = self.contracts.redeemer
         found = await redeemer.exit_of(message)
         if found.stage is Stage.NONE:
-            await self._bond()
+            if not await self._bond():
+                return Row(what, entry.units, "bond")
             await self.sender.send(await self._start(entry, message))
             found = await redeemer.exit_of(message)
         if found.stage is Stage.OPEN:
@@ -142,7 +151,8 @@ class WayOut:
         number = purchase.voucher.digest(self.wallet.maker.domain)
         found = await redeemer.dispute_of(number)
         if found.stage is Stage.NONE:
-            await self._bond()
+            if not await self._bond():
+                return Row(what, purchase.units, "bond")
             await self.sender.send(redeemer.dispute_issuance(purchase))
             found = await redeemer.dispute_of(number)
         if found.stage is Stage.OPEN:
@@ -166,24 +176,16 @@ class WayOut:
             return False
         return True
 
-    async def _bond(self) -> None:
-        """Have one bond ready, and let the contract take it.
-
-        Raises:
-            FundsError: the channel's account holds less.
-        """
+    async def _bond(self) -> bool:
+        """Have one bond ready, and let the contract take it; False if the account holds less."""
         terms = (await self.wallet.terms()).terms
         token, spender = self.contracts.token, self.contracts.redeemer.address
         held_wei = await token.balance_of(self.sender.address)
         if held_wei < terms.bond_wei:
-            bond = format_qnet(terms.bond_wei)
-            raise FundsError(
-                f"a bond of {bond} QNET is put down for each exit and comes back with it",
-                why=f"the channel's account holds {format_qnet(held_wei)}",
-                try_=("send QNET to the channel's account", "wait for exits that are under way"),
-            )
+            return False
         if await token.allowance(self.sender.address, spender) < terms.bond_wei:
             await self.sender.send(token.approve(spender, terms.bond_wei))
+        return True
 
 
 async def close_channel(contracts: Contracts, sender: Sender, closing_s: int) -> Row:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from node.payments.states import RequestState, State
+from node.payments.states import RequestKind, RequestState, State
 from node.payments.stock import Holdings
 from node.payments.wallet import Wallet
 from qnet.errors import QnetError
@@ -34,7 +34,7 @@ async def describe(wallet: Wallet) -> dict[str, Any]:
     """What `qnet pay status` shows; what the chain or members do not tell is null."""
     stock = wallet.store.instruments()
     holdings = Holdings.of(stock)
-    failed = wallet.store.requests(RequestState.FAILED)
+    under_way = wallet.store.requests(RequestState.OPEN)
     facts: dict[str, Any] = {
         "account": "0x" + wallet.account.hex(),
         "auto": wallet.is_auto,
@@ -46,11 +46,22 @@ async def describe(wallet: Wallet) -> dict[str, Any]:
         "refundable_units": holdings.refundable,
         "stuck_units": holdings.stuck,
         "spending": sum(entry.state is State.SPENDING for entry in stock),
-        "under_way": len(wallet.store.requests(RequestState.OPEN)),
-        "problem": failed[-1].why if failed else "",
+        "under_way": len(under_way),
+        "buying": sum(request.kind is RequestKind.BUY for request in under_way),
+        "leaving": wallet.is_leaving,
+        "problem": _problem(wallet),
         "liars": sorted(wallet.issuers.liars),
     }
     return {**facts, **await _channel(wallet), **await _crowd(wallet)}
+
+
+def _problem(wallet: Wallet) -> str:
+    """Why the last request of the running epoch was refused; what is older is over."""
+    failed = wallet.store.requests(RequestState.FAILED)
+    if not failed or wallet.clock is None or wallet.is_leaving:
+        return ""
+    running = wallet.clock.epoch_at(wallet.around.wall())
+    return failed[-1].why if failed[-1].epoch == running else ""
 
 
 async def quote(wallet: Wallet) -> dict[str, Any]:

@@ -27,8 +27,8 @@ INSTRUMENT_COLUMNS: Final = (
     "was",
 )
 REQUEST_COLUMNS: Final = (
-    *("number", "kind", "epoch", "body", "blanks", "inputs", "at", "due", "wei", "nonce"),
-    *("state", "why"),
+    *("number", "kind", "epoch", "body", "blanks", "inputs", "at", "due", "sent", "wei"),
+    *("nonce", "state", "why"),
 )
 
 
@@ -65,8 +65,9 @@ def request_row(entry: Request) -> tuple[Any, ...]:
     blanks = cbor.dumps([[*_parts(blank.slot), blank.relay] for blank in entry.blanks])
     inputs = cbor.dumps([_parts(slot) for slot in entry.inputs])
     values = (entry.kind.value, entry.epoch, entry.body, blanks, inputs, float(entry.at))
-    rest = (float(entry.due), str(entry.wei), entry.nonce, entry.state.value, entry.why)
-    return (entry.number, *_sealed((*values, *rest)))
+    sending = (float(entry.due), int(entry.sent), str(entry.wei), entry.nonce)
+    rest = (entry.state.value, entry.why)
+    return (entry.number, *_sealed((*values, *sending, *rest)))
 
 
 def request_from(row: Sequence[Any]) -> Request:
@@ -75,7 +76,7 @@ def request_from(row: Sequence[Any]) -> Request:
     Raises:
         DecodeError: it is not as it was written.
     """
-    kind, epoch, body, blanks, inputs, at, due, wei, nonce, state, why = _opened(row[1:])
+    kind, epoch, body, blanks, inputs, at, due, sent, wei, nonce, state, why = _opened(row[1:])
     return Request(
         number=row[0],
         kind=RequestKind(kind),
@@ -85,6 +86,7 @@ def request_from(row: Sequence[Any]) -> Request:
         inputs=tuple(Slot(*entry) for entry in _list(inputs)),
         at=at,
         due=due,
+        sent=bool(sent),
         wei=int(wei),
         nonce=nonce,
         state=RequestState(state),

@@ -135,6 +135,7 @@ class Request:
         inputs: what goes in.
         at: unix time it was stored.
         due: unix time from which it may be sent.
+        sent: whether members may have heard of it.
         wei: what it costs.
         nonce: of a voucher; 0 for a swap.
         state: how far it is.
@@ -149,6 +150,7 @@ class Request:
     inputs: tuple[Slot, ...] = ()
     at: float = 0.0
     due: float = 0.0
+    sent: bool = False
     wei: int = 0
     nonce: int = 0
     state: RequestState = RequestState.OPEN

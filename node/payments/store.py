@@ -153,6 +153,11 @@ class Store:
                 self._change(replace(known, was=known.state, used=stored.number), State.SWAPPING)
         return stored
 
+    def mark_sent(self, number: int) -> None:
+        """Remember, before it happens, that members may hear of a request."""
+        with self._transaction():
+            self._update(replace(self.request(number), sent=True))
+
     def finish(self, number: int, signatures: Sequence[bytes], *, at: float) -> None:
         """Store what came out of a request; its inputs are gone, a purchase leaves a receipt."""
         with self._transaction():

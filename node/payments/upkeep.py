@@ -67,7 +67,7 @@ class Upkeep:
             self._note(error)
 
     async def look(self) -> None:
-        """Order what is wanted, and send all that is due.
+        """Order what is wanted, unless the user leaves, and send all that is due.
 
         Raises:
             ChainError: the terms are not known yet, and the chain does not answer.
@@ -78,10 +78,11 @@ class Upkeep:
             return
         self._tidy(clock, now)
         self.problem = ""
-        try:
-            await self._order(clock, now)
-        except QnetError as error:
-            self._note(error)
+        if not self.wallet.is_leaving:
+            try:
+                await self._order(clock, now)
+            except QnetError as error:
+                self._note(error)
         due = [request for request in self._open() if self._is_due(request, now)]
         async with asyncio.TaskGroup() as group:
             for request in due[:SENDING_MAX]:

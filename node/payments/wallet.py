@@ -140,14 +140,17 @@ class Wallet(Till):
             IssuerKeysError: no member has the epoch's keys.
             ChainError: the chain does not answer.
         """
-        if request.number in self._sending:
+        number = request.number
+        if number in self._sending or self.store.request(number).state is not RequestState.OPEN:
             return False
-        self._sending.add(request.number)
+        self._sending.add(number)
         try:
             keys = await self.keys(request.epoch)
             blinded = await asyncio.to_thread(
                 blinded_all, self.seed, self.around.place, request.blanks
             )
+            if not request.sent:
+                await asyncio.to_thread(self.store.mark_sent, number)
             is_buy = request.kind is RequestKind.BUY
             route = self.around.direct if is_buy else self.around.fresh()
             try:
@@ -160,11 +163,11 @@ class Wallet(Till):
                     raise
                 signatures = found
             await asyncio.to_thread(
-                self.store.finish, request.number, signatures, at=self.around.wall()
+                self.store.finish, number, signatures, at=self.around.wall()
             )
             return True
         finally:
-            self._sending.discard(request.number)
+            self._sending.discard(number)
             self.look()
 
     async def _delivered(
@@ -195,6 +198,24 @@ class Wallet(Till):
         used = await self._used(request, keys) if ANOTHER in reasons or error.served else ()
         self.store.fail(request.number, error.why, stuck=used)
         return None
+
+    def give_up(self, request: Request) -> float:
+        """Free the inputs of a swap for exits on chain.
+
+        One that left is waited for, because members may have served it: they would refute the exit
+        of what it took, and the bond would be lost.
+
+        Returns:
+            Unix time before which it cannot be given up; 0 if it was.
+        """
+        clock, now = self.clock, self.around.wall()
+        assert clock is not None
+        if request.sent:
+            until = clock.bounds(request.epoch)[1] + POOLED * clock.terms.finish_s
+            if now < until or request.number in self._sending:
+                return max(until, now + 1)
+        self.store.fail(request.number, "given up for an exit on chain")
+        return 0
 
     async def keys(self, epoch: int) -> EpochKeys:
         """Keys of an issuance epoch that the chain stands for.
@@ -249,6 +270,15 @@ class Wallet(Till):
     def is_auto(self) -> bool:
         """Whether credits are bought when few are left."""
         return self.store.noted("auto") == b"on"
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether all is on its way to the chain: nothing new is ordered then."""
+        return self.store.noted("leaving") == b"yes"
+
+    def leave(self, is_leaving: bool) -> None:
+        """Order nothing from now on, or again."""
+        self.store.note("leaving", b"yes" if is_leaving else b"no")
 
     def tries(self) -> dict[Slot, int]:
         """How often the rest of a token was refused for being another amount."""

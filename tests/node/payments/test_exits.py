@@ -8,14 +8,15 @@ import pytest
 from node.errors import IssuerKeysError
 from node.payments.chain_view import RpcChain
 from node.payments.derivation import Seed, Slot
+from node.payments.desk import COMMANDS
 from node.payments.exits import WayOut, close_channel
 from node.payments.opening import NoRoute
-from node.payments.states import Instrument, State
+from node.payments.states import Instrument, RequestState, State
+from node.payments.stock import SwapOrder
 from node.payments.store import Store
 from node.payments.surroundings import Surroundings
 from node.payments.wallet import Wallet
 from node.payments.wallet_file import create_file
-from qnet.errors import FundsError
 from qnet.messages.instruments import TOKEN_CLASS, Unit
 from qnet.messages.voucher import Purchase
 from tests.support.issuer import EPOCH, issuance_clock, register
@@ -29,8 +30,9 @@ RELAY = 5
 class Scene:
     """A wallet whose committee answered once and is gone."""
 
-    def __init__(self, chain, issuer, wallet, clock):
+    def __init__(self, chain, issuer, wallet, clock, wall):
         self.chain, self.issuer, self.wallet, self.clock = chain, issuer, wallet, clock
+        self.wall = wall
 
     @property
     def channels(self):
@@ -88,7 +90,7 @@ async def scene(chain, tmp_path):
     wallet = Wallet(seed, Store(tmp_path / "payments", account), around)
     await wallet.terms()
     wallet.store.note(f"keys {EPOCH}", b"".join(issuer.keys))
-    yield Scene(chain, issuer, wallet, clock)
+    yield Scene(chain, issuer, wallet, clock, wall)
     wallet.store.close()
 
 
@@ -153,8 +155,49 @@ async def test_an_exit_needs_a_bond(scene):
     token, channel = scene.chain.contracts.token, scene.wallet.seed.channel
     held = await token.balance_of(channel.address)
     await scene.chain.send(channel, token.transfer(PAYEE, held))
-    with pytest.raises(FundsError):
-        await scene.exits()
+    assert [row.state for row in await scene.exits()] == ["bond"]
+
+
+def swap_of(slot):
+    return SwapOrder((slot,), ((6, 0),))
+
+
+async def test_a_swap_that_never_left_is_given_up_and_its_input_exited(scene):
+    await collected(scene, 1)
+    slot, _ = scene.hold(6, 10)
+    request = await scene.wallet.order_swap(swap_of(slot), wait_s=10)
+    assert [row.state for row in await scene.exits()] == ["waits"]
+    assert scene.wallet.store.instrument(slot).state is State.EXITING
+    assert scene.wallet.store.request(request.number).state is RequestState.FAILED
+    assert not await scene.wallet.send(request)
+
+
+async def test_a_swap_that_left_is_waited_for_until_members_have_agreed(scene):
+    await collected(scene, 1)
+    slot, _ = scene.hold(6, 10)
+    request = await scene.wallet.order_swap(swap_of(slot))
+    scene.wallet.store.mark_sent(request.number)
+    end = scene.clock.bounds(EPOCH)[1]
+    (row,) = await scene.exits()
+    assert (row.state, row.until) == ("later", end + 2 * scene.terms.finish_s)
+    assert scene.wallet.store.instrument(slot).state is State.SWAPPING
+    scene.wall[0] = float(row.until)
+    assert [row.state for row in await scene.exits()] == ["waits"]
+
+
+async def test_who_leaves_orders_nothing_until_told_to(scene):
+    await scene.exits()
+    assert scene.wallet.is_leaving
+    await COMMANDS["limit"](scene.wallet, {"wei": "1"})
+    await COMMANDS["auto"](scene.wallet, {"on": True})
+    assert not scene.wallet.is_leaving
+
+
+async def test_what_was_found_from_the_seed_is_told_and_left(scene):
+    slot, _ = scene.hold(TOKEN_CLASS, 0, RELAY, state=State.UNSURE)
+    await scene.after(scene.terms.token_s)
+    assert [row.state for row in await scene.exits()] == ["unsure"]
+    assert scene.wallet.store.instrument(slot).state is State.UNSURE
 
 
 async def test_a_run_that_died_before_it_sent_goes_on(scene):

@@ -26,8 +26,6 @@ PATIENCE_S = 240.0
 LEAST_LEFT_S = 15.0
 """So long before the end of an issuance epoch nothing new is begun in it."""
 STOP_S = 2.0
-CALM = 2
-"""Looks in a row at which nothing may be under way."""
 
 
 async def show_exodus(demo: Demo, site: Site, premium: Premium) -> None:
@@ -35,7 +33,7 @@ async def show_exodus(demo: Demo, site: Site, premium: Premium) -> None:
     journal = demo.journal
     await _pay_again(demo, site, premium)
     with journal.step("committee killed"):
-        left_wei = await _await_rest(demo)
+        left_wei = await _stop_buying(demo)
         await asyncio.to_thread(demo.qnet, "client", "down", "--home", demo.config.client_home)
         premium.used[premium.epoch] = units_in(await pay(demo, "tokens"), premium.epoch)
         async with demo.contracts() as contracts:
@@ -67,17 +65,14 @@ async def _pay_again(demo: Demo, site: Site, premium: Premium) -> None:
         await show_paid_transfer(demo, site, premium)
 
 
-async def _await_rest(demo: Demo) -> int:
-    """Wait until no request is under way; wei left in the channel."""
+async def _stop_buying(demo: Demo) -> int:
+    """Wait until no purchase is under way; wei left in the channel. Swaps may be."""
     await pay(demo, "auto", "off")
-    deadline = time.monotonic() + PATIENCE_S
-    calm, status = 0, None
-    while calm < CALM or status is None:
+    deadline, status = time.monotonic() + PATIENCE_S, None
+    while status is None or status["buying"]:
         status = await ask(demo.config.client_home, "pay.status")
-        still = status is not None and not status["under_way"]
-        calm = calm + 1 if still else 0
         if time.monotonic() > deadline:
-            raise CheckFailedError("the wallet does not come to rest", why=str(status))
+            raise CheckFailedError("a purchase does not end", why=str(status))
         await asyncio.sleep(POLL_S)
     return parse_qnet(str(status["channel"]["left"]["amount"]))
 
