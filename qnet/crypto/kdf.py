@@ -27,6 +27,7 @@ class Label(StrEnum):
     MIX_SEAL = "qnet mix seal 1"
     MIX_MAILBOX = "qnet mix mailbox 1"
     MIX_ADDRESS = "qnet mix address 1"
+    MIX_CLAIM = "qnet mix claim 1"
     BEACON_DRAW = "qnet beacon draw 1"
     RECEIPT_SAMPLE = "qnet receipt sample 1"
     NODE_KEYS = "qnet node keys 1"
