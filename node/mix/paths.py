@@ -36,7 +36,9 @@ class Paths:
 
     Args:
         mixes: by registry index.
-        layers_at: layers of the epoch in which a key phase (u24) begins.
+        layers_at: layers that packets of a key phase (u24) are sent through.
+        layers_of: layers in which a node (registry index) may stand in a key phase (u24), by all
+            that is known of the consensuses that others hold.
         mailbox_nodes: registry indices of nodes that keep mailboxes, where drops go.
         apart: whether two nodes (registry indices) may stand in one route.
         random: source of random bytes.
@@ -45,6 +47,7 @@ class Paths:
 
     mixes: Mapping[int, MixInfo]
     layers_at: Callable[[int], Layers]
+    layers_of: Callable[[int, int], Sequence[int]]
     mailbox_nodes: Sequence[int]
     apart: Callable[[int, int], bool]
     random: RandomBytes
@@ -72,8 +75,8 @@ class Paths:
         return Route(phase, hops, mailbox_node, delivery_id)
 
     def begins_at(self, index: int, phase: int) -> bool:
-        """Whether a node (registry index) is a mix of the first layer in a key phase (u24)."""
-        return self.layers_at(phase).layer_of(index) == 1
+        """Whether a node (registry index) may be a first mix in a key phase (u24)."""
+        return 1 in self.layers_of(index, phase)
 
     def drop(self, phase: int) -> Route:
         """Draw a route to a mailbox that nobody has.

@@ -113,10 +113,13 @@ class _Place(NamedTuple):
     layer: int
     bound: bytes
     header_end: int
+    others: Sequence[int]
 
 
 _Shared: TypeAlias = tuple[int, _Place, bytes]
 """A packet after the exchange: its position, where we stand, the secret."""
+_Opening: TypeAlias = tuple[_Place, bytes, HopKeys]
+"""A header whose tag holds: where we stand, its plaintext, and the keys."""
 _Opened: TypeAlias = tuple[int, _Place, bytes, Routing, HopKeys]
 """A packet whose header verified, for the first time: position, place, plaintext of the header."""
 
@@ -127,7 +130,8 @@ class Unwrapper:
     Args:
         node_id: of this node, 32 bytes.
         keyring: its onion keys; its owner advances it, and replay tables follow.
-        layer_of: layer (1 to 3) of this node in the epoch in which a phase begins; 0 for none.
+        layers_of: layers (1 to 3) in which this node takes packets of a phase, likeliest first;
+            senders may know another consensus than the node.
         replays: what was opened before.
         random: source of random bytes.
 
@@ -135,20 +139,20 @@ class Unwrapper:
         dropped: packets by cause, since the start.
     """
 
-    __slots__ = ("_keyring", "_layer_of", "_node_id", "_phase", "_random", "_replays", "dropped")
+    __slots__ = ("_keyring", "_layers_of", "_node_id", "_phase", "_random", "_replays", "dropped")
 
     def __init__(
         self,
         node_id: bytes,
         keyring: PhaseKeyring,
-        layer_of: Callable[[int], int],
+        layers_of: Callable[[int], Sequence[int]],
         replays: ReplayFilter,
         random: RandomBytes,
     ) -> None:
         self._node_id = node_id
         self._keyring = keyring
         self._phase = keyring.current
-        self._layer_of = layer_of
+        self._layers_of = layers_of
         self._replays = replays
         self._random = random
         self.dropped: Counter[Cause] = Counter()
@@ -210,11 +214,13 @@ class Unwrapper:
         phase = int.from_bytes(head[1:], "big")
         if (phase - self._keyring.current + 1) % PHASE_MODULUS > 2:
             return _DROPPED[Cause.WRONG_PHASE]
-        layer = self._layer_of(phase)
-        if not layer:
-            return _DROPPED[Cause.WRONG_LAYER]
+        layers = self._layers_of(phase)
+        return self._stand(head, phase, layers) if layers else _DROPPED[Cause.WRONG_LAYER]
+
+    def _stand(self, head: bytes, phase: int, layers: Sequence[int]) -> _Place:
+        layer, *others = layers
         bound = binding(self._node_id, phase, layer)
-        return _Place(head, phase, layer, bound, _HEADER_ENDS[layer - 1])
+        return _Place(head, phase, layer, bound, _HEADER_ENDS[layer - 1], others)
 
     def _open_headers(
         self, packets: Sequence[bytes], shared: Sequence[_Shared], results: list[Result]
@@ -223,14 +229,13 @@ class Unwrapper:
         opened = []
         for position, place, secret in shared:
             packet = packets[position]
-            keys = hop_keys(secret, packet[PREFIX_BYTES:_SHARE_END], place.bound)
-            sealed = packet[_TAG_END : place.header_end] + packet[_SHARE_END:_TAG_END]
-            try:
-                plain = ChaCha20Poly1305(keys.header).decrypt(_NONCE, sealed, None)
-                routing = decode_routing(plain, place.layer)
-            except InvalidTag:
-                results[position] = self._judge(packet, place, secret)
+            opening = _open(packet, place, secret) or self._open_elsewhere(packet, place, secret)
+            if isinstance(opening, Dropped):
+                results[position] = opening
                 continue
+            place, plain, keys = opening  # noqa: PLW2901 - it may stand in another layer
+            try:
+                routing = decode_routing(plain, place.layer)
             except DecodeError:
                 continue
             admission = admit(place.phase, keys.replay_tag)
@@ -259,18 +264,22 @@ class Unwrapper:
             start, packet = end, b"".join(parts)
             results[position] = Forward(next_index, delay_ms, packet, tag)
 
-    def _judge(self, packet: bytes, place: _Place, secret: bytes) -> Dropped:
-        """Say whether a header that does not verify would in another layer."""
-        share = packet[PREFIX_BYTES:_SHARE_END]
-        tag = packet[_SHARE_END:_TAG_END]
-        for other, header_end in enumerate(_HEADER_ENDS, 1):
+    def _open_elsewhere(self, packet: bytes, place: _Place, secret: bytes) -> _Opening | Dropped:
+        """Open a header in another layer; only in those where this mix may stand does it count."""
+        for other in range(1, LAYERS + 1):
             if other == place.layer:
                 continue
-            keys = hop_keys(secret, share, binding(self._node_id, place.phase, other))
-            try:
-                sealed = packet[_TAG_END:header_end] + tag
-                ChaCha20Poly1305(keys.header).decrypt(_NONCE, sealed, None)
-            except InvalidTag:
-                continue
-            return _DROPPED[Cause.WRONG_LAYER]
+            opening = _open(packet, self._stand(place.head, place.phase, (other,)), secret)
+            if opening is not None:
+                return opening if other in place.others else _DROPPED[Cause.WRONG_LAYER]
         return _DROPPED[Cause.BAD_TAG]
+
+
+def _open(packet: bytes, place: _Place, secret: bytes) -> _Opening | None:
+    """Open a header; None if its tag fails."""
+    keys = hop_keys(secret, packet[PREFIX_BYTES:_SHARE_END], place.bound)
+    sealed = packet[_TAG_END : place.header_end] + packet[_SHARE_END:_TAG_END]
+    try:
+        return place, ChaCha20Poly1305(keys.header).decrypt(_NONCE, sealed, None), keys
+    except InvalidTag:
+        return None

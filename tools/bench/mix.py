@@ -71,7 +71,8 @@ class _Route:
         node_id, keyring, replays = secrets.token_bytes(32), PhaseKeyring(PHASE), ReplayFilter()
         for _ in range(REMEMBERED):
             replays.admit(PHASE, secrets.token_bytes(REPLAY_TAG_BYTES))
-        unwrapper = Unwrapper(node_id, keyring, lambda _phase: layer, replays, secrets.token_bytes)
+        layers = [layer]
+        unwrapper = Unwrapper(node_id, keyring, lambda _phase: layers, replays, secrets.token_bytes)
         return _Mix(node_id, keyring, unwrapper)
 
     def carry(self, count: int) -> list[float]:

@@ -55,7 +55,7 @@ class VectorMix:
         self.keyring = PhaseKeyring(PHASE, ahead=0, generate=lambda: key)
         self.random = Taken(f"vector mix {layer} padding")
         self.unwrapper = Unwrapper(
-            self.node_id, self.keyring, lambda _phase: layer, ReplayFilter(16), self.random
+            self.node_id, self.keyring, lambda _phase: [layer], ReplayFilter(16), self.random
         )
         self.hop = MixHop(layer * 10, self.node_id, self.keyring.public(PHASE), layer * 7)
 

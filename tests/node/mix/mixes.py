@@ -12,18 +12,18 @@ MAILBOX_NODE = 900
 
 
 class Mix:
-    """One mix; its layer is the same in all phases unless a test says otherwise."""
+    """One mix; its layers are the same in all phases unless a test says otherwise."""
 
     def __init__(self, index, layer, phase=PHASE, slots=1 << 12):
         self.index = index
-        self.layer = layer
+        self.layers = [layer]
         self.node_id = secrets.token_bytes(32)
         self.keyring = PhaseKeyring(phase)
         self.replays = ReplayFilter(slots)
         self.unwrapper = Unwrapper(
             self.node_id,
             self.keyring,
-            lambda _phase: self.layer,
+            lambda _phase: self.layers,
             self.replays,
             secrets.token_bytes,
         )

@@ -43,6 +43,7 @@ class Network:
         self.paths = Paths(
             infos,
             lambda _phase: self.layers,
+            lambda index, _phase: [self.layers.layer_of(index)],
             [MAILBOX_NODE],
             lambda a, b: a != b,
             self.random.randbytes,
@@ -62,7 +63,7 @@ class Network:
         unwrapper = Unwrapper(
             self.ids[index],
             self.keyrings[index],
-            lambda _phase: layer,
+            lambda _phase: [layer],
             ReplayFilter(1 << 14),
             self.random.randbytes,
         )

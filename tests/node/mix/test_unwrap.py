@@ -172,12 +172,25 @@ def test_a_packet_opens_at_its_mix_layer_and_phase_only():
     later = packet[:1] + (PHASE + 1).to_bytes(3, "big") + packet[4:]
     assert mixes.mixes[0].open(later) == Dropped(Cause.BAD_TAG)
     for layer in (2, 3):
-        mixes.mixes[0].layer = layer
+        mixes.mixes[0].layers = [layer]
         assert mixes.mixes[0].open(packet) == Dropped(Cause.WRONG_LAYER)
-    mixes.mixes[0].layer = 0
+    mixes.mixes[0].layers = []
     assert mixes.mixes[0].open(packet) == Dropped(Cause.WRONG_LAYER)
-    mixes.mixes[0].layer = 1
+    mixes.mixes[0].layers = [1]
     assert isinstance(mixes.mixes[0].open(packet), Forward)
+
+
+def test_senders_may_know_another_consensus_than_the_mix():
+    """A mix opens packets in each layer in which it may stand, whichever is likelier."""
+    for accepted in ([1, 2], [2, 1], [3, 2, 1]):
+        mixes = Mixes()
+        mixes.mixes[0].layers = accepted
+        packet = build_packet(mixes.route(), payload(), secrets.token_bytes)
+        assert isinstance(mixes.deliver(packet), Delivery)
+        assert mixes.mixes[0].open(packet) == Dropped(Cause.REPLAYED)
+        mixes.mixes[0].layers = [2, 3]
+        packet = build_packet(mixes.route(), payload(), secrets.token_bytes)
+        assert mixes.mixes[0].open(packet) == Dropped(Cause.WRONG_LAYER)
 
 
 def test_a_share_of_low_order_is_refused():
