@@ -6,13 +6,22 @@ before it asks for packets again, because their acknowledgements are among those
 Source: docs/spec/mixnet.md, sections Sending, Reply blocks, Payloads and Messages.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final
 
+from node.mix.account import (
+    Account,
+    AnswerLeft,
+    MailEvent,
+    MailReceived,
+    ReplyPart,
+    ReplyReceived,
+)
 from node.mix.address import MailAddress
+from node.mix.carried import Carried, Packet
 from node.mix.envelope import FRAME_BYTES, open_frame, seal_frame
 from node.mix.frame import (
     MESSAGE_ID_BYTES,
@@ -30,16 +39,12 @@ from node.mix.packet import PAYLOAD_BYTES, Delivery
 from node.mix.paths import Paths
 from node.mix.route import build_packet
 from node.mix.schedule import Emission, Kind, Rates, SenderSchedule
-from node.mix.surb import ReplyBook, Surb, decode_surb, make_surb
-from qnet.crypto.keys import DhKey
+from node.mix.surb import ReplyBook, ReplySecret, Surb, decode_surb, make_surb
 from qnet.errors import CryptoError, DecodeError, LocalProtocolError
 from qnet.sampling import RandomBytes
 
 MAX_ANSWERS: Final = 1024
 _MS: Final = 1000
-
-Packet: TypeAlias = tuple[int, bytes]
-"""Registry index of the first mix, and the packet."""
 
 
 class Ignored(StrEnum):
@@ -47,6 +52,7 @@ class Ignored(StrEnum):
 
     UNKNOWN = "unknown"
     UNREADABLE = "unreadable"
+    NO_ROOM = "no_room"
     CHANGED = "changed"
     TOO_MANY_ANSWERS = "too_many_answers"
     TOO_MANY_REPLY_BLOCKS = "too_many_reply_blocks"
@@ -73,57 +79,6 @@ class Purpose:
     about: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MailReceived:
-    """A message to our address; store it before asking for packets.
-
-    Args:
-        message_id: 16 bytes.
-        mail: text and reply blocks.
-    """
-
-    message_id: bytes
-    mail: Mail
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyReceived:
-    """An answer to a message of ours.
-
-    Args:
-        about: what the reply blocks were made for, 16 bytes.
-        text: the answer.
-    """
-
-    about: bytes
-    text: bytes = field(repr=False)
-
-
-MailEvent: TypeAlias = MailReceived | ReplyReceived | Ended[MailAddress]
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who a client is in the mixnet.
-
-    Args:
-        key: of its address.
-        mailbox_node: registry index of the node that keeps its mailbox.
-        new_id: gives a fresh delivery id (16 bytes) that this node delivers to us.
-        loop_allowance_s: for the network, added to the delays of a loop.
-    """
-
-    key: DhKey
-    mailbox_node: int
-    new_id: Callable[[], bytes]
-    loop_allowance_s: float = 5.0
-
-    @property
-    def address(self) -> MailAddress:
-        """Where others write to."""
-        return MailAddress(self.mailbox_node, self.key.public)
-
-
 class MixClient:
     """A client.
 
@@ -135,40 +90,52 @@ class MixClient:
         now: seconds, on the clock of all later calls.
 
     Attributes:
+        account: who it is now.
+        takes_mail: whether there is room for messages; those that come are dropped while not.
         outbox: messages under way.
-        inbox: messages that come.
+        inboxes: messages that come, by address: what is held of one says nothing about another.
         watch: loops.
+        carried: what else it carries.
+        control: units to our node, sent in place of drops so that no time gives them away.
         ignored: what was not taken, by cause.
     """
 
     __slots__ = (
-        "_account",
         "_answers",
         "_book",
-        "_ended",
+        "_events",
         "_paths",
         "_random",
         "_replies",
         "_schedule",
+        "_turns",
+        "account",
+        "carried",
+        "control",
         "ignored",
-        "inbox",
+        "inboxes",
         "outbox",
+        "takes_mail",
         "watch",
     )
 
     def __init__(
         self, account: Account, paths: Paths, rates: Rates, random: RandomBytes, now: float
     ) -> None:
-        self._account = account
+        self.account = account
+        self.takes_mail = True
         self._paths = paths
         self._random = random
         self._schedule: SenderSchedule[Packet] = SenderSchedule(rates, random, now)
         self._book: ReplyBook[Purpose] = ReplyBook()
         self._answers: deque[tuple[Surb, Frame]] = deque()
         self._replies = Assembly()
-        self._ended: list[MailEvent] = []
+        self._events: list[MailEvent] = []
+        self._turns = 0
         self.outbox: Outbox[MailAddress] = Outbox(random)
-        self.inbox = Inbox()
+        self.inboxes: defaultdict[MailAddress, Inbox] = defaultdict(Inbox)
+        self.carried: list[Carried] = []
+        self.control: deque[Packet] = deque()
         self.watch = LoopWatch()
         self.ignored: Counter[Ignored] = Counter()
 
@@ -196,35 +163,76 @@ class MixClient:
 
         Raises:
             StageError: no route in one of the phases.
-            LocalProtocolError: too many blocks are under way.
+            LocalProtocolError: too many blocks are under way, or there is no id for one.
         """
-        blocks = []
-        for phase in phases:
-            surb = self._block(phase, Use.REPLY, about)
-            if surb is None:
-                raise LocalProtocolError("too many reply blocks are under way")
-            blocks.append(surb)
-        return tuple(blocks)
+        return tuple(surb for surb, _, _ in self.make_blocks(about, phases))
 
-    def write(self, address: MailAddress, mail: Mail, now: float) -> bytes:
+    def make_blocks(
+        self, about: bytes, phases: Sequence[int]
+    ) -> list[tuple[Surb, bytes, ReplySecret]]:
+        """Make reply blocks; returns each with its delivery id and its secret, to be stored.
+
+        Args:
+            about: comes back with the answer, 16 bytes.
+            phases: u24 each; keys must be published.
+
+        Raises:
+            StageError: no route in one of the phases.
+            LocalProtocolError: too many blocks are under way, or there is no id for one.
+        """
+        made = []
+        for phase in phases:
+            delivery_id = self.account.new_id()
+            if delivery_id is None:
+                raise LocalProtocolError("our node gave us no delivery ids yet")
+            surb, secret = self._block(phase, delivery_id)
+            if not self.await_reply(delivery_id, secret, about):
+                self.ignored[Ignored.TOO_MANY_REPLY_BLOCKS] += 1
+                raise LocalProtocolError("too many reply blocks are under way")
+            made.append((surb, delivery_id, secret))
+        return made
+
+    def await_reply(self, delivery_id: bytes, secret: ReplySecret, about: bytes) -> bool:
+        """Wait for an answer by a reply block that was made before; false if too many wait.
+
+        Args:
+            delivery_id: of the block, 16 bytes.
+            secret: what its maker kept.
+            about: comes back with the answer, 16 bytes.
+        """
+        return self._book.remember(delivery_id, secret, Purpose(Use.REPLY, about))
+
+    def resume_reply(self, part: ReplyPart, now: float) -> None:
+        """Know a part of an answer that came before a restart."""
+        self._replies.add(part.fragment, now)
+
+    def write(self, address: MailAddress, mail: Mail, now: float, message_id: bytes = b"") -> bytes:
         """Send a message when its turn comes; returns its id (16 bytes).
+
+        Args:
+            address: whom it is for.
+            mail: what it says.
+            now: seconds.
+            message_id: if it was sent before with the same content; a new one by default.
 
         Raises:
             LocalProtocolError: too long, or too many messages are under way.
         """
-        return self.outbox.submit(address, mail.encode(), now)
+        return self.outbox.submit(address, mail.encode(), now, message_id)
 
-    def answer(self, text: bytes, surbs: Sequence[Surb]) -> int:
+    def answer(self, text: bytes, surbs: Sequence[Surb], message_id: bytes = b"") -> int:
         """Answer a message; returns how many of the blocks are used up.
 
         Args:
             text: the answer.
-            surbs: usable blocks of the message, none used before.
+            surbs: usable blocks of the message, none used before for anything else.
+            message_id: if it was begun before with the same text; a new one by default.
 
         Raises:
             LocalProtocolError: they do not suffice, or too many answers wait.
         """
-        pairs = reply_fragments(self._random(MESSAGE_ID_BYTES), text, surbs)
+        message_id = message_id or self._random(MESSAGE_ID_BYTES)
+        pairs = reply_fragments(message_id, text, surbs)
         if len(self._answers) + len(pairs) > MAX_ANSWERS:
             raise LocalProtocolError("too many answers wait")
         self._answers += [(surb, ReplyFrame(fragment)) for surb, fragment in pairs]
@@ -246,32 +254,57 @@ class MixClient:
         return [self._packet(emission, phase, now) for emission in emissions]
 
     def events(self) -> list[MailEvent]:
-        """Return messages that failed since the last call."""
-        ended, self._ended = self._ended, []
-        return ended
+        """Return what became of messages and answers that were to be sent, since the last call."""
+        events, self._events = self._events, []
+        return events
 
     def _packet(self, emission: Emission[Packet], phase: int, now: float) -> Packet:
         if emission.payload is not None:
             return emission.payload
         if emission.kind is Kind.LOOP:
-            return self._loop(phase, now)
+            loop = self._loop(phase, now)
+            if loop is not None:
+                return loop
+        if self.control:
+            return self.control.popleft()
         route = self._paths.drop(phase)
         packet = build_packet(route, self._random(PAYLOAD_BYTES), self._random)
         return route.hops[0].index, packet
 
     def _payload(self, phase: int, now: float) -> Packet | None:
-        """An answer that waits, else a fragment that is due."""
+        """An answer that waits, else a fragment that is due, or what else is carried, in turns."""
         while self._answers:
             surb, frame = self._answers.popleft()
-            if surb.is_usable(phase) and self._paths.begins_at(surb.first_index, surb.phase):
+            usable = surb.is_usable(phase) and self._paths.begins_at(surb.first_index, surb.phase)
+            if isinstance(frame, ReplyFrame):
+                self._events.append(AnswerLeft(frame.fragment.message_id, usable))
+            if usable:
                 return surb.first_index, surb.use(frame.encode())
-        while isinstance(step := self.outbox.take(now), Ended):
-            self._ended.append(step)
-        return None if step is None else self._data(step, phase)
+        suppliers = [self._message, *(each.payload for each in self.carried)]
+        for place in range(len(suppliers)):
+            packet = suppliers[(self._turns + place) % len(suppliers)](phase, now)
+            if packet is not None:
+                self._turns += place + 1
+                return packet
+        return None
 
-    def _data(self, step: ToSend[MailAddress], phase: int) -> Packet | None:
-        surb = self._block(phase, Use.ACK, step.fragment.message_id)
-        if surb is None:
+    def _message(self, phase: int, now: float) -> Packet | None:
+        """A fragment that is due, with the reply block for its acknowledgement."""
+        due_at = self.outbox.next_at
+        if due_at is None or due_at > now:
+            return None
+        delivery_id = self.account.new_id()
+        if delivery_id is None:
+            return None
+        while isinstance(step := self.outbox.take(now), Ended):
+            self._events.append(step)
+        return None if step is None else self._data(step, delivery_id, phase)
+
+    def _data(self, step: ToSend[MailAddress], delivery_id: bytes, phase: int) -> Packet | None:
+        purpose = Purpose(Use.ACK, step.fragment.message_id)
+        surb, secret = self._block(phase, delivery_id)
+        if not self._book.remember(delivery_id, secret, purpose):
+            self.ignored[Ignored.TOO_MANY_REPLY_BLOCKS] += 1
             return None
         frame = DataFrame(step.fragment, surb.encode()).encode()
         address = step.recipient
@@ -279,46 +312,48 @@ class MixClient:
         payload = seal_frame(frame, address.key, self._random)
         return route.hops[0].index, build_packet(route, payload, self._random)
 
-    def _loop(self, phase: int, now: float) -> Packet:
-        delivery_id = self._account.new_id()
-        route = self._paths.route(phase, self._account.mailbox_node, delivery_id)
+    def _loop(self, phase: int, now: float) -> Packet | None:
+        delivery_id = self.account.new_id()
+        if delivery_id is None:
+            return None
+        route = self._paths.route(phase, self.account.mailbox_node, delivery_id)
         surb, secret = make_surb(route, self._random)
-        deadline = now + route.delay_ms / _MS + self._account.loop_allowance_s
+        deadline = now + route.delay_ms / _MS + self.account.loop_allowance_s
         if self._book.remember(delivery_id, secret, Purpose(Use.LOOP, delivery_id)):
-            self.watch.expect(delivery_id, deadline)
+            self.watch.expect(delivery_id, deadline, now)
         return surb.first_index, surb.use(self._random(FRAME_BYTES))
 
-    def _block(self, phase: int, use: Use, about: bytes) -> Surb | None:
-        """Make a reply block and wait for it; None if too many are under way."""
-        delivery_id = self._account.new_id()
-        route = self._paths.route(phase, self._account.mailbox_node, delivery_id)
-        surb, secret = make_surb(route, self._random)
-        if not self._book.remember(delivery_id, secret, Purpose(use, about)):
-            self.ignored[Ignored.TOO_MANY_REPLY_BLOCKS] += 1
-            return None
-        return surb
+    def _block(self, phase: int, delivery_id: bytes) -> tuple[Surb, ReplySecret]:
+        """Make a reply block to our mailbox node."""
+        route = self._paths.route(phase, self.account.mailbox_node, delivery_id)
+        return make_surb(route, self._random)
 
     # --- what comes in ------------------------------------------------------------------------
 
     def receive(self, delivery: Delivery, now: float) -> list[MailEvent]:
         """Read a delivery at `now` (seconds); returns what the owner should know."""
+        mailbox = self.account.recipient(delivery.delivery_id, delivery.phase)
         try:
-            if delivery.delivery_id == self._account.address.delivery_id(delivery.phase):
-                frame = decode_frame(open_frame(delivery.payload, self._account.key))
-                return self._mail(frame, now)
+            if mailbox is not None:
+                frame = decode_frame(open_frame(delivery.payload, mailbox.key))
+                return self._mail(frame, mailbox.address, now)
             return self._returned(delivery, now)
         except (CryptoError, DecodeError):
             self.ignored[Ignored.UNREADABLE] += 1
             return []
 
-    def _mail(self, frame: Frame, now: float) -> list[MailEvent]:
+    def _mail(self, frame: Frame, address: MailAddress, now: float) -> list[MailEvent]:
         if not isinstance(frame, DataFrame):
             raise DecodeError("an address takes DATA frames only")
+        if not self.takes_mail:
+            self.ignored[Ignored.NO_ROOM] += 1
+            return []
         surb = decode_surb(frame.surb)
         events: list[MailEvent] = []
-        for todo in self.inbox.receive(frame, now):
+        for todo in self.inboxes[address].receive(frame, now):
             if isinstance(todo, Received):
-                events.append(MailReceived(todo.message_id, decode_mail(todo.body)))
+                mail = decode_mail(todo.body)
+                events.append(MailReceived(todo.message_id, mail, address))
             elif len(self._answers) < MAX_ANSWERS:
                 self._answers.append((surb, todo.ack))
             else:
@@ -328,11 +363,12 @@ class MixClient:
     def _returned(self, delivery: Delivery, now: float) -> list[MailEvent]:
         returned = self._book.take(delivery)
         if returned is None:
-            self.ignored[Ignored.UNKNOWN] += 1
+            if not any(each.receive(delivery, now) for each in self.carried):
+                self.ignored[Ignored.UNKNOWN] += 1
             return []
         purpose, data = returned.purpose, returned.frame
         if purpose.use is Use.LOOP:
-            self.watch.passed(purpose.about, intact=data is not None)
+            self.watch.passed(purpose.about, now, intact=data is not None)
             return []
         if data is None:
             self.ignored[Ignored.CHANGED] += 1
@@ -342,6 +378,10 @@ class MixClient:
             ended = self.outbox.acknowledged(frame, now)
             return [ended] if ended else []
         if isinstance(frame, ReplyFrame) and purpose.use is Use.REPLY:
-            text = self._replies.add(frame.fragment, now)
-            return [] if text is None else [ReplyReceived(purpose.about, text)]
+            fragment = frame.fragment
+            text = self._replies.add(fragment, now)
+            if text is None:
+                is_open = len(self._replies.held(fragment.message_id)) < fragment.count
+                return [ReplyPart(purpose.about, fragment)] if is_open else []
+            return [ReplyReceived(purpose.about, text, fragment.message_id)]
         raise DecodeError("a reply block came back with another kind of frame")

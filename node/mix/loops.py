@@ -67,6 +67,7 @@ class LoopWatch:
         returned: of them, in time.
         changed: of them, with another payload than was sent; they count as lost.
         refused: loops not watched because too many were under way.
+        trips: how long the last ones took, in seconds, where the time they left is known.
     """
 
     __slots__ = (
@@ -78,43 +79,54 @@ class LoopWatch:
         "refused",
         "returned",
         "sent",
+        "trips",
     )
 
     def __init__(self, loss_ppm: int = HONEST_LOSS_PPM) -> None:
         self._loss_ppm = loss_ppm
-        self._waiting: set[bytes] = set()
+        self._waiting: dict[bytes, float | None] = {}
         self._deadlines: list[tuple[float, bytes]] = []
         self._window: deque[bool] = deque(maxlen=WINDOW)
         self.sent = 0
         self.returned = 0
         self.changed = 0
         self.refused = 0
+        self.trips: deque[float] = deque(maxlen=WINDOW)
 
     @property
     def next_at(self) -> float | None:
         """When the next loop is lost if it does not come; None if none is under way."""
         return self._deadlines[0][0] if self._deadlines else None
 
-    def expect(self, loop: bytes, deadline: float) -> bool:
-        """Wait for a loop (16 bytes) until `deadline` (seconds); false if too many are awaited."""
+    def expect(self, loop: bytes, deadline: float, now: float | None = None) -> bool:
+        """Wait for a loop; false if too many are awaited.
+
+        Args:
+            loop: replay tag or delivery id, 16 bytes.
+            deadline: when it is lost, in seconds.
+            now: when it leaves, in seconds, for its trip to be timed.
+        """
         if len(self._deadlines) >= MAX_WAITING:
             self.refused += 1
             return False
-        self._waiting.add(loop)
+        self._waiting[loop] = now
         heappush(self._deadlines, (deadline, loop))
         self.sent += 1
         return True
 
-    def passed(self, loop: bytes, *, intact: bool = True) -> bool:
+    def passed(self, loop: bytes, now: float | None = None, *, intact: bool = True) -> bool:
         """Tell that something came; returns whether it is a loop of ours.
 
         Args:
             loop: replay tag or delivery id, 16 bytes.
+            now: seconds, for its trip to be timed.
             intact: whether its payload is what was sent, where that can be told.
         """
         if loop not in self._waiting:
             return False
-        self._waiting.remove(loop)
+        left_at = self._waiting.pop(loop)
+        if left_at is not None and now is not None:
+            self.trips.append(now - left_at)
         self._window.append(not intact)
         self.changed += not intact
         self.returned += intact
@@ -125,7 +137,7 @@ class LoopWatch:
         while self._deadlines and self._deadlines[0][0] <= now:
             _, loop = heappop(self._deadlines)
             if loop in self._waiting:
-                self._waiting.remove(loop)
+                del self._waiting[loop]
                 self._window.append(True)
         return LoopReport(len(self._window), sum(self._window), self.is_alarmed)
 

@@ -127,20 +127,21 @@ class Outbox(Generic[T]):
     def __len__(self) -> int:
         return len(self._messages)
 
-    def submit(self, recipient: T, body: bytes, now: float) -> bytes:
+    def submit(self, recipient: T, body: bytes, now: float, message_id: bytes = b"") -> bytes:
         """Take a message; returns its id (16 bytes).
 
         Args:
             recipient: whom it is for.
             body: up to 256 x 1,713 bytes.
             now: seconds.
+            message_id: of one that was sent before with this body, 16 bytes; a new one by default.
 
         Raises:
             LocalProtocolError: too long, or too many are under way.
         """
         if len(self._messages) >= MAX_MESSAGES:
             raise LocalProtocolError("too many messages are under way")
-        message_id = self._random(MESSAGE_ID_BYTES)
+        message_id = message_id or self._random(MESSAGE_ID_BYTES)
         fragments = fragments_of(message_id, body, DATA_BYTES)
         parts = tuple(_Part(fragment) for fragment in fragments)
         self._messages[message_id] = _Message(recipient, parts, set(range(len(parts))))

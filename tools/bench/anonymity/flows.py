@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.mix.packet import LAYERS
+from node.mix.rates import STREAMS
 from tools.bench.anonymity.measures import advantage, true_rate
 from tools.bench.anonymity.setting import (
     JITTER_S,
     MEAN_DELAY_S,
-    STREAMS,
     Mode,
 )
 

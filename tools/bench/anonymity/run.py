@@ -10,6 +10,7 @@ from functools import partial
 from itertools import product
 from typing import Any, Final, TypeAlias
 
+from node.mix.rates import MESSAGES, STREAMS
 from tools.bench.anonymity.checks import checks
 from tools.bench.anonymity.corrupt import SHARES
 from tools.bench.anonymity.hostile_nodes import circuits, cost, paths
@@ -18,11 +19,9 @@ from tools.bench.anonymity.one_message import cells, delay, inside, layer, messa
 from tools.bench.anonymity.rows import Row, call
 from tools.bench.anonymity.setting import (
     MEAN_DELAY_S,
-    MESSAGES,
     MIX_MODES,
     MIXES_MAX,
     PAYLOAD_PER_S,
-    STREAMS,
     USERS,
     Crowd,
     Mode,

@@ -9,17 +9,13 @@ from typing import Final
 
 from node.mix.packet import LAYERS
 from node.mix.poisson import MEAN_DELAY_MS
-from node.mix.schedule import Rates
+from node.mix.rates import MESSAGES
 from qnet.parameters import NetworkParameters
 
 MEAN_DELAY_S: Final = MEAN_DELAY_MS / 1000
 """Mean of the delay at one mix."""
 USERS: Final = (1_000, 10_000, 100_000, 1_000_000)
 
-MESSAGES: Final = Rates(payload_hz=0.5, loop_hz=0.25, drop_hz=0.25)
-"""Schedule of a client with covers; an observer sees but the sum."""
-STREAMS: Final = Rates(payload_hz=16.0, loop_hz=2.0, drop_hz=2.0)
-"""Schedule of one that carries streams."""
 PAYLOAD_PER_S: Final = 0.05
 """Packets of a user who sends without covers: a short message every 20 s."""
 MIX_LOOPS_PER_S: Final = 5.0
