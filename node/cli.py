@@ -18,7 +18,7 @@ DEFAULT_HOME = Path.home() / ".qnet" / "node"
 
 @click.group()
 def node() -> None:
-    """Run an entry, relay or exit."""
+    """Run an entry, relay, mix or exit."""
 
 
 node.add_command(policy)
@@ -32,7 +32,7 @@ def node_home() -> Path:
 
 
 @node.command()
-@click.option("--role", type=click.Choice(["entry", "relay", "exit"]), required=True)
+@click.option("--role", type=click.Choice(["entry", "relay", "mix", "exit"]), required=True)
 @click.option("--listen", required=True, help="Address and port to listen on.")
 @click.option("--advertise", default="", help="Address and port others dial, if another.")
 @click.option("--sni", required=True, help="Host name of the node's web site.")

@@ -24,7 +24,7 @@ MAX_CONNECTIONS: Final = 1_024
 MAX_DNS_QUESTIONS: Final = 256
 """The same for questions of a DNS port."""
 
-RoleName = Literal["entry", "relay", "exit"]
+RoleName = Literal["entry", "relay", "mix", "exit"]
 
 
 @dataclass(frozen=True, slots=True)

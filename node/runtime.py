@@ -1,7 +1,7 @@
 """One running node: its parts, put together, started and stopped.
 
 listener, pool ── links ── RelayDriver ── RelayCore ── ExitStreams, DirectoryServer
-                               │
+                               ├───────── Mixing (packets)
                            Accounts (receipts)          Upkeep (phases, descriptors, consensus)
                            Tolls (premium payments)
 """
@@ -45,10 +45,12 @@ from node.io.driver import RelayDriver
 from node.io.endpoint import Link, LinkServer, dial, serve
 from node.io.ledger_client import LedgerClient
 from node.io.metrics import Counters, serve_metrics
+from node.io.mixing import MixIdentity, Mixing
 from node.io.pool import LinkPool
 from node.io.spool import Spool
 from node.io.ticket_store import FileTicketStore
 from node.keys import NodeKeys
+from node.mix.live_paths import LivePaths
 from node.payments.relay_chain import RelayChain
 from node.payments.toll_store import TollStore
 from node.payments.tolls import STORE_NAME, Tolls, claiming_of, relay_chain_of
@@ -221,6 +223,21 @@ class NodeRuntime:
             now=time.time,
         )
         self.driver.attach(self.pool, self.exits, self.directory)
+        self.mixing = self._make_mixing()
+        self.driver.mix(self.mixing)
+
+    def _make_mixing(self) -> Mixing:
+        live = LivePaths(secrets.token_bytes)
+        self.view.on_change(live.follow)
+        return Mixing(
+            MixIdentity(self.registration.index, self.keys.node_id, self.role),
+            keyring=self.keyring,
+            live=live,
+            pool=self.pool,
+            meter=self.accounts,
+            random=secrets.token_bytes,
+            now=self._clock,
+        )
 
     def _make_accounts(self) -> Accounts:
         registration = self.registration
@@ -350,6 +367,7 @@ class NodeRuntime:
         while True:
             await asyncio.sleep(TICK_S)
             self.driver.tick()
+            self.mixing.tick()
 
     async def _shut_down(self) -> None:
         _log.info("stopping")

@@ -101,8 +101,18 @@ class Toll(Protocol):
         """Premium circuits carried so many bytes."""
 
 
+class PacketHandler(Protocol):
+    """Handles packets of the mixnet."""
+
+    def received(self, link: Link, content: bytes) -> None:
+        """One PACKETS record."""
+
+    def link_closed(self, link: Link) -> None:
+        """A link is gone."""
+
+
 class RecordHandler(Protocol):
-    """Handles records of links that are neither cells nor credit."""
+    """Handles records of links that are neither cells, credit nor packets."""
 
     def __call__(self, link: Link, kind: RecordType, content: bytes) -> None:
         """One RECEIPT, DIR_GET or DIR_DATA record."""
@@ -155,6 +165,7 @@ class RelayDriver:
         self._exits: ExitStreams | None = None
         self._directory: DirectoryStreams | None = None
         self._toll: Toll | None = None
+        self._packets: PacketHandler | None = None
         self._loop = asyncio.get_running_loop()
         self._awake = False
         self._steps: dict[type, Callable[[Any], None]] = {
@@ -178,6 +189,10 @@ class RelayDriver:
     def charge(self, toll: Toll) -> None:
         """Take payments from now on; before, they are refused."""
         self._toll = toll
+
+    def mix(self, packets: PacketHandler) -> None:
+        """Carry packets of the mixnet from now on; before, they end the link."""
+        self._packets = packets
 
     # links
 
@@ -205,10 +220,12 @@ class RelayDriver:
         self.wake()
 
     def record_received(self, link: Link, kind: RecordType, content: bytes) -> None:
-        """Credit goes to the core, everything else to the record handler."""
+        """Credit goes to the core, packets to the mixnet, everything else to its handler."""
         if kind is RecordType.CREDIT:
             self.carry_out(self.core.handle_credit(link.link_id, content, self._now()))
             self.wake()
+        elif kind is RecordType.PACKETS and self._packets is not None:
+            self._packets.received(link, content)
         else:
             self._records(link, kind, content)
 
@@ -231,6 +248,8 @@ class RelayDriver:
             self._pool.removed(link)
         if self._directory is not None:
             self._directory.link_closed(link.link_id)
+        if self._packets is not None:
+            self._packets.link_closed(link)
         self.carry_out(self.core.link_closed(link.link_id, self._now()))
         self.wake()
 

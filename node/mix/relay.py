@@ -101,14 +101,23 @@ class MixRelay:
         Raises:
             StageError: no route.
         """
-        packets: list[tuple[int, bytes]] = []
+        return [self.loop(phase, now) for _ in range(self.loops_due(now))]
+
+    def loops_due(self, now: float) -> int:
+        """How many loops to send at `now` (seconds); after a stall, some are skipped."""
+        due = 0
         while self.next_loop_at <= now:
             self.next_loop_at += exponential(1 / self.plan.hz, self.random)
-            if len(packets) < _MAX_LOOPS_AT_ONCE:
-                packets.append(self._loop(phase, now))
-        return packets
+            due += 1
+        return min(due, _MAX_LOOPS_AT_ONCE)
 
-    def _loop(self, phase: int, now: float) -> tuple[int, bytes]:
+    def loop(self, phase: int, now: float) -> tuple[int, bytes]:
+        """Make one loop and wait for it; arguments and result as in `loops`.
+
+        Raises:
+            StageError: no route.
+            LocalProtocolError: this node has no layer.
+        """
         layer = self.layer_of(phase)
         if not layer:
             raise LocalProtocolError("this node is no mix in this epoch")

@@ -22,7 +22,7 @@ SUMMARIES: Final = {
     "gov": "Vote on parameters, versions and upgrades.",
     "ledger": "Run and inspect a committee member.",
     "net": "Look at the network: nodes, capacity, diversity, history.",
-    "node": "Run an entry, relay or exit.",
+    "node": "Run an entry, relay, mix or exit.",
     "pay": "Pay for premium traffic.",
     "stake": "Bond tokens, settle and claim rewards.",
     "wallet": "Keys, balances and transfers.",
