@@ -3,7 +3,7 @@
 Source: docs/spec/mixnet.md, QN-MIX-071, 080 and 081.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -12,7 +12,6 @@ from node.mix.elligator import REPRESENTATIVE_BYTES, draw_share, share_of
 from node.mix.packet import PAYLOAD_BYTES
 from qnet.crypto.aead import TAG_BYTES
 from qnet.crypto.kdf import Label, derive_key
-from qnet.crypto.keys import DhKey
 from qnet.errors import CryptoError, LocalProtocolError
 from qnet.sampling import RandomBytes
 
@@ -21,6 +20,17 @@ REPLY_KEY_BYTES: Final = 32
 
 _NONCE: Final = bytes(12)
 _REPLY_PADDING: Final = bytes(PAYLOAD_BYTES - TAG_BYTES - FRAME_BYTES)
+
+
+class OpeningKey(Protocol):
+    """An X25519 key that payloads are sealed to: of an address, or of a node in a key phase."""
+
+    @property
+    def public(self) -> bytes:
+        """Public half, 32 bytes."""
+
+    def exchange(self, peer: bytes, /) -> bytes:
+        """X25519 with a public key; raises CryptoError if the result is zero."""
 
 
 def seal_frame(frame: bytes, key: bytes, random: RandomBytes) -> bytes:
@@ -41,7 +51,7 @@ def seal_frame(frame: bytes, key: bytes, random: RandomBytes) -> bytes:
     return representative + ChaCha20Poly1305(seal).encrypt(_NONCE, frame, None)
 
 
-def open_frame(payload: bytes, key: DhKey) -> bytes:
+def open_frame(payload: bytes, key: OpeningKey) -> bytes:
     """Open a payload that was sealed to an address.
 
     Args:

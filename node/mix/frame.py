@@ -27,6 +27,8 @@ class FrameKind(IntEnum):
     DATA = 1
     ACK = 2
     REPLY = 3
+    STREAM = 4
+    RETURN = 5
 
 
 @dataclass(frozen=True, slots=True)

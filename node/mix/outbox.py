@@ -88,6 +88,11 @@ class RoundTrips:
         self._deviation_s = 0.0
 
     @property
+    def mean_s(self) -> float | None:
+        """Smoothed round trip; None until one was measured."""
+        return self._mean_s
+
+    @property
     def wait_s(self) -> float:
         """Before the first repetition."""
         if self._mean_s is None:

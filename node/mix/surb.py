@@ -131,6 +131,13 @@ class ReplyBook(Generic[T]):
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, delivery_id: bytes) -> bool:
+        return delivery_id in self._waiting
+
+    def forget_oldest(self) -> None:
+        """Make room: of blocks that are used soon or never, the oldest one is most likely lost."""
+        del self._waiting[next(iter(self._waiting))]
+
     def remember(self, delivery_id: bytes, secret: ReplySecret, purpose: T) -> bool:
         """Wait for a reply under an id (16 bytes); false if too many are awaited."""
         if len(self._waiting) >= self._capacity:

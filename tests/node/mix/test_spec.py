@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PAGE = (Path(__file__).parents[3] / "docs" / "spec" / "mixnet.md").read_text(encoding="utf-8")
-CONSTANTS = re.findall(r"^\| `(\w+)\.([A-Z_]+)` \| ([\d.e-]+) \|", PAGE, re.MULTILINE)
+CONSTANTS = re.findall(r"^\| `([\w.]+)\.([A-Z_]+)` \| ([\d.e-]+) \|", PAGE, re.MULTILINE)
 NUMBERS = re.findall(r"\*\*(QN-MIX-\d{3})\*\*", PAGE)
 
 
@@ -32,7 +32,7 @@ def test_every_attack_of_the_table_is_a_test():
     folder = Path(__file__).parent
     written = {
         name
-        for path in folder.glob("test_*.py")
+        for path in folder.rglob("test_*.py")
         for name in re.findall(r"def (test_\w+)\(", path.read_text(encoding="utf-8"))
     }
     assert len(named) > 14
