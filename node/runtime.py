@@ -28,6 +28,7 @@ from node.config import Endpoint, NodeConfig
 from node.directory.cache import DirectoryService
 from node.directory.census import ClientCensus
 from node.directory.descriptor import NodeProfile
+from node.exit.connector import Connector
 from node.exit.notice import configured_notice
 from node.exit.notice_server import serve_notice
 from node.exit.service import make_connector
@@ -45,6 +46,7 @@ from node.io.driver import RelayDriver
 from node.io.endpoint import Link, LinkServer, dial, serve
 from node.io.ledger_client import LedgerClient
 from node.io.metrics import Counters, serve_metrics
+from node.io.mix_exit import MixExitService
 from node.io.mixing import MixIdentity, Mixing
 from node.io.pool import LinkPool
 from node.io.spool import Spool
@@ -225,6 +227,7 @@ class NodeRuntime:
         self.driver.attach(self.pool, self.exits, self.directory)
         self.mixing = self._make_mixing()
         self.driver.mix(self.mixing)
+        self.mix_exit = self._make_mix_exit(connector) if self.role is Role.EXIT else None
 
     def _make_mixing(self) -> Mixing:
         live = LivePaths(secrets.token_bytes)
@@ -235,6 +238,17 @@ class NodeRuntime:
             live=live,
             pool=self.pool,
             meter=self.accounts,
+            random=secrets.token_bytes,
+            now=self._clock,
+        )
+
+    def _make_mix_exit(self, connector: Connector) -> MixExitService:
+        return MixExitService(
+            self.mixing,
+            keyring=self.keyring,
+            connector=connector,
+            parameters=lambda: self.parameters_in_force,
+            spawn=self.spawn,
             random=secrets.token_bytes,
             now=self._clock,
         )
@@ -368,6 +382,8 @@ class NodeRuntime:
             await asyncio.sleep(TICK_S)
             self.driver.tick()
             self.mixing.tick()
+            if self.mix_exit is not None:
+                self.mix_exit.tick()
 
     async def _shut_down(self) -> None:
         _log.info("stopping")
@@ -375,6 +391,8 @@ class NodeRuntime:
         self.driver.wake()
         await asyncio.sleep(DRAIN_S)
         self.exits.close()
+        if self.mix_exit is not None:
+            self.mix_exit.close()
         await self.server.close()
         for link in list(self.driver.links.values()):
             link.close(CloseReason.SHUTDOWN)

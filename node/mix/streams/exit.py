@@ -15,7 +15,6 @@ from typing import Final, Protocol
 from node.circuit.actions import Action, DeliverData, ResumeStream
 from node.circuit.journal import Journal
 from node.circuit.messages import Answer, EndReason
-from node.mix.address import MailAddress
 from node.mix.carried import Packet
 from node.mix.envelope import open_frame
 from node.mix.packet import Delivery
@@ -83,7 +82,6 @@ class MixExit:
     """The tunnels of one exit.
 
     Args:
-        index: registry index of this node.
         keys: its onion keys.
         parameters: network parameters in force, as a call because holders may change them.
         begins_at: whether a node (registry index) may be a first mix in a key phase (u24).
@@ -97,13 +95,11 @@ class MixExit:
 
     def __init__(
         self,
-        index: int,
         keys: PhaseKeys,
         parameters: Callable[[], NetworkParameters],
         begins_at: Callable[[int, int], bool],
         random: RandomBytes,
     ) -> None:
-        self._index = index
         self._keys = keys
         self._parameters = parameters
         self._begins_at = begins_at
@@ -131,16 +127,8 @@ class MixExit:
 
     # --- what comes in ------------------------------------------------------------------------
 
-    def is_for(self, delivery: Delivery) -> bool:
-        """Whether a delivery is for the exit itself."""
-        try:
-            public = self._keys.public(delivery.phase)
-        except CryptoError:
-            return False
-        return delivery.delivery_id == MailAddress(self._index, public).delivery_id(delivery.phase)
-
     def receive(self, delivery: Delivery, phase: int, now: float) -> None:
-        """Take a delivery that is for the exit.
+        """Take a delivery to the address that is an onion key of this node.
 
         Args:
             delivery: what came.
@@ -214,8 +202,9 @@ class MixExit:
             reply = TunnelReply(Flag.GONE, 0, 0, Seen())
             self._refusals.append((usable.first_index, usable.use(reply.encode())))
 
-    def tick(self) -> None:
-        """Forget tunnels of silent clients and what keys that are gone opened; call each second."""
+    def tick(self, now: float) -> None:
+        """Forget silent clients and what keys that are gone opened; call each second."""
+        self._now = now
         while self._tunnels:
             tunnel = next(iter(self._tunnels.values()))
             if tunnel.heard_at + IDLE_S > self._now:
