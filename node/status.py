@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.exit.policy import Refusal
 from node.io.metrics import Snapshot
+from node.mix_status import mix_counters, mix_gauges, mix_status
 from qnet.messages.descriptor import Role
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def node_status(node: NodeRuntime) -> dict[str, Any]:
             "waiting": list(node.spool.counts(node.ledger.members).values()),
             "answers": {str(code): count for code, count in node.spool.answers().items()},
         },
+        "mix": mix_status(node.mixing, time.monotonic()),
         "payments": None if node.tolls is None else node.tolls.status(),
         "committee": node.ledger.summary(),
         "rejects": dict(node.counters.policy_rejects),
@@ -98,6 +100,7 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
                 "",
                 {"": float(max(node.spool.counts(node.ledger.members).values(), default=0))},
             ),
+            **mix_gauges(node.mixing, time.monotonic()),
         },
         counters={
             "qnet_relay_bytes": (
@@ -138,6 +141,7 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
                 {rule.value: 0.0 for rule in Refusal} | _floats(node.counters.policy_rejects),
             ),
             "qnet_receipts_signed": ("", {"": float(node.accounts.cosigner.stats.signed)}),
+            **mix_counters(node.mixing),
             **_payment_counters(node),
         },
     )

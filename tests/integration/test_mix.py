@@ -14,7 +14,7 @@ from node.mix.envelope import FRAME_BYTES
 from node.mix.mailboxes import Loss
 from node.mix.packet import encode_unit
 from node.mix.unwrap import Cause
-from tests.support.mix_link import mix_link
+from tools.bench.mix_link import mix_link
 from tests.support.network import eventually, held, inner_network
 
 ROLES = ("entry", "mix", "mix", "mix", "exit", "relay")

@@ -224,6 +224,20 @@ def mix(repeats: int, peer: str | None) -> None:
 
 
 @bench.command()
+@click.option("--rate", "rates", type=float, multiple=True, help="Packets/s offered; repeat.")
+@click.option("--seconds", type=click.FloatRange(0.5, 15), default=4.0, show_default=True)
+def mixnode(rates: tuple[float, ...], seconds: float) -> None:
+    """Packets a second of a whole mix over real sockets, its added delay, and three hops."""
+    from tools.bench.mixnode import Plan, run
+
+    plan = Plan(rates=rates or Plan().rates, seconds=seconds)
+    say("starting a committee and six nodes, twice; the mix under test has one core of its own")
+    data = run(plan)
+    _show("qnet.bench.mixnode/1", data)
+    say(f"most without loss, p99 of added delay below 50 ms: {data['sustained_packets_per_s']:g}/s")
+
+
+@bench.command()
 @click.option("--rounds", type=click.IntRange(1, 1000), default=9, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.5, 600), default=8.0, show_default=True)
 @click.option("--rate-kbps", type=click.IntRange(1_000, 10**7), default=40_000, show_default=True)

@@ -129,6 +129,7 @@ async def local_network(
     dns: str = "",
     places: Mapping[str, Place] | None = None,
     hostile: Collection[int] = (),
+    programs: Mapping[int, str] | None = None,
     mbps: Sequence[int] = (),
     limits_kbps: Mapping[int, int] | None = None,
     price: int = 0,
@@ -143,6 +144,7 @@ async def local_network(
         dns: DNS server of the exits.
         places: Where the node of each role and the committee (`hub`) run; loopback by default.
         hostile: Registry indexes of nodes that run `tools.bench.hostile`.
+        programs: Modules that other nodes run, by registry index.
         mbps: Rate that each node offers, by which it is chosen; equal ones by default.
         limits_kbps: Most that a node sends, by registry index.
         price: Units a MiB that every node takes; their tokens come from `LocalIssuer`.
@@ -168,8 +170,11 @@ async def local_network(
                 committee.issuer.save(folder)
                 for node in nodes:
                     node.program = "tools.bench.paid_node"
-            for index in hostile:
-                nodes[index - 1].program = "tools.bench.hostile"
+            for index, program in {
+                **dict.fromkeys(hostile, "tools.bench.hostile"),
+                **(programs or {}),
+            }.items():
+                nodes[index - 1].program = program
             network = LocalNetwork(folder, committee, nodes)
             try:
                 await asyncio.gather(*(node.start() for node in nodes))
