@@ -8,8 +8,13 @@ from collections.abc import Sequence
 from node.circuit.messages import Answer, EndReason
 from node.client.doors.door import Command, Request
 from node.client.doors.listener import Listener
-from node.client.doors.streams import CONNECT_MARGIN_S, Outcome, StreamHost, try_circuits
-from node.client.paths.circuit import Circuit
+from node.client.doors.streams import (
+    CONNECT_MARGIN_S,
+    Outcome,
+    StreamCarrier,
+    StreamHost,
+    try_circuits,
+)
 
 
 async def look_up(host: StreamHost, listener: Listener, name: str) -> Sequence[Answer] | EndReason:
@@ -31,7 +36,7 @@ async def look_up(host: StreamHost, listener: Listener, name: str) -> Sequence[A
 class _NameStream:
     """One RESOLVE; the sink of its stream."""
 
-    def __init__(self, circuit: Circuit, name: str) -> None:
+    def __init__(self, circuit: StreamCarrier, name: str) -> None:
         self._circuit = circuit
         self._done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._number = circuit.resolve(name, self)

@@ -17,8 +17,7 @@ from node.circuit.messages import Answer, EndReason
 from node.client.doors.door import Command, Door, Request, is_local_name
 from node.client.doors.isolation import IsolationKey
 from node.client.doors.listener import Listener
-from node.client.paths.circuit import Circuit
-from node.client.paths.path_circuit import PathCircuit
+from node.client.paths.circuit import StreamSink
 from node.errors import DoorError, Stage, StreamError
 from node.io.pipe import Pipe
 from qnet.errors import QnetError
@@ -47,6 +46,39 @@ Outcome = EndReason | tuple[Answer, ...] | None
 """What became of one try: why not, the addresses of a name, or None for connected."""
 
 
+class StreamCarrier(Protocol):
+    """What carries streams to an exit: a circuit, or a tunnel over the mixnet."""
+
+    streams: dict[int, StreamSink]
+    """Sinks by stream number."""
+
+    def open_stream(self, host: str, port: int, sink: StreamSink) -> int:
+        """Ask the exit to connect; data may follow at once. Returns the stream's number."""
+
+    def resolve(self, host: str, sink: StreamSink) -> int:
+        """Ask the exit for the addresses of a name; returns the stream's number."""
+
+    def send(self, stream: int, data: bytes) -> int:
+        """Queue data; returns how much was taken."""
+
+    def consumed(self, stream: int, count: int) -> None:
+        """The application took received bytes."""
+
+    def end(self, stream: int, reason: EndReason = EndReason.DONE) -> None:
+        """Close our direction (DONE) or drop the stream."""
+
+    def released(self, stream: int) -> None:
+        """Both directions of a stream are over."""
+
+
+class Way(Protocol):
+    """A way to an exit."""
+
+    @property
+    def circuit(self) -> StreamCarrier:
+        """What streams are opened on."""
+
+
 class StreamHost(Protocol):
     """What application streams need from the session."""
 
@@ -54,8 +86,8 @@ class StreamHost(Protocol):
     def connect_timeout_s(self) -> float:
         """How long an exit may take to connect."""
 
-    async def circuit_for(self, key: IsolationKey, host: str, port: int) -> PathCircuit:
-        """An open circuit for a destination."""
+    async def circuit_for(self, key: IsolationKey, host: str, port: int) -> Way:
+        """An open circuit, or what stands for one, to a destination."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the session's task group."""
@@ -80,7 +112,7 @@ async def try_circuits(
     host: StreamHost,
     key: IsolationKey,
     request: Request,
-    attempt: Callable[[Circuit], Awaitable[Outcome]],
+    attempt: Callable[[StreamCarrier], Awaitable[Outcome]],
     *,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Outcome:
@@ -118,7 +150,7 @@ class AppStream(Pipe):
         self._negotiation: Door | None = door
         self._door = door
         self._is_admitted = False
-        self._circuit: Circuit | None = None
+        self._circuit: StreamCarrier | None = None
         self._number = 0
         self._outcome: asyncio.Future[Outcome] | None = None
         self._is_connected = False
@@ -250,7 +282,7 @@ class AppStream(Pipe):
         failure = StreamError(Stage.CONNECT, "no connection", why=reason_words(outcome))
         self._fail(failure, outcome)
 
-    async def _try(self, circuit: Circuit, request: Request, first: bytes) -> Outcome:
+    async def _try(self, circuit: StreamCarrier, request: Request, first: bytes) -> Outcome:
         """Ask one circuit; None means connected."""
         self._circuit, self._pending = circuit, b""
         self._outcome = asyncio.get_running_loop().create_future()
