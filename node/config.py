@@ -250,17 +250,33 @@ class PaymentsSection(ConfigModel):
     credits_buy: int = Field(default=8, ge=1, le=64)
 
 
+Tier = Literal["circuits", "mix"]
+
+
+class MixSection(ConfigModel):
+    """`[mix]` of a client: what it wants the mixnet for; it costs traffic all the time.
+
+    Attributes:
+        messages: Whether it carries messages (`qnet msg`).
+    """
+
+    messages: bool = False
+
+
 class ClientConfig(ConfigModel):
     """`client.toml`: a SOCKS5 port unless it says otherwise, other ports where it names them.
 
-    `bridges` are `htx://` lines of unlisted nodes.
+    `bridges` are `htx://` lines of unlisted nodes. Streams take circuits, which are fast, or with
+    `tier = "mix"` the mixnet.
     """
 
     bridges: tuple[str, ...] = ()
+    tier: Tier = "circuits"
     network: NetworkSection
     chain: AnchorSection | None = None
     paths: PathsSection = PathsSection()
     payments: PaymentsSection | None = None
+    mix: MixSection = MixSection()
     socks: tuple[SocksSection, ...] = (SocksSection(),)
     http: tuple[HttpSection, ...] = ()
     dns: tuple[DnsSection, ...] = ()

@@ -328,3 +328,16 @@ class IssuerKeysError(RemoteProtocolError):
     """No committee member shows keys whose hash is on the chain."""
 
     code = "Q0972"
+
+
+class MixOffError(RejectedError):
+    """The client runs without the mixnet."""
+
+    code = "Q0973"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message,
+            why="client.toml does not say messages = true in [mix]",
+            try_=("qnet client down", "qnet client up --messages"),
+        )

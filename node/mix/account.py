@@ -54,11 +54,16 @@ class Account:
     @property
     def address(self) -> MailAddress:
         """Where others write to."""
-        return MailAddress(self.mailbox_node, self.key.public)
+        return self.home.address
+
+    @property
+    def home(self) -> Mailbox:
+        """The address, with its key."""
+        return Mailbox(self.key, self.mailbox_node)
 
     def recipient(self, delivery_id: bytes, phase: int) -> Mailbox | None:
         """Which address has a delivery id (16 bytes) in a key phase (u24)."""
-        for mailbox in (Mailbox(self.key, self.mailbox_node), *self.others):
+        for mailbox in (self.home, *self.others):
             if mailbox.address.delivery_id(phase) == delivery_id:
                 return mailbox
         return None

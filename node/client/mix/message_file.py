@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from node.io.database import open_database
@@ -50,6 +51,7 @@ class MessageFile:
     def __init__(self, path: Path) -> None:
         self.db = open_database(path, _SCHEMA, 1)
         self.db.execute("PRAGMA secure_delete = ON")
+        self._lock = Lock()
 
     def close(self) -> None:
         """Close it."""
@@ -57,14 +59,15 @@ class MessageFile:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, on disk when the context ends."""
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self.db
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
+        """All or nothing, on disk when the context ends; one thread at a time."""
+        with self._lock:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
 
     def check_room(self, table: str) -> None:
         """Check that one more message may wait in a table.
