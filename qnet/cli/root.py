@@ -21,6 +21,7 @@ SUMMARIES: Final = {
     "devnet": "A whole network on this machine.",
     "gov": "Vote on parameters, versions and upgrades.",
     "ledger": "Run and inspect a committee member.",
+    "msg": "Messages that nobody can trace.",
     "net": "Look at the network: nodes, capacity, diversity, history.",
     "node": "Run an entry, relay, mix or exit.",
     "pay": "Pay for premium traffic.",
