@@ -11,18 +11,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from node.errors import StageError
 from node.io.endpoint import Link
 from node.io.packet_links import PacketLinks
+from node.mix.layers import Layers
 from node.mix.live_paths import LivePaths
 from node.mix.relay import LoopPlan, MixRelay
 from node.mix.unwrap import Forward, Unwrapper
 from qnet.errors import LocalProtocolError
 from qnet.messages.descriptor import Role
-from qnet.sampling import RandomBytes, weighted_place
+from qnet.sampling import RandomBytes, uniform_below, weighted_place
 
 BATCH: Final = 64
 """Packets opened in one turn of the event loop: some 3 ms of work."""
@@ -39,6 +41,11 @@ class Shed(StrEnum):
 
     OVERLOAD = "overload"
     NO_LOOP_ROUTE = "no_loop_route"
+
+
+def _found(link: Link | None, cause: str) -> None:
+    """The pool keeps the link, or remembers that there is none."""
+    del link, cause
 
 
 class MixRole:
@@ -77,7 +84,7 @@ class MixRole:
         self.relay = MixRelay(
             index,
             unwrapper,
-            live.paths,
+            replace(live.paths, layers_at=self._loop_layers),
             lambda at: live.layers_at(at).layer_of(index),
             LOOPS,
             random,
@@ -170,6 +177,35 @@ class MixRole:
                 continue
             node = self._live.node(entry)
             self._links.pool.want(entry, node.node_id, self._hand_loop)
+            self._seek()
+
+    def _loop_layers(self, phase: int) -> Layers:
+        """Layers for loops: without the mixes before us that no link leads to, as if dead.
+
+        Where those are half of a layer or more, all are taken: who cuts us off shall be seen.
+        """
+        layers = self._live.layers_at(phase)
+        linked = self._links.pool.links().keys()
+        ahead = layers.layer_of(self._index) - 1
+        parts = list(layers.layers)
+        for place in range(max(ahead, 0)):
+            alive = tuple(
+                mix for mix in parts[place] if self._live.node(mix.index).node_id in linked
+            )
+            if 2 * sum(mix.weight for mix in alive) > sum(mix.weight for mix in parts[place]):
+                parts[place] = alive
+        return Layers(tuple(parts))
+
+    def _seek(self) -> None:
+        """Dial a mix before us that no link leads to, so that it counts among the living again."""
+        layers = self._live.layers_at(self._phase())
+        ahead = layers.layer_of(self._index) - 1
+        linked = self._links.pool.links().keys()
+        nodes = [self._live.node(mix.index) for part in layers.layers[:ahead] for mix in part]
+        lost = [node for node in nodes if node.node_id not in linked]
+        if lost:
+            node = lost[uniform_below(len(lost), self._random)]
+            self._links.pool.want(node.index, node.node_id, _found)
 
     def _hand_loop(self, link: Link | None, cause: str) -> None:
         del cause

@@ -13,7 +13,8 @@ NUMBERS = re.findall(r"\*\*(QN-MIX-\d{3})\*\*", PAGE)
 
 @pytest.mark.parametrize(("module", "name", "value"), CONSTANTS)
 def test_constants(module, name, value):
-    assert getattr(importlib.import_module(f"node.mix.{module}"), name) == float(value)
+    path = module if module.startswith("node.") else f"node.mix.{module}"
+    assert getattr(importlib.import_module(path), name) == float(value)
 
 
 def test_there_are_constants_and_rules():
@@ -30,9 +31,10 @@ def test_frame_kinds():
 def test_every_attack_of_the_table_is_a_test():
     named = set(re.findall(r"`(test_\w+)`", PAGE.split("## Attacks")[1]))
     folder = Path(__file__).parent
+    paths = [*folder.rglob("test_*.py"), folder.parents[1] / "integration" / "test_mix.py"]
     written = {
         name
-        for path in folder.rglob("test_*.py")
+        for path in paths
         for name in re.findall(r"def (test_\w+)\(", path.read_text(encoding="utf-8"))
     }
     assert len(named) > 14
