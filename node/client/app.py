@@ -13,8 +13,10 @@ from node.client.command.commands import Commands
 from node.client.command.payments import PaymentCommands
 from node.client.command.reporting import print_stage, telling_stages
 from node.client.doors.listener import DoorKind
+from node.client.mix.commands import MessageCommands
+from node.client.mix.service import mix_service
 from node.client.session import BOOTSTRAP_S, Session
-from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, load_bundle
+from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, Tier, load_bundle
 from node.directory.atlas import MAX_TABLE_BYTES, Atlas
 from node.errors import NodeConfigError, NodeOffError
 from node.io.control import ControlServer, call
@@ -33,6 +35,7 @@ _log = structlog.get_logger(__name__)
 def run_client(
     home: Path,
     *,
+    tier: Tier | None = None,
     timeout_s: float = BOOTSTRAP_S,
     log_level: str = "info",
     tell: Callable[[dict[str, Any]], None] = print_stage,
@@ -41,6 +44,7 @@ def run_client(
 
     Args:
         home: Its folder.
+        tier: What streams take; as client.toml says by default.
         timeout_s: How long coming up may take.
         log_level: Of its log.
         tell: Called with each stage on the way up as it changes.
@@ -50,6 +54,8 @@ def run_client(
         QnetError: A part of it failed.
     """
     config = load_toml(home / "client.toml", ClientConfig)
+    if tier is not None:
+        config = config.model_copy(update={"tier": tier})
     (home / "state").mkdir(parents=True, exist_ok=True, mode=0o700)
     log = logging.setup(level=log_level, json=True, file=home / "logs" / "client.log")
     try:
@@ -76,13 +82,20 @@ async def _serve(
     limit_paths(session, config.paths)
     async with (
         premium(session, home, config) as payments,
+        mix_service(session, home, config) as mix,
         asyncio.TaskGroup() as group,
         ControlServer(
-            Commands(session, stop).handlers() | PaymentCommands(payments).handlers()
+            Commands(session, stop).handlers()
+            | PaymentCommands(payments).handlers()
+            | MessageCommands(mix).handlers()
         ).serve(home / "control.sock"),
     ):
         async with telling_stages(session, tell):
             await session.start(group, timeout_s=timeout_s)
+            if mix is not None:
+                session.spawn(mix.run())
+                if config.tier == "mix":
+                    session.take_mixnet(mix)
             await open_doors(session, config)
         session.spawn(payments.run())
         doors = session.doors

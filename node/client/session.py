@@ -7,18 +7,21 @@ failure names its stage and cause.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from node.circuit.messages import Answer
+from node.client.doors.answers import admitted_answers
 from node.client.doors.doors import Doors, OpenDoor
 from node.client.doors.isolation import IsolationKey
-from node.client.doors.streams import StreamCounts
+from node.client.doors.streams import StreamCounts, Way
 from node.client.network.discovery import make_bootstrap, trust_of
 from node.client.network.sources import Sources
 from node.client.paths.circuit import Circuit
@@ -26,7 +29,7 @@ from node.client.paths.circuits import Circuits
 from node.client.paths.dialler import Dialler
 from node.client.paths.entries import Entries
 from node.client.paths.liveness import Liveness
-from node.client.paths.path_circuit import PathCircuit
+from node.client.paths.mix_tier import CONNECT_MARGIN_S, MixTier
 from node.client.paths.payments import Payments
 from node.client.watch.anonymity import anonymity
 from node.client.watch.care import LOOK_S, Care
@@ -38,6 +41,9 @@ from node.htx.events import CloseReason
 from node.payments.purse import Purse
 from node.view import NetworkView
 from qnet.errors import QnetError
+
+if TYPE_CHECKING:
+    from node.client.mix.service import MixService
 
 TICK_S = 1.0
 BOOTSTRAP_S = 60.0
@@ -110,9 +116,11 @@ class Session:
         self.view.on_change(
             lambda new: self._listed.append({(node.host, node.port) for node in new.nodes})
         )
+        self.mix: MixService | None = None
         self.started_at = clock()
         self.first_circuit_s: float | None = None
         self.last_error: dict[str, str] = {}
+        self.mix_tier: MixTier | None = None
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -189,16 +197,43 @@ class Session:
         """Pay circuits that streams use from now on."""
         self.circuits.payments.purse = purse
 
+    def take_mixnet(self, mix: MixService) -> None:
+        """Let streams take tunnels over the mixnet instead of circuits."""
+        self.mix_tier = MixTier(
+            mix.account,
+            mix.live,
+            choose=self.circuits.choose,
+            parameters=lambda: self.view.parameters,
+            admits=self._admitted,
+            random=secrets.token_bytes,
+            now=asyncio.get_running_loop().time,
+        )
+        mix.carried.append(self.mix_tier.tunnels)
+
+    def _admitted(self, answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
+        """Which of an exit's answers applications may hear."""
+        held = self.view.held
+        chain_id = held.consensus.chain_id if held is not None else 0
+        return admitted_answers(answers, chain_id=chain_id)
+
     # StreamHost
 
     @property
     def connect_timeout_s(self) -> float:
-        """How long an exit may take to connect."""
-        return float(self.view.parameters.stream_connect_s)
+        """How long an exit may take to connect, with the way to it."""
+        way_s = 0.0 if self.mix_tier is None else CONNECT_MARGIN_S
+        return float(self.view.parameters.stream_connect_s) + way_s
 
-    async def circuit_for(self, key: IsolationKey, host: str, port: int) -> PathCircuit:
-        """An open circuit for a destination."""
+    async def circuit_for(self, key: IsolationKey, host: str, port: int) -> Way:
+        """An open circuit for a destination; a tunnel if streams take the mixnet."""
+        if self.mix_tier is not None:
+            return await self.mix_tier.circuit_for(key, host, port)
         return await self.circuits.circuit_for(key, host, port)
+
+    def new_identity(self) -> int:
+        """Let no new stream use a circuit or tunnel that stands; returns how many there were."""
+        tunnels = 0 if self.mix_tier is None else self.mix_tier.renew()
+        return self.circuits.new_identity() + tunnels
 
     def _circuits_to_ask(self) -> list[Circuit]:
         """Circuits for directory requests; those that no stream uses come first."""
@@ -241,6 +276,7 @@ class Session:
                 "built": self.circuits.built,
                 "failed": self.circuits.failed,
             },
+            "mix_streams": self._mix_streams(),
             "cells": {"queued": sum(link.queued_cells for link in self.entries.links.values())},
             "first_circuit_s": self.first_circuit_s,
             "streams": {
@@ -255,6 +291,12 @@ class Session:
             "last_error": self.last_error,
             "events": self.events(),
         }
+
+    def _mix_streams(self) -> dict[str, Any] | None:
+        """What streams over the mixnet can expect; None if they take circuits."""
+        if self.mix_tier is None:
+            return None
+        return self.mix_tier.status(self.anonymity()["users"])
 
     def events(self) -> list[dict[str, Any]]:
         """What happened to circuits and to this machine, oldest first."""

@@ -9,6 +9,7 @@ import click
 
 from node.client.command import launch
 from node.client.command.ask import ask, client_home
+from node.config import Tier
 from qnet.cli.output import emit, say, warn
 from qnet.cli.settings import settings
 
@@ -29,6 +30,12 @@ for _command in (launch.run, launch.env, launch.pac, launch.connect):
 @click.option("--listen", default="", help="SOCKS5 address and port [127.0.0.1:9150].")
 @click.option("--http", default="", help="HTTP proxy address and port [127.0.0.1:9151].")
 @click.option("--dns", default="", help="DNS address and port; none unless named.")
+@click.option(
+    "--tier",
+    type=click.Choice(["circuits", "mix"]),
+    help="What streams take: fast circuits, or the mixnet [as client.toml says].",
+)
+@click.option("--messages", is_flag=True, help="Carry messages (qnet msg), now and later.")
 @click.option("--foreground", is_flag=True, help="Stay in this terminal until interrupted.")
 @click.option("--log-level", default="info", show_default=True)
 @click.option("--announce", is_flag=True, hidden=True)
@@ -37,27 +44,32 @@ def up(
     listen: str,
     http: str,
     dns: str,
+    tier: Tier | None,
     log_level: str,
     *,
+    messages: bool,
     foreground: bool,
     announce: bool,
 ) -> None:
     """Come up: consensus, guards, circuits, ports; says which stage failed and why."""
     from node.client.command.screens import stage_words
-    from node.client.command.starting import configure, start
+    from node.client.command.starting import configure, start, want_messages
 
     home = client_home()
     configure(home, bundle, {"socks": listen, "http": http, "dns": dns})
+    if messages:
+        want_messages(home)
     if foreground or announce:
         from node.client.app import run_client
         from node.client.command.reporting import announce_stage, print_stage
 
         tell = announce_stage if announce else print_stage
-        run_client(home, timeout_s=settings().timeout, log_level=log_level, tell=tell)
+        run_client(home, tier=tier, timeout_s=settings().timeout, log_level=log_level, tell=tell)
         return
     say("coming up")
     facts = start(
         home,
+        tier=tier,
         timeout_s=settings().timeout,
         log_level=log_level,
         tell=lambda row: say(stage_words(row)),

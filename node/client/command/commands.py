@@ -41,9 +41,10 @@ class Commands:
 
     async def status(self, _arguments: Mapping[str, Any]) -> Any:
         """Everything `qnet client status` shows."""
-        doors = self._session.doors
+        doors, mix = self._session.doors, self._session.mix
         return {
             **self._session.status(),
+            "mix": mix.status() if mix is not None else None,
             "listeners": doors.rows(),
             "paths": self._session.circuits.rows(),
             "warnings": doors.warnings()
@@ -73,7 +74,7 @@ class Commands:
 
     async def new(self, _arguments: Mapping[str, Any]) -> Any:
         """Fresh circuits for all that follows."""
-        return {"retired": self._session.circuits.new_identity()}
+        return {"retired": self._session.new_identity()}
 
     async def exits(self, arguments: Mapping[str, Any]) -> Any:
         """All exits, or those of one country; each says whether it admits a port."""

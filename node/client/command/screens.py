@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from node.client.mix.words import mix_lines
+
 Row = dict[str, Any]
 
 _HOPS = ("entry", "middle", "exit")
@@ -20,6 +22,8 @@ def status_text(facts: Mapping[str, Any]) -> str:
         ["guards", *(f"  {guard}" for guard in facts["guards"])],
         ["circuits", *_circuits(facts)],
         ["streams", "  " + _counts(facts["streams"])],
+        ["streams over the mixnet", *_tunnels(facts.get("mix_streams"))],
+        ["mixnet", *("  " + line for line in mix_lines(facts["mix"]))] if facts.get("mix") else [],
         ["ports", *(_listener(row) for row in facts["listeners"])],
         ["events", *_events(facts)],
     ]
@@ -109,6 +113,26 @@ def _circuits(facts: Mapping[str, Any]) -> list[str]:
         measured = f", round trip {trip} ms" if trip else ""
         lines.append(f"  {row['path']}  {row['state']}, {row['streams']} streams{measured}")
     return lines
+
+
+def _tunnels(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    measured, crowd = found["round_trip_ms"], found["crowd_at_most"]
+    trip = "not measured yet" if measured is None else f"{measured} ms"
+    down, up = (found[f"{way}_bytes_s_at_most"] / 1000 for way in ("down", "up"))
+    return [
+        f"  round trip {trip}; about {found['round_trip_ms_expected']} ms without the network",
+        f"  rate at most {down:.0f} kB/s down, {up:.0f} up, at {found['packets_s']:g} packets/s",
+        f"  crowd at most {crowd} users for one packet; the longer a stream, the fewer",
+        "  " + _counts(found["tunnels"]),
+        *map(_tunnel, found["paths"]),
+    ]
+
+
+def _tunnel(row: Mapping[str, Any]) -> str:
+    carried = f"{row['bytes_received']} bytes down, {row['bytes_sent']} up"
+    return f"  exit {row['exit']}  {row['state']}, {row['streams']} streams, {carried}"
 
 
 def _counts(counts: Mapping[str, Any]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from node.config import Endpoint
+from node.config import ClientConfig, Endpoint, Tier
+from qnet.config import load_toml
 from qnet.errors import ConfigError, NetworkError, UsageError
 from qnet.files import write_atomic
 
@@ -57,8 +59,28 @@ def configure(home: Path, bundle: Path | None, listens: Mapping[str, str]) -> No
     write_atomic(path, text.encode())
 
 
+def want_messages(home: Path) -> None:
+    """Have the client carry messages from its next start on.
+
+    Raises:
+        ConfigError: client.toml cannot be read, or says otherwise.
+    """
+    path = home / "client.toml"
+    if load_toml(path, ClientConfig).mix.messages:
+        return
+    text = path.read_text()
+    if "mix" in tomllib.loads(text):
+        raise ConfigError(f"{path} has a [mix] section", try_=("write messages = true in it",))
+    write_atomic(path, f"{text}\n[mix]\nmessages = true\n".encode())
+
+
 def start(
-    home: Path, *, timeout_s: float, log_level: str, tell: Callable[[dict[str, Any]], None]
+    home: Path,
+    *,
+    timeout_s: float,
+    log_level: str,
+    tell: Callable[[dict[str, Any]], None],
+    tier: Tier | None = None,
 ) -> dict[str, Any]:
     """Start the client in the background and wait until it is up or says why not.
 
@@ -67,6 +89,7 @@ def start(
         timeout_s: How long it may take.
         log_level: Of its log.
         tell: Called with each stage as it changes.
+        tier: What streams take; as client.toml says by default.
 
     Returns:
         What it says about itself.
@@ -79,6 +102,7 @@ def start(
     command = [
         *(sys.executable, "-m", "node.client", "--home", str(home), "--json", "--announce"),
         *("--timeout", str(timeout_s), "--log-level", log_level),
+        *(() if tier is None else ("--tier", tier)),
     ]
     with errors.open("wb") as stderr:
         process = subprocess.Popen(

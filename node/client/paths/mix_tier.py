@@ -19,7 +19,7 @@ from node.client.paths.path_circuit import AGED, RENEWED
 from node.client.paths.tunnel_streams import TunnelStreams
 from node.directory.path import Path
 from node.directory.wishes import Position, Wishes
-from node.errors import StageError
+from node.errors import Stage, StageError
 from node.mix.account import Account
 from node.mix.live_paths import LivePaths
 from node.mix.packet import LAYERS
@@ -31,6 +31,8 @@ from qnet.sampling import RandomBytes
 
 CONNECT_MARGIN_S: Final = 25.0
 """What the mixnet may add to the time that an exit takes to connect."""
+REACH_S: Final = 20.0
+"""A stream waits so long for the first turn of the client's schedule."""
 AVOIDED_S: Final = 300.0
 """An exit that did not answer is not asked again for so long, if there are others."""
 SET_PER_PACKET: Final = 6.34
@@ -77,6 +79,7 @@ class MixTier:
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._is_telling = False
+        self._reached = asyncio.Event()
         self._open: dict[int, TunnelStreams] = {}
         self._avoided: dict[int, float] = {}
         self.tunnels = Tunnels(account, live.paths, live.phase_key, random, self._wake)
@@ -87,9 +90,10 @@ class MixTier:
         """A tunnel for a stream: one of the key's own, or a new one.
 
         Raises:
-            StageError: No exit can be used; names the rule.
+            StageError: The mixnet is not reached, or no exit can be used; names the rule.
             LocalProtocolError: There are too many tunnels.
         """
+        await self._reach()
         self._retire()
         for made in self._open.values():
             if made.key == key and not made.retired and self._fits(made, host, port):
@@ -102,10 +106,6 @@ class MixTier:
         for made in standing:
             made.retired = RENEWED
         return len(standing)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Tunnels for status."""
-        return [made.row() for made in self._open.values()]
 
     def status(self, users: int) -> dict[str, Any]:
         """What streams can expect here, and what was measured.
@@ -126,9 +126,19 @@ class MixTier:
             "crowd_at_most": min(users, crowd),
             "tunnels": {"open": len(self._open), "opened": self.opened, "failed": self.failed},
             "refused": dict(self.tunnels.ignored),
+            "paths": [made.row() for made in self._open.values()],
         }
 
     # inside
+
+    async def _reach(self) -> None:
+        """Wait until the client's schedule runs, which it does once a guard was reached."""
+        try:
+            async with asyncio.timeout(REACH_S):
+                await self._reached.wait()
+        except TimeoutError:
+            self._account()  # says why
+            raise StageError(Stage.LINK, "the mixnet is not reached yet") from None
 
     def _fits(self, made: TunnelStreams, host: str, port: int) -> bool:
         if len(made.streams) >= self._parameters().streams_per_circuit_max:
@@ -181,6 +191,7 @@ class MixTier:
 
     def _tell(self) -> None:
         self._is_telling = False
+        self._reached.set()
         for event in self.tunnels.take_events():
             made = self._open.get(event.circuit_id)
             if made is not None:

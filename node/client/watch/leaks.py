@@ -221,7 +221,7 @@ class LeakCheck:
 
     async def _circuit(self, host: str, port: int) -> PathCircuit:
         key = isolation_key(_WHO, b"", host, port)
-        return await self._session.circuit_for(key, host, port)
+        return await self._session.circuits.circuit_for(key, host, port)
 
     def _own_addresses(self) -> set[str]:
         links = self._session.entries.links.values()

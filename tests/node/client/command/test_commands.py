@@ -15,9 +15,10 @@ def commands(raw_addresses=0, *, knows_countries=True):
         circuits=SimpleNamespace(
             rows=list,
             exits=lambda port: EXITS if port == 443 else [],
-            new_identity=lambda: 4,
             choice=choice,
         ),
+        mix=None,
+        new_identity=lambda: 4,
         counts=SimpleNamespace(raw_addresses=raw_addresses),
         bootstrap=SimpleNamespace(warnings=list),
         doors=SimpleNamespace(rows=list, warnings=lambda: ["w"]),
