@@ -37,7 +37,7 @@ _PORT = click.IntRange(1, 65535)
 
 
 @devnet.command()
-@click.option("--nodes", default=8, show_default=True, help="Number of nodes.")
+@click.option("--nodes", default=11, show_default=True, help="Number of nodes.")
 @click.option("--committee", default=4, show_default=True, help="Number of committee members.")
 @click.option("--seed", default=7, show_default=True, help="Shapes the topology, never keys.")
 @click.option(

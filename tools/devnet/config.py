@@ -38,7 +38,7 @@ class DevnetConfig:
     """
 
     home: Path
-    nodes: int = 8
+    nodes: int = 11
     committee: int = 4
     seed: int = 7
     chain_port: int = 18545
@@ -54,7 +54,7 @@ class DevnetConfig:
             raise TopologyError(
                 f"{self.nodes} nodes: need {MIN_NODES} to {MAX_NODES}",
                 why="a path takes three nodes of different roles, and each role needs a spare",
-                try_=("qnet devnet up --nodes 8",),
+                try_=("qnet devnet up --nodes 11",),
             )
         if not MIN_COMMITTEE <= self.committee <= MAX_COMMITTEE:
             raise TopologyError(

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from qnet.crypto.kdf import blake3
-from tools.devnet.config import DevnetConfig
+from tools.devnet.config import MIN_NODES, DevnetConfig
 
 HOLDERS = ("alice", "bob", "carol")
+MIXES = 3
+"""One for each layer: packets go through three."""
 
 
 class Role(IntEnum):
@@ -16,6 +18,7 @@ class Role(IntEnum):
 
     ENTRY = 1
     RELAY = 2
+    MIX = 3
     EXIT = 4
 
 
@@ -25,7 +28,7 @@ class NodePlan:
 
     Attributes:
         number: from 1; names the node and its second address byte, 10 + number.
-        role: entry, relay or exit.
+        role: entry, relay, mix or exit.
         host: loopback address, alone in its /16.
         port: TCP port of its links.
         sni: server name that its links show.
@@ -102,10 +105,20 @@ class Topology:
 
 
 def role_counts(nodes: int) -> dict[Role, int]:
-    """Split `nodes`: a quarter exits (at least two), the rest entries and relays in halves."""
-    exits = max(2, nodes // 4)
-    entries = (nodes - exits + 1) // 2
-    return {Role.ENTRY: entries, Role.RELAY: nodes - exits - entries, Role.EXIT: exits}
+    """Split `nodes`: three mixes if enough others are left, then exits, entries and relays.
+
+    A quarter of the others are exits, at least two; the rest are entries and relays in halves.
+    """
+    mixes = MIXES if nodes >= MIN_NODES + MIXES else 0
+    rest = nodes - mixes
+    exits = max(2, rest // 4)
+    entries = (rest - exits + 1) // 2
+    return {
+        Role.ENTRY: entries,
+        Role.RELAY: rest - exits - entries,
+        Role.MIX: mixes,
+        Role.EXIT: exits,
+    }
 
 
 def plan(config: DevnetConfig) -> Topology:

@@ -31,8 +31,9 @@ def test_every_node_has_a_16_and_an_owner_of_its_own(config):
 @given(configs)
 def test_each_role_has_a_spare(config):
     topology = plan(config)
-    for role in Role:
+    for role in (Role.ENTRY, Role.RELAY, Role.EXIT):
         assert topology.count(role) >= 2
+    assert topology.count(Role.MIX) == (3 if config.nodes >= 9 else 0)
     assert sum(topology.count(role) for role in Role) == config.nodes
 
 
@@ -51,7 +52,11 @@ def test_seed_shapes_roles():
 
 
 def test_eight_nodes_are_three_three_two():
-    assert role_counts(8) == {Role.ENTRY: 3, Role.RELAY: 3, Role.EXIT: 2}
+    assert role_counts(8) == {Role.ENTRY: 3, Role.RELAY: 3, Role.MIX: 0, Role.EXIT: 2}
+
+
+def test_eleven_nodes_are_eight_and_a_mix_for_each_layer():
+    assert role_counts(11) == {Role.ENTRY: 3, Role.RELAY: 3, Role.MIX: 3, Role.EXIT: 2}
 
 
 def test_members_have_distinct_addresses():
