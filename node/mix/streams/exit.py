@@ -90,6 +90,7 @@ class MixExit:
     Attributes:
         dropped: frames and tunnels by cause.
         packets_sent: packets handed out.
+        blocks_dropped: reply blocks not kept because a tunnel had enough.
         memory_bytes: what all tunnels make the exit hold.
     """
 
@@ -115,6 +116,7 @@ class MixExit:
         self._now = 0.0
         self.dropped: Counter[Cause] = Counter()
         self.packets_sent = 0
+        self.blocks_dropped = 0
         self.memory_bytes = 0
 
     def __len__(self) -> int:
@@ -184,11 +186,13 @@ class MixExit:
 
     def _take(self, tunnel: Terminal, frame: TunnelFrame) -> None:
         self._tunnels.move_to_end(tunnel.tunnel_id)
+        dropped = tunnel.dropped
         try:
             tunnel.receive(frame, self._now)
         except RemoteProtocolError:
             self._end(tunnel, Cause.PROTOCOL)
             return
+        self.blocks_dropped += tunnel.dropped - dropped
         if frame.flags & Flag.LAST:
             self._end(tunnel, Cause.LEFT)
             return

@@ -51,7 +51,6 @@ class Terminal:
     Attributes:
         ends: the streams.
         heard_at: when the client last said something.
-        repeated: frames that came again.
         dropped: reply blocks that were not kept because there were enough.
     """
 
@@ -107,11 +106,6 @@ class Terminal:
     def has_failed(self) -> bool:
         """Whether what was sent never arrived, however often."""
         return self._sender.failed
-
-    @property
-    def repeated(self) -> int:
-        """Frames that had to be sent again."""
-        return self._sender.repeated
 
     # what comes in
 

@@ -7,9 +7,16 @@ from random import Random
 
 import pytest
 
-from node.circuit.actions import DeliverData, EndStream, OpenStream, ResumeStream
+from node.circuit import streams
+from node.circuit.actions import DeliverData, EndStream, OpenStream, ResolveName, ResumeStream
 from node.circuit.keys.phase import PhaseKeyring
-from node.circuit.messages import EndReason, MessageType, encode_begin, encode_message
+from node.circuit.messages import (
+    Answer,
+    EndReason,
+    MessageType,
+    encode_begin,
+    encode_message,
+)
 from node.mix.address import MailAddress
 from node.mix.envelope import open_reply, seal_frame
 from node.mix.packet import PAYLOAD_START, Delivery
@@ -217,7 +224,7 @@ def test_blocks_beyond_the_stock_are_not_kept():
         exit_.give(exit_.frame(0, b"", blocks=7))
     tunnel = exit_.core._handles[FIRST_HANDLE + 1]
     assert len(tunnel._stock) == MAX_STOCK
-    assert tunnel.dropped == 60 * 7 - MAX_STOCK
+    assert exit_.core.blocks_dropped == tunnel.dropped == 60 * 7 - MAX_STOCK
 
 
 @pytest.mark.parametrize(
@@ -294,3 +301,36 @@ def test_data_goes_to_the_connection_and_the_node_can_stop():
     assert exit_.actions() == [EndStream(FIRST_HANDLE + 1, 1, EndReason.CIRCUIT_DESTROYED)]
     exit_.core.stream_ended(FIRST_HANDLE + 1, 1, EndReason.DONE)
     assert exit_.core.stream_data(FIRST_HANDLE + 1, 1, b"late") == 0
+
+
+def test_names_are_answered():
+    exit_ = Exit()
+    frame = exit_.frame(1, encode_message(MessageType.RESOLVE, 1, b"example.org"))
+    exit_.give(frame)
+    assert exit_.actions() == [ResolveName(FIRST_HANDLE + 1, 1, "example.org")]
+    exit_.core.resolved(FIRST_HANDLE + 1, 1, [Answer(b"\x01\x02\x03\x04", 60)])
+    (reply,) = exit_.replies(frame.blocks)
+    assert reply.messages[0] == MessageType.RESOLVED
+
+
+def test_a_tunnel_that_provokes_too_many_answers_ends(monkeypatch):
+    monkeypatch.setattr(streams, "MAX_CONTROL_MESSAGES", 0)
+    exit_ = Exit()
+    two = encode_message(MessageType.BEGIN, 2, encode_begin("example.org", 443))
+    exit_.give(exit_.frame(1, BEGIN + two))
+    exit_.core.stream_connected(FIRST_HANDLE + 1, 1, b"", exit_.now)
+    exit_.core.stream_connected(FIRST_HANDLE + 1, 2, b"", exit_.now)
+    assert exit_.core.dropped == {Cause.PROTOCOL: 1}
+    assert exit_.packets() == []
+
+
+def test_memory_may_end_the_tunnel_that_speaks(monkeypatch):
+    exit_ = Exit()
+    exit_.give(exit_.frame(blocks=2))
+    exit_.core.stream_connected(FIRST_HANDLE + 1, 1, b"", exit_.now)
+    exit_.core.stream_data(FIRST_HANDLE + 1, 1, bytes(50_000))
+    monkeypatch.setattr(exits, "MEMORY_BYTES", 1000)
+    assert len(exit_.packets()) == 1
+    assert exit_.packets() == []
+    assert (len(exit_.core), exit_.core.memory_bytes) == (0, 0)
+    assert exit_.core.next_at is None

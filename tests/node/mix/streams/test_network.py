@@ -17,7 +17,9 @@ from node.circuit.keys.phase import PhaseKeyring
 from node.circuit.messages import EndReason
 from node.errors import Stage, StageError
 from node.mix.address import MailAddress
+from node.mix.envelope import FRAME_BYTES
 from node.mix.packet import decode_delivery
+from node.mix.streams import tunnels
 from node.mix.streams.exit import Cause, MixExit
 from node.mix.streams.tunnels import LINGER_S, MAX_TUNNELS, Ignored, Tunnels
 from qnet.errors import LocalProtocolError
@@ -243,3 +245,31 @@ def test_replies_that_somebody_changed_are_counted():
     network.send = spoil
     network.run(20)
     assert network.tunnels.ignored[Ignored.CHANGED] > 0
+
+
+def test_what_an_exit_garbles_ends_the_tunnel():
+    network = ExitNetwork(Random(12))
+    tunnel, key = network.fetch()
+    network.tunnels._reply(tunnel, bytes(FRAME_BYTES), network.now)
+    network.run(1)
+    assert network.tunnels.ignored[Ignored.MALFORMED] == 1
+    assert network.over[key] is EndReason.CIRCUIT_DESTROYED
+
+
+def test_replies_to_a_tunnel_that_is_over_are_counted():
+    network = ExitNetwork(Random(13))
+    tunnel, _ = network.fetch()
+    while not network.exit.packets_sent:
+        network.run(0.01)
+    tunnel.lose("no more")
+    network.run(5)
+    assert network.tunnels.ignored[Ignored.LATE] > 0
+
+
+def test_the_oldest_blocks_give_way_and_the_stream_goes_on(monkeypatch):
+    monkeypatch.setattr(tunnels, "MAX_WAITING", 40)
+    network = ExitNetwork(Random(14))
+    _, key = network.fetch()
+    network.run(120)
+    assert network.tunnels.forgotten > 0
+    assert network.heard[key] == PAGE

@@ -1,13 +1,16 @@
 """A tunnel's two ends together: what arrives, whatever mixes lose, reorder and double."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.circuit.messages import EndReason
+from node.circuit.actions import StreamEnded
+from node.circuit.messages import EndReason, MessageType, encode_message
 from node.mix.streams.supply import LEAST
+from node.mix.streams.wire import MAX_BLOCKS, Flag, Seen, TunnelReply
 from tests.node.mix.streams.simulated import Server, Simulation
 
 PAGE = bytes(number % 251 for number in range(300_000))
@@ -154,6 +157,50 @@ def test_the_stock_follows_what_is_needed():
         network.upload(again, b"x")
         network.run(2)
     assert network.tunnel._supply.target == LEAST
+
+
+def reply(**changes):
+    return replace(TunnelReply(Flag(0), 1, 0, Seen()), **changes)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"seen": Seen(5)},
+        {"number": 1, "messages": encode_message(MessageType.REKEYED, 0, bytes(36))},
+        {"number": 1, "messages": encode_message(MessageType.END, 0, b"\x01")},
+        {"number": 1, "messages": encode_message(MessageType.DATA, 1, b"early")},
+        {"number": 1000, "messages": b"x"},
+        {"number": 1, "messages": b"\xff"},
+    ],
+)
+def test_an_exit_that_breaks_a_rule_loses_the_tunnel(broken):
+    network = Simulation(Random(13))
+    network.connect(b"data")
+    tunnel = network.tunnel
+    assert tunnel.next_frame(network.now) is not None
+    tunnel.receive(reply(**broken), network.now)
+    assert tunnel.failure.startswith("the exit broke a rule")
+    assert not tunnel.is_usable
+    assert tunnel.is_over
+    tunnel.receive(reply(), network.now)
+    assert tunnel.next_frame(network.now) is None
+    ended = [event for event in network.events.drain() if isinstance(event, StreamEnded)]
+    assert [event.reason for event in ended] == [EndReason.CIRCUIT_DESTROYED]
+    tunnel.lose("again")
+    assert tunnel.failure.startswith("the exit broke a rule")
+
+
+def test_a_tunnel_that_is_left_says_so_once():
+    network = Simulation(Random(14))
+    assert network.tunnel.is_usable
+    network.tunnel.leave()
+    assert not network.tunnel.is_usable
+    frame = network.tunnel.next_frame(network.now)
+    assert frame.flags == Flag.LAST
+    assert network.tunnel.blocks_for(frame) <= MAX_BLOCKS
+    assert network.tunnel.is_over
+    assert network.tunnel.next_frame(network.now) is None
 
 
 @settings(max_examples=25, deadline=None)

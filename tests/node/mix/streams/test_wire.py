@@ -124,3 +124,12 @@ def test_what_a_frame_must_not_say():
     too_long = TunnelFrame(bytes(16), Flag(0), 1, Seen(), bytes(FORWARD_BYTES + SURB_BYTES))
     with pytest.raises(DecodeError):
         decode_tunnel_frame(too_long.encode())
+
+
+def test_what_a_reply_must_not_say():
+    good = TunnelReply(Flag(0), 1, 1, Seen(), messages=b"x").encode()
+    for place, value in [(1, 1), (29, 1), (9, 1), (FRAME_BYTES - 1, 1)]:
+        changed = bytearray(good)
+        changed[place] ^= value
+        with pytest.raises(DecodeError):
+            decode_tunnel_reply(bytes(changed))
