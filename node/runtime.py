@@ -238,6 +238,7 @@ class NodeRuntime:
             live=live,
             pool=self.pool,
             meter=self.accounts,
+            admits=self.driver.pacer.overdraw,
             random=secrets.token_bytes,
             now=self._clock,
         )

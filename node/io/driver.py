@@ -154,7 +154,7 @@ class RelayDriver:
         rate_kbps: int = 0,
     ) -> None:
         self.core = core
-        self._pacer = Pacer(rate_kbps, now, CELLS_PER_PULL)
+        self.pacer = Pacer(rate_kbps, now, CELLS_PER_PULL)
         self.stats = DriverStats()
         self.links: dict[int, Link] = {}
         self._meter = meter
@@ -271,14 +271,14 @@ class RelayDriver:
         self.stats.wakes += 1
         core = self.core
         touched: dict[int, Link] = {}
-        for link_id in self._pacer.in_turn(core.ready_links()):
+        for link_id in self.pacer.in_turn(core.ready_links()):
             link = self.links.get(link_id)
             if link is None or not link.is_writable:
                 continue
-            room = self._pacer.room(self.wake)
+            room = self.pacer.room(self.wake)
             cells = core.pull(link_id, room) if room else []
             if cells:
-                self._pacer.spent(len(cells))
+                self.pacer.spent(len(cells))
                 link.send_cells(cells)
                 self.stats.cells_sent += len(cells)
                 touched[link_id] = link

@@ -91,6 +91,7 @@ class Mixing:
         live: Layers and routes.
         pool: Links to nodes.
         meter: Counts packets between nodes.
+        admits: Takes room for so many cells under the operator's limit; false if there is none.
         random: Source of random bytes.
         now: Clock in seconds.
 
@@ -110,6 +111,7 @@ class Mixing:
         live: LivePaths,
         pool: LinkPool,
         meter: Meter,
+        admits: Callable[[float], bool],
         random: RandomBytes,
         now: Callable[[], float],
     ) -> None:
@@ -122,7 +124,7 @@ class Mixing:
         self._meter = meter
         self._random = random
         self._now = now
-        self.links = PacketLinks(pool, meter, lambda index: live.node(index).node_id)
+        self.links = PacketLinks(pool, meter, lambda index: live.node(index).node_id, admits)
         self._clients: dict[int, Link] = {}
         self._budgets: dict[int, Bucket] = {}
         self._own_ids: dict[int, bytes] = {}

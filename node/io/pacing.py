@@ -1,7 +1,9 @@
-"""What an operator lets a node send: a token bucket over cells, for all links together.
+"""What an operator lets a node send: a token bucket over cells and packets, for all links together.
 
 The rate is that of cells; records, TLS and TCP add some 3 %. While there is room for everything
 nothing is delayed. When there is not, links take turns, and cells wait in the core's fair queues.
+Packets of the mixnet have waited for their time already: they go before cells, up to an overdraft,
+and beyond it they are dropped.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ CELL_BITS: Final = 8 * 2_048
 BURST_S: Final = 0.05
 """Time whose cells may leave at once."""
 LEAST_BURST_CELLS: Final = 16
+OVERDRAFT_S: Final = 0.5
+"""Time whose cells packets may take in advance."""
 
 
 class Pacer:
@@ -46,9 +50,7 @@ class Pacer:
         """Cells that the next link may send; if there are none, wakes the driver when there are."""
         if not self._per_s:
             return self._most
-        now = self._now()
-        self._level = min(self._burst, self._level + (now - self._at) * self._per_s)
-        self._at = now
+        self._earn()
         if self._level >= 1:
             return min(self._most, int(self._level))
         if self._timer is None:
@@ -56,10 +58,25 @@ class Pacer:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._woken, wake)
         return 0
 
+    def overdraw(self, cells: float) -> bool:
+        """Take room for what cannot wait; false if too much was taken in advance."""
+        if not self._per_s:
+            return True
+        self._earn()
+        if self._level < -OVERDRAFT_S * self._per_s:
+            return False
+        self._level -= cells
+        return True
+
     def spent(self, cells: int) -> None:
         """So many left."""
         if self._per_s:
             self._level -= cells
+
+    def _earn(self) -> None:
+        now = self._now()
+        self._level = min(self._burst, self._level + (now - self._at) * self._per_s)
+        self._at = now
 
     def _woken(self, wake: Callable[[], None]) -> None:
         self._timer = None

@@ -13,16 +13,17 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
-from node.htx.record import RecordType
+from node.htx.record import CELL_BYTES, RecordType
 from node.io.endpoint import Link
 from node.io.pool import LinkPool
-from node.mix.packet import UNITS_PER_RECORD
+from node.mix.packet import UNIT_BYTES, UNITS_PER_RECORD
 from qnet.errors import QnetError
 
 MAX_QUEUED_BYTES: Final = 4 << 20
 """Bytes that wait in one link before packets for it are dropped; half of what ends a link."""
 MAX_WAITING: Final = 4096
 """Packets that wait for dials, to all neighbours together."""
+_CELLS_PER_UNIT: Final = UNIT_BYTES / CELL_BYTES
 _NEXT: Final = bytes(4)
 """Between nodes, and to clients, a unit names no next node."""
 
@@ -34,6 +35,7 @@ class Unsent(StrEnum):
     NO_LINK = "no_link"
     LINK_FULL = "link_full"
     DIALS_FULL = "dials_full"
+    RATE_LIMIT = "rate_limit"
 
 
 class PacketMeter(Protocol):
@@ -50,6 +52,7 @@ class PacketLinks:
         pool: Links to nodes.
         meter: Counts what leaves for nodes.
         node_id_of: Node id of a registry index; QnetError for one that is not listed.
+        admits: Takes room for so many cells under the operator's limit; false if there is none.
 
     Attributes:
         unsent: Packets dropped, by cause.
@@ -58,13 +61,18 @@ class PacketLinks:
     """
 
     def __init__(
-        self, pool: LinkPool, meter: PacketMeter, node_id_of: Callable[[int], bytes]
+        self,
+        pool: LinkPool,
+        meter: PacketMeter,
+        node_id_of: Callable[[int], bytes],
+        admits: Callable[[float], bool],
     ) -> None:
         self.unsent: Counter[Unsent] = Counter()
         self.sent = 0
         self.pool = pool
         self._meter = meter
         self._node_id_of = node_id_of
+        self._admits = admits
         self._out: defaultdict[int, list[bytes]] = defaultdict(list)
         self._waiting = 0
 
@@ -101,7 +109,7 @@ class PacketLinks:
         self.pool.want(index, node_id, ready)
 
     def write(self, link: Link, packets: Sequence[bytes], next_index: int = 0) -> bool:
-        """Write packets to a link now, up to seven in a record; false if its queue is too long.
+        """Write packets to a link now, up to seven in a record; false if there is no room.
 
         Args:
             link: Open.
@@ -110,6 +118,9 @@ class PacketLinks:
         """
         if link.queued_bytes + sum(map(len, packets)) > MAX_QUEUED_BYTES:
             self.unsent[Unsent.LINK_FULL] += len(packets)
+            return False
+        if not self._admits(len(packets) * _CELLS_PER_UNIT):
+            self.unsent[Unsent.RATE_LIMIT] += len(packets)
             return False
         named = next_index.to_bytes(4, "big") if next_index else _NEXT
         for start in range(0, len(packets), UNITS_PER_RECORD):

@@ -32,6 +32,7 @@ async def mixing():
         live=LivePaths(secrets.token_bytes),
         pool=ListPool(),
         meter=ListMeter(),
+        admits=lambda _cells: True,
         random=secrets.token_bytes,
         now=time.monotonic,
     )

@@ -33,7 +33,7 @@ class Rig:
         self.index = self.live.layers_at(PHASE).layers[layer - 1][0].index
         self.keyring = PhaseKeyring(PHASE)
         self.pool = ListPool()
-        self.links = PacketLinks(self.pool, ListMeter(), self.node_id)
+        self.links = PacketLinks(self.pool, ListMeter(), self.node_id, lambda _cells: True)
         self.to_self = []
         self.mix = MixRole(
             self.index,

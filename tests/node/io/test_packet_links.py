@@ -6,6 +6,7 @@ import pytest
 
 from node.errors import Stage, StageError
 from node.htx.record import RecordType
+from node.io.pacing import Pacer
 from node.io.packet_links import MAX_QUEUED_BYTES, MAX_WAITING, PacketLinks, Unsent
 from node.mix.packet import PACKET_BYTES
 from tests.node.io.mix_rig import ListLink, ListMeter, ListPool
@@ -29,7 +30,7 @@ def meter():
 
 @pytest.fixture
 def links(pool, meter):
-    return PacketLinks(pool, meter, node_id_of)
+    return PacketLinks(pool, meter, node_id_of, lambda _cells: True)
 
 
 def packets(count):
@@ -95,6 +96,20 @@ def test_a_slow_neighbour_loses_packets_and_a_closed_one_all(links, pool, meter)
     links.flush()
     assert links.unsent == {Unsent.LINK_FULL: 1, Unsent.NO_LINK: 1}
     assert not meter.out
+
+
+def test_packets_beyond_the_operators_limit_are_dropped(pool, meter):
+    clock = [0.0]
+    pacer = Pacer(1000, lambda: clock[0], 256)
+    links = PacketLinks(pool, meter, node_id_of, pacer.overdraw)
+    link = pool.add(node_id_of(1))
+    for step in range(200):
+        clock[0] = step / 10
+        for packet in packets(20):
+            links.write(link, [packet])
+    kbps = len(link.units) * PACKET_BYTES * 8 / 1000 / clock[0]
+    assert 950 < kbps < 1080
+    assert links.unsent == {Unsent.RATE_LIMIT: 4000 - len(link.units)}
 
 
 def test_packets_for_clients_are_not_metered(links, meter):
