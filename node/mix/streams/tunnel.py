@@ -245,9 +245,7 @@ class Tunnel:
     # what comes in
 
     def receive(self, reply: TunnelReply, now: float) -> None:
-        """Take a reply of the exit."""
-        if self.failure:
-            return
+        """Take a reply of the exit, unless the tunnel is over."""
         self._heard_at = now
         if reply.flags & Flag.GONE:
             self.lose("the exit forgot the tunnel")

@@ -137,7 +137,7 @@ class Tunnels:
         returned = self._book.take(delivery)
         assert returned is not None  # it waits
         tunnel = self._tunnels.get(returned.purpose)
-        if tunnel is None:
+        if tunnel is None or tunnel.is_over:
             self.ignored[Ignored.LATE] += 1
         elif returned.frame is None:
             self.ignored[Ignored.CHANGED] += 1

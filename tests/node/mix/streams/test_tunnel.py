@@ -183,7 +183,6 @@ def test_an_exit_that_breaks_a_rule_loses_the_tunnel(broken):
     assert tunnel.failure.startswith("the exit broke a rule")
     assert not tunnel.is_usable
     assert tunnel.is_over
-    tunnel.receive(reply(), network.now)
     assert tunnel.next_frame(network.now) is None
     ended = [event for event in network.events.drain() if isinstance(event, StreamEnded)]
     assert [event.reason for event in ended] == [EndReason.CIRCUIT_DESTROYED]
