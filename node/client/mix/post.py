@@ -42,8 +42,10 @@ EXPIRES_S: Final = 3 * 86_400.0
 """A message that nobody acknowledged for so long is given up."""
 REMAKE_S: Final = 3600.0
 """A message that rested so long gets new reply blocks: nothing of it is on the way any more."""
-LOOK_S: Final = 30.0
+HINDERED_S: Final = 5.0
 """Pause when something stands in the way that may go by itself."""
+LOOK_S: Final = 30.0
+"""Longest pause between two looks at what is to be sent."""
 MAX_COPIES: Final = 2
 """Answers are not acknowledged, so each goes by a second way if there is one."""
 
@@ -134,7 +136,7 @@ class Post:
             self._live.node(address.node_index)
             mail, awaited = self._mail(row, phase, at)
         except (StageError, LocalProtocolError) as error:
-            self._store.sent.postpone(row.message_id, at + LOOK_S, row.rounds, error.message)
+            self._store.sent.postpone(row.message_id, at + HINDERED_S, row.rounds, error.message)
             return
         if mail is None:
             return
