@@ -36,6 +36,8 @@ from qnet.sampling import RandomBytes
 CLIENT_PER_S: Final = 512
 """Packets a second that a link may hand to first mixes."""
 CLIENT_BURST: Final = 1024
+MAX_AT_ONCE: Final = 128
+"""Deliveries that waited, handed over in one turn; more follow when the link's queue is empty."""
 
 
 class Refused(StrEnum):
@@ -126,6 +128,7 @@ class Mixing:
         self._now = now
         self.links = PacketLinks(pool, meter, lambda index: live.node(index).node_id, admits)
         self._clients: dict[int, Link] = {}
+        self._handing: dict[int, Link] = {}
         self._budgets: dict[int, Bucket] = {}
         self._own_ids: dict[int, bytes] = {}
         self._take_own: Callable[[Delivery], None] | None = None
@@ -149,11 +152,13 @@ class Mixing:
         self._put(first_index, packet)
 
     def tick(self) -> None:
-        """Follow the key phase; call about once a second."""
+        """Follow the key phase, hand over what waits; call about once a second."""
         self.boxes.advance(self._keyring.current, self._now())
         self._own_ids = {
             phase: known for phase, known in self._own_ids.items() if self._is_accepted(phase)
         }
+        for link in [each for each in self._handing.values() if each.queued_bytes == 0]:
+            self._hand_over(link)
         if self.mix is not None:
             self.mix.wake()
 
@@ -186,6 +191,7 @@ class Mixing:
     def link_closed(self, link: Link) -> None:
         """A link is gone."""
         self._budgets.pop(link.link_id, None)
+        self._handing.pop(link.link_id, None)
         if self._clients.pop(link.link_id, None) is not None:
             self.boxes.closed(link.link_id, self._now())
 
@@ -222,10 +228,20 @@ class Mixing:
             self.refused[Refused.MALFORMED] += 1
             return
         self._clients[link.link_id] = link
-        answer = self.boxes.request(link.link_id, request, self._now())
-        if answer is not None:
-            self.links.write(link, [answer.grant.encode(), *answer.stored])
-            self.stats.handed_over += len(answer.stored)
+        grant = self.boxes.request(link.link_id, request, self._now())
+        if grant is not None:
+            self.links.write(link, [grant.encode()])
+            self._hand_over(link)
+
+    def _hand_over(self, link: Link) -> None:
+        """Give a client what waited for it, as much at once as its link takes without a queue."""
+        waiting = self.boxes.take(link.link_id, MAX_AT_ONCE)
+        if waiting and self.links.write(link, waiting):
+            self.stats.handed_over += len(waiting)
+        if len(waiting) == MAX_AT_ONCE:
+            self._handing[link.link_id] = link
+        else:
+            self._handing.pop(link.link_id, None)
 
     def _deliver(self, packet: bytes) -> None:
         delivery = decode_delivery(packet)

@@ -7,10 +7,10 @@ Source: docs/spec/mixnet.md, section Mailboxes.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from node.circuit.budget import Bucket
 from node.circuit.keys.phase import PHASE_MODULUS
@@ -41,18 +41,6 @@ class Loss(StrEnum):
     BAD_CLAIM = "bad_claim"
     TOO_MANY_CLAIMS = "too_many_claims"
     FORGOTTEN = "forgotten"
-
-
-class Answer(NamedTuple):
-    """What a client gets for its request.
-
-    Args:
-        grant: ids and claims that hold.
-        stored: deliveries that waited for it, oldest first, 2,308 bytes each.
-    """
-
-    grant: MailboxGrant
-    stored: Sequence[bytes]
 
 
 @dataclass(slots=True, eq=False)
@@ -149,11 +137,12 @@ class Mailboxes:
 
     # --- clients ------------------------------------------------------------------------------
 
-    def request(self, link: int, request: MailboxRequest, now: float) -> Answer | None:
+    def request(self, link: int, request: MailboxRequest, now: float) -> MailboxGrant | None:
         """Serve a client; None if it asks too often.
 
         Its ids belong to the first address that it claims in the request, so they stay good when
-        it claims that from another link; without claims they go with the link.
+        it claims that from another link; without claims they go with the link. What waited for it
+        is there to `take`.
 
         Args:
             link: names it.
@@ -168,7 +157,7 @@ class Mailboxes:
         if not client.budget.take(now):
             self.lost[Loss.TOO_MANY_REQUESTS] += 1
             return None
-        accepted, stored = 0, []
+        accepted = 0
         for place, claim in enumerate(request.claims):
             box = self._claimed(link, client, claim, now)
             if box is None:
@@ -176,9 +165,18 @@ class Mailboxes:
             if not accepted:
                 client.home = box
             accepted |= 1 << place
-            stored += self._take_stored(box)
         ids = [self._ids.issue(client.home.slot, self._random) for _ in range(request.ids)]
-        return Answer(MailboxGrant(self._phase, ids, accepted), stored)
+        return MailboxGrant(self._phase, ids, accepted)
+
+    def take(self, link: int, most: int) -> list[bytes]:
+        """Return deliveries (2,308 bytes) that wait for addresses of a link, and forget them."""
+        client = self._clients.get(link)
+        packets: list[bytes] = []
+        for box in client.claimed.values() if client is not None else ():
+            while box.link == link and box.stored and len(packets) < most:
+                packets.append(box.stored.popleft()[1])
+        self.stored -= len(packets)
+        return packets
 
     def closed(self, link: int, now: float) -> None:
         """A client's link is gone at `now` (seconds)."""
@@ -259,12 +257,6 @@ class Mailboxes:
         else:
             box.stored.append((phase, packet))
             self.stored += 1
-
-    def _take_stored(self, box: _Box) -> list[bytes]:
-        packets = [packet for _, packet in box.stored]
-        self.stored -= len(packets)
-        box.stored.clear()
-        return packets
 
     # --- time ---------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ def node():
 
 
 def test_ids_lead_to_the_link_that_asked(node):
-    ids = {link: node.ask(link, ids=3).grant.ids for link in (1, 2)}
+    ids = {link: node.ask(link, ids=3).ids for link in (1, 2)}
     for link, names in ids.items():
         assert len(set(names)) == 3
         assert [node.deliver(name) for name in names] == [link] * 3
@@ -67,7 +67,7 @@ def test_ids_lead_to_the_link_that_asked(node):
 def test_a_claimed_address_is_read_where_it_was_claimed_last(node):
     key = new_key()
     assert node.write_to(key) is None
-    assert node.ask(1, key).grant.accepted == 1
+    assert node.ask(1, key).accepted == 1
     assert [node.write_to(key, PHASE + step) for step in (-1, 0, 1)] == [1, 1, 1]
     node.ask(2, key)
     assert node.write_to(key) == 2
@@ -77,16 +77,17 @@ def test_a_claimed_address_is_read_where_it_was_claimed_last(node):
 
 def test_ids_move_with_the_address_of_their_request(node):
     key = new_key()
-    (name,) = node.ask(1, key, ids=1).grant.ids
+    (name,) = node.ask(1, key, ids=1).ids
     node.boxes.closed(1, 0)
     assert node.deliver(name) is None
-    answer = node.ask(2, key)
-    assert [decode_delivery(packet).delivery_id for packet in answer.stored] == [name]
+    node.ask(2, key)
+    taken = node.boxes.take(2, 9)
+    assert [decode_delivery(packet).delivery_id for packet in taken] == [name]
     assert node.deliver(name) == 2
 
 
 def test_ids_without_an_address_go_with_their_link(node):
-    (name,) = node.ask(1, ids=1).grant.ids
+    (name,) = node.ask(1, ids=1).ids
     node.ask(1, new_key())
     assert node.deliver(name) == 1
     node.boxes.closed(1, 0)
@@ -101,10 +102,11 @@ def test_deliveries_wait_for_an_address_that_was_seen(node):
     for phase in (PHASE + 1, PHASE + 2):
         node.advance(phase)
     assert node.write_to(key) is None
-    answer = node.ask(2, key)
-    assert len(answer.stored) == 1
-    assert len(answer.stored[0]) == PACKET_BYTES
-    assert not node.ask(2, key).stored
+    assert not node.boxes.take(2, 9)
+    node.ask(2, key)
+    (packet,) = node.boxes.take(2, 9)
+    assert len(packet) == PACKET_BYTES
+    assert not node.boxes.take(2, 9)
     assert node.boxes.stored == 0
 
 
@@ -116,7 +118,21 @@ def test_what_waits_goes_with_its_phase(node):
     node.advance(PHASE + 2)
     assert node.boxes.stored == 0
     assert node.boxes.lost == {Loss.DEAD_PHASE: 1}
-    assert not node.ask(2, key).stored
+    node.ask(2, key)
+    assert not node.boxes.take(2, 9)
+
+
+def test_what_waits_is_taken_in_parts_by_who_claims_it_now(node):
+    keys = [new_key(), new_key()]
+    node.ask(1, *keys)
+    node.boxes.closed(1, 0)
+    for key in keys * 3:
+        node.write_to(key)
+    node.ask(2, *keys)
+    node.ask(3, keys[0])
+    assert [len(node.boxes.take(2, 2)) for _ in range(3)] == [2, 1, 0]
+    assert len(node.boxes.take(3, 9)) == 3
+    assert node.boxes.stored == 0
 
 
 def test_one_address_cannot_fill_the_store(node, monkeypatch):
@@ -137,7 +153,7 @@ def test_nobody_claims_the_address_of_another(node):
     claim = node.claim(mine)
     stolen = Claim(key.public, PHASE, claim.proof)
     request = MailboxRequest(PHASE, 0, (stolen, claim))
-    assert node.boxes.request(2, request, 0).grant.accepted == 2
+    assert node.boxes.request(2, request, 0).accepted == 2
     assert node.write_to(key) == 1
     assert node.boxes.lost == {Loss.BAD_CLAIM: 1}
 
@@ -147,7 +163,7 @@ def test_a_claim_of_a_dead_phase_is_refused(node):
     claim = node.claim(key)
     node.advance(PHASE + 2)
     request = MailboxRequest(PHASE, 0, (claim, Claim(bytes(32), PHASE + 2, bytes(16))))
-    assert node.boxes.request(1, request, 0).grant.accepted == 0
+    assert node.boxes.request(1, request, 0).accepted == 0
     assert node.boxes.lost == {Loss.BAD_CLAIM: 2}
 
 
@@ -162,8 +178,8 @@ def test_a_link_that_asks_too_often_gets_no_answer(node):
 def test_a_link_claims_a_bounded_number_of_addresses(node, monkeypatch):
     monkeypatch.setattr(module, "MAX_CLAIMS_EACH", 3)
     keys = [new_key() for _ in range(4)]
-    assert node.ask(1, *keys).grant.accepted == 0b0111
-    assert node.ask(1, *keys[:2]).grant.accepted == 0b11
+    assert node.ask(1, *keys).accepted == 0b0111
+    assert node.ask(1, *keys[:2]).accepted == 0b11
     assert node.boxes.lost == {Loss.TOO_MANY_CLAIMS: 1}
 
 
@@ -174,14 +190,14 @@ def test_addresses_that_were_left_longest_are_forgotten_first(node, monkeypatch)
         node.ask(link, key)
     node.boxes.closed(1, 1.0)
     node.boxes.closed(0, 2.0)
-    assert node.ask(7, keys[3]).grant.accepted == 1
+    assert node.ask(7, keys[3]).accepted == 1
     assert node.write_to(keys[1]) is None
     assert node.boxes.stored == 0
     assert node.write_to(keys[0]) is None
     assert node.boxes.stored == 1
-    assert node.ask(8, keys[4]).grant.accepted == 1
+    assert node.ask(8, keys[4]).accepted == 1
     assert node.boxes.stored == 0
-    assert node.ask(9, keys[0]).grant.accepted == 0
+    assert node.ask(9, keys[0]).accepted == 0
     assert node.boxes.addresses == 3
     assert node.boxes.lost[Loss.FORGOTTEN] == 2
 
@@ -220,10 +236,11 @@ class Machine(RuleBasedStateMachine):
     def claim(self, link, number):
         self.now += 10
         answer = self.node.ask(link, self.keys[number], ids=1, now=self.now)
-        assert answer.grant.accepted == 1
+        assert answer.accepted == 1
         self.claimed[number] = link
         self.seen.add(number)
-        assert self.node.deliver(answer.grant.ids[0]) == link
+        assert all(len(packet) == PACKET_BYTES for packet in self.node.boxes.take(link, 1000))
+        assert self.node.deliver(answer.ids[0]) == link
 
     @rule(link=st.integers(1, 3))
     def close(self, link):
