@@ -11,9 +11,11 @@ from node.io.mixing import Refused
 from node.io.packet_links import Unsent
 from node.mix.holding import Refusal
 from node.mix.mailboxes import Loss
+from node.mix.streams.exit import Cause as TunnelEnd
 from node.mix.unwrap import Cause
 
 if TYPE_CHECKING:
+    from node.io.mix_exit import MixExitService
     from node.io.mixing import Mixing
 
 Families: TypeAlias = dict[str, tuple[str, Mapping[str, float]]]
@@ -73,6 +75,43 @@ def mix_counters(mixing: Mixing) -> Families:
         "qnet_mix_packets": ("action", _floats(_packets(mixing))),
         "qnet_mix_drops": ("cause", _floats(_drops(mixing))),
         "qnet_mix_mailbox_losses": ("cause", _floats(_by_cause(Loss, mixing.boxes.lost))),
+    }
+
+
+def tunnel_status(service: MixExitService | None) -> dict[str, Any] | None:
+    """What an exit carries for the mixnet; None for others."""
+    if service is None:
+        return None
+    core = service.core
+    return {
+        "open": len(core),
+        "streams": core.streams,
+        "memory_bytes": core.memory_bytes,
+        "packets_sent": core.packets_sent,
+        "blocks_dropped": core.blocks_dropped,
+        "ends": {cause.value: count for cause, count in core.dropped.items()},
+    }
+
+
+def tunnel_gauges(service: MixExitService | None) -> Families:
+    """Gauges of an exit's tunnels."""
+    if service is None:
+        return {}
+    return {
+        "qnet_mix_tunnels": ("", {"": float(len(service.core))}),
+        "qnet_mix_tunnel_streams": ("", {"": float(service.core.streams)}),
+        "qnet_mix_tunnel_memory_bytes": ("", {"": float(service.core.memory_bytes)}),
+    }
+
+
+def tunnel_counters(service: MixExitService | None) -> Families:
+    """Counters of an exit's tunnels; `full` and `memory` mean overload."""
+    if service is None:
+        return {}
+    ends = _by_cause(TunnelEnd, service.core.dropped)
+    return {
+        "qnet_mix_tunnel_ends": ("cause", _floats(ends)),
+        "qnet_mix_tunnel_packets": ("", {"": float(service.core.packets_sent)}),
     }
 
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from node.exit.policy import Refusal
 from node.io.metrics import Snapshot
-from node.mix_status import mix_counters, mix_gauges, mix_status
+from node.mix_status import (
+    mix_counters,
+    mix_gauges,
+    mix_status,
+    tunnel_counters,
+    tunnel_gauges,
+    tunnel_status,
+)
 from qnet.messages.descriptor import Role
 
 if TYPE_CHECKING:
@@ -68,6 +75,7 @@ def node_status(node: NodeRuntime) -> dict[str, Any]:
             "answers": {str(code): count for code, count in node.spool.answers().items()},
         },
         "mix": mix_status(node.mixing, time.monotonic()),
+        "tunnels": tunnel_status(node.mix_exit),
         "payments": None if node.tolls is None else node.tolls.status(),
         "committee": node.ledger.summary(),
         "rejects": dict(node.counters.policy_rejects),
@@ -101,6 +109,7 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
                 {"": float(max(node.spool.counts(node.ledger.members).values(), default=0))},
             ),
             **mix_gauges(node.mixing, time.monotonic()),
+            **tunnel_gauges(node.mix_exit),
         },
         counters={
             "qnet_relay_bytes": (
@@ -142,6 +151,7 @@ def node_metrics(node: NodeRuntime) -> Snapshot:
             ),
             "qnet_receipts_signed": ("", {"": float(node.accounts.cosigner.stats.signed)}),
             **mix_counters(node.mixing),
+            **tunnel_counters(node.mix_exit),
             **_payment_counters(node),
         },
     )

@@ -8,6 +8,7 @@ import pytest_asyncio
 from python_socks import ProxyError
 
 from node.mix.streams.exit import Cause
+from node.status import node_metrics, node_status
 from tests.support.mix_streams import mix_streams
 from tests.support.network import eventually, file_server, held, inner_network, through
 
@@ -114,6 +115,18 @@ async def test_what_is_lost_for_seconds_comes_all_the_same(client, files):
         client.losing = False
         rest = await asyncio.wait_for(reader.readexactly(SIZE - SIZE // 4), 60)
     assert head + rest == files.body
+
+
+async def test_the_exit_tells_of_its_tunnels(network):
+    exit_, entry = network.nodes[EXIT - 1], network.nodes[ENTRY - 1]
+    status, metrics = node_status(exit_), node_metrics(exit_)
+    assert status["tunnels"]["packets_sent"] > 0
+    assert metrics.gauges["qnet_mix_tunnels"] == ("", {"": float(len(core(network)))})
+    ends = metrics.counters["qnet_mix_tunnel_ends"][1]
+    assert set(ends) == {cause.value for cause in Cause}
+    assert node_status(entry)["tunnels"] is None
+    assert "qnet_mix_tunnels" not in node_metrics(entry).gauges
+    assert "qnet_mix_tunnel_ends" not in node_metrics(entry).counters
 
 
 async def test_the_exit_keeps_its_policy(network, client, files):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from statistics import median
 from typing import Any, Final
 
 import structlog
@@ -118,7 +119,7 @@ class MixTier:
         known = [trip for trip in trips if trip is not None]
         crowd = round(SET_PER_PACKET * users * STREAMS.total_hz * delay_s)
         return {
-            "round_trip_ms": round(_MS * min(known)) if known else None,
+            "round_trip_ms": round(_MS * median(known)) if known else None,
             "round_trip_ms_expected": round(_MS * (2 * LAYERS * delay_s + 1 / STREAMS.payload_hz)),
             "down_bytes_s_at_most": round(STREAMS.payload_hz * MAX_BLOCKS * BACKWARD_BYTES),
             "up_bytes_s_at_most": round(STREAMS.payload_hz * FORWARD_BYTES),
