@@ -79,8 +79,7 @@ class Messages:
 
         Raises:
             NodeOffError: no client runs.
-            RejectedError: the client carries no messages, or there are too many addresses.
-            StageError: it reaches no guard.
+            RemoteControlError: it carries no messages, reaches no guard, or has seven already.
         """
         number = self._ask("msg.address")["number"]
         return next(row for row in self.addresses() if row.number == number)
@@ -193,7 +192,7 @@ class Messages:
         """How the running client stands in the mixnet; None if none runs.
 
         Raises:
-            RejectedError: it carries no messages.
+            RemoteControlError: it carries no messages.
         """
         try:
             found: dict[str, Any] = self._ask("msg.status")
