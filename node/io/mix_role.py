@@ -30,6 +30,8 @@ BATCH: Final = 64
 """Packets opened in one turn of the event loop: some 3 ms of work."""
 MAX_INBOUND: Final = 4096
 """Packets that wait to be opened; beyond, new ones are dropped."""
+LINK_PARTS: Final = 2
+"""One link has at most half of the places: a neighbour that floods slows others, and no more."""
 LOOPS: Final = LoopPlan(hz=1.0, allowance_s=5.0)
 LEAST_WAIT_S: Final = 0.001
 """Packets due within a millisecond leave together."""
@@ -40,6 +42,7 @@ class Shed(StrEnum):
     """What a mix did not do; the metric label."""
 
     OVERLOAD = "overload"
+    FLOOD = "neighbour_flood"
     NO_LOOP_ROUTE = "no_loop_route"
 
 
@@ -99,7 +102,8 @@ class MixRole:
         self._to_self = to_self
         self._random = random
         self._now = now
-        self._inbound: deque[bytes] = deque()
+        self._inbound: deque[tuple[int, bytes]] = deque()
+        self._waiting: Counter[int] = Counter()
         self._loop = asyncio.get_running_loop()
         self._awake = False
         self._timer: asyncio.TimerHandle | None = None
@@ -122,13 +126,25 @@ class MixRole:
         at, late = self._latest
         return late if self._now() - at < 2 * LATE_WINDOW_S else 0.0
 
-    def receive(self, packet: bytes) -> None:
-        """Open a packet soon."""
+    def receive(self, packet: bytes, link_id: int) -> None:
+        """Open a packet soon that came on a link."""
         if len(self._inbound) >= MAX_INBOUND:
             self.shed[Shed.OVERLOAD] += 1
-            return
-        self._inbound.append(packet)
-        self.wake()
+        elif self._waiting[link_id] >= MAX_INBOUND // LINK_PARTS:
+            self.shed[Shed.FLOOD] += 1
+        else:
+            self._waiting[link_id] += 1
+            self._inbound.append((link_id, packet))
+            self.wake()
+
+    def _batch(self) -> list[bytes]:
+        """Take what is to be opened now."""
+        taken = [self._inbound.popleft() for _ in range(min(BATCH, len(self._inbound)))]
+        for link_id, _ in taken:
+            self._waiting[link_id] -= 1
+            if not self._waiting[link_id]:
+                del self._waiting[link_id]
+        return [packet for _, packet in taken]
 
     def wake(self) -> None:
         """Work once, at the end of this turn of the event loop."""
@@ -143,7 +159,7 @@ class MixRole:
     def _work(self) -> None:
         now, inbound, relay = self._now(), self._inbound, self.relay
         if inbound:
-            relay.receive([inbound.popleft() for _ in range(min(BATCH, len(inbound)))], now)
+            relay.receive(self._batch(), now)
             if inbound:
                 self.wake()
         self._send_due(self._now())

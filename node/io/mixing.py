@@ -180,7 +180,7 @@ class Mixing:
             if next_index:
                 self._enter(link, next_index, packet)
             elif packet[0] == VERSION and node_id is not None:
-                self._mix(packet)
+                self._mix(link, packet)
             elif packet[0] == DELIVERY and node_id is not None:
                 self._deliver(packet)
             elif packet[0] == REQUEST and node_id is None:
@@ -264,11 +264,11 @@ class Mixing:
 
     # mix
 
-    def _mix(self, packet: bytes) -> None:
+    def _mix(self, link: Link, packet: bytes) -> None:
         if self.mix is None:
             self.refused[Refused.NOT_A_MIX] += 1
         else:
-            self.mix.receive(packet)
+            self.mix.receive(packet, link.link_id)
 
     def _make_mix(self) -> MixRole:
         index = self.identity.index

@@ -73,7 +73,7 @@ async def test_packets_leave_when_they_are_due(rig):
     link = rig.pool.add(ENTRY.node_id)
     made = rig.made(200)
     for each in made:
-        rig.mix.receive(each.packet)
+        rig.mix.receive(each.packet, 1)
     assert rig.mix.waiting == 200
 
     def names():
@@ -87,7 +87,7 @@ async def test_packets_leave_when_they_are_due(rig):
 
 async def test_a_delivery_to_the_node_itself_stays_there():
     rig = Rig(3)
-    rig.mix.receive(rig.made(1, sink=rig.index)[0].packet)
+    rig.mix.receive(rig.made(1, sink=rig.index)[0].packet, 1)
     await eventually(lambda: rig.to_self)
     assert rig.to_self[0][0] == DELIVERY
     assert len(rig.to_self[0]) == PACKET_BYTES
@@ -95,11 +95,26 @@ async def test_a_delivery_to_the_node_itself_stays_there():
 
 async def test_more_than_it_can_open_is_dropped_and_counted(rig, monkeypatch):
     monkeypatch.setattr(module, "MAX_INBOUND", 100)
-    for _ in range(130):
-        rig.mix.receive(bytes(PACKET_BYTES))
+    for number in range(130):
+        rig.mix.receive(bytes(PACKET_BYTES), number)
     assert rig.mix.shed == {Shed.OVERLOAD: 30}
     await eventually(lambda: rig.mix.relay.unwrapper.dropped[Cause.MALFORMED] == 100)
     assert rig.mix.waiting == 0
+
+
+async def test_a_neighbour_that_floods_leaves_room_for_others(rig, monkeypatch):
+    monkeypatch.setattr(module, "MAX_INBOUND", 100)
+    link = rig.pool.add(ENTRY.node_id)
+    made = rig.made(40)
+    for _ in range(1000):
+        rig.mix.receive(bytes(PACKET_BYTES), 1)
+    for each in made:
+        rig.mix.receive(each.packet, 2)
+    assert rig.mix.shed == {Shed.FLOOD: 950}
+    await eventually(lambda: sum(packet[4:12] == MARK for _, packet in link.units) == 40)
+    for _ in range(50):
+        rig.mix.receive(bytes(PACKET_BYTES), 1)
+    assert rig.mix.shed == {Shed.FLOOD: 950}
 
 
 async def test_loops_go_to_an_entry_and_name_the_first_mix(rig):
