@@ -69,6 +69,7 @@ async def test_streams_take_the_mixnet_and_status_says_what_to_expect(network, c
     found = facts["mix_streams"]
     assert found["tunnels"]["open"] == found["tunnels"]["opened"] == 1
     assert 50 < found["round_trip_ms"] < 5000
+    assert 50 < found["connect_ms"] < 5000
     (row,) = found["paths"]
     assert row["exit"] == EXIT
     assert row["bytes_received"] > 2 * SIZE

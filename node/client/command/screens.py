@@ -118,16 +118,21 @@ def _circuits(facts: Mapping[str, Any]) -> list[str]:
 def _tunnels(found: Mapping[str, Any] | None) -> list[str]:
     if not found:
         return []
-    measured, crowd = found["round_trip_ms"], found["crowd_at_most"]
-    trip = "not measured yet" if measured is None else f"{measured} ms"
+    trip, connect = (_measured(found[name]) for name in ("round_trip_ms", "connect_ms"))
+    crowd = found["crowd_at_most"]
     down, up = (found[f"{way}_bytes_s_at_most"] / 1000 for way in ("down", "up"))
     return [
-        f"  round trip {trip}; about {found['round_trip_ms_expected']} ms without the network",
+        f"  round trip {trip}, connecting {connect}",
+        f"  delays of mixes and waits for turns are {found['round_trip_ms_expected']} ms of it",
         f"  rate at most {down:.0f} kB/s down, {up:.0f} up, at {found['packets_s']:g} packets/s",
         f"  crowd at most {crowd} users for one packet; the longer a stream, the fewer",
         "  " + _counts(found["tunnels"]),
         *map(_tunnel, found["paths"]),
     ]
+
+
+def _measured(value: int | None) -> str:
+    return "not measured yet" if value is None else f"{value} ms"
 
 
 def _tunnel(row: Mapping[str, Any]) -> str:

@@ -116,10 +116,11 @@ class MixTier:
         """
         delay_s = self._live.paths.mean_delay_ms / _MS
         trips = [made.tunnel.round_trip_s for made in self._open.values()]
-        known = [trip for trip in trips if trip is not None]
+        connects = [seconds for made in self._open.values() for seconds in made.connects]
         crowd = round(SET_PER_PACKET * users * STREAMS.total_hz * delay_s)
         return {
-            "round_trip_ms": round(_MS * median(known)) if known else None,
+            "connect_ms": _median_ms(connects),
+            "round_trip_ms": _median_ms([trip for trip in trips if trip is not None]),
             "round_trip_ms_expected": round(_MS * (2 * LAYERS * delay_s + 1 / STREAMS.payload_hz)),
             "down_bytes_s_at_most": round(STREAMS.payload_hz * MAX_BLOCKS * BACKWARD_BYTES),
             "up_bytes_s_at_most": round(STREAMS.payload_hz * FORWARD_BYTES),
@@ -206,3 +207,7 @@ class MixTier:
             self.failed += 1
             self._avoided[tunnel.exit_index] = self._now() + AVOIDED_S
             _log.info("tunnel given up", exit=tunnel.exit_index, cause=tunnel.failure)
+
+
+def _median_ms(seconds: list[float]) -> int | None:
+    return round(_MS * median(seconds)) if seconds else None

@@ -5,9 +5,10 @@ Source: docs/spec/mixnet.md, section Streams.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from node.circuit.actions import (
     Event,
@@ -23,6 +24,9 @@ from node.client.paths.circuit import StreamSink
 from node.mix.streams.tunnel import Tunnel
 from qnet.errors import RemoteProtocolError
 
+KEPT_CONNECTS: Final = 16
+"""Connections whose times are remembered."""
+
 
 @dataclass(slots=True, eq=False)
 class TunnelStreams:
@@ -35,6 +39,7 @@ class TunnelStreams:
         now: Monotonic clock in seconds.
         admits: Which of an exit's answers applications may hear.
         streams: Sinks by stream number.
+        connects: Seconds from asking to the answer of the last connections.
         retired: Why it takes no new streams; empty while it does.
     """
 
@@ -44,7 +49,9 @@ class TunnelStreams:
     now: Callable[[], float]
     admits: Callable[[tuple[Answer, ...]], tuple[Answer, ...]]
     streams: dict[int, StreamSink] = field(default_factory=dict)
+    connects: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_CONNECTS))
     retired: str = ""
+    _asked: dict[int, float] = field(default_factory=dict)
 
     @property
     def circuit(self) -> TunnelStreams:
@@ -55,6 +62,7 @@ class TunnelStreams:
         """Ask the exit to connect; data may follow at once."""
         number = self.tunnel.open_stream(host, port, self.window_bytes, self.now())
         self.streams[number] = sink
+        self._asked[number] = self.now()
         return number
 
     def resolve(self, host: str, sink: StreamSink) -> int:
@@ -78,11 +86,12 @@ class TunnelStreams:
         """Close our direction (DONE) or drop the stream."""
         self.tunnel.end(stream, reason)
         if reason is not EndReason.DONE:
-            self.streams.pop(stream, None)
+            self.released(stream)
 
     def released(self, stream: int) -> None:
         """Both directions of a stream are over."""
         self.streams.pop(stream, None)
+        self._asked.pop(stream, None)
 
     def happened(self, event: Event) -> None:
         """Tell a stream what its exit said."""
@@ -92,6 +101,7 @@ class TunnelStreams:
             case StreamWritable(stream=number) if number in self.streams:
                 self.streams[number].stream_writable()
             case StreamConnected(stream=number, address=address) if number in self.streams:
+                self.connects.append(self.now() - self._asked.pop(number))
                 self.streams[number].stream_connected(address)
             case StreamEnded(stream=number, reason=reason):
                 self._ended(number, reason)
@@ -118,7 +128,7 @@ class TunnelStreams:
         sink = self.streams.get(number)
         if sink is not None:
             if reason is not EndReason.DONE:
-                del self.streams[number]
+                self.released(number)
             sink.stream_ended(reason)
 
     def _resolved(self, number: int, answers: tuple[Answer, ...]) -> None:

@@ -78,3 +78,29 @@ def test_tables():
 
 def test_moments_are_utc():
     assert moment(0) == "1970-01-01T00:00:00Z"
+
+
+def test_status_says_what_streams_over_the_mixnet_can_expect():
+    found = {
+        "round_trip_ms": None,
+        "connect_ms": 310,
+        "round_trip_ms_expected": 242,
+        "down_bytes_s_at_most": 221_312,
+        "up_bytes_s_at_most": 27_056,
+        "packets_s": 20.0,
+        "crowd_at_most": 40,
+        "tunnels": {"open": 1, "opened": 2, "failed": 1},
+        "paths": [
+            {"exit": 7, "state": "in use", "streams": 2, "bytes_received": 9, "bytes_sent": 5}
+        ],
+    }
+    lines = status_text(FACTS | {"mix_streams": found}).split("streams over the mixnet\n")[1]
+    assert lines.splitlines()[:6] == [
+        "  round trip not measured yet, connecting 310 ms",
+        "  delays of mixes and waits for turns are 242 ms of it",
+        "  rate at most 221 kB/s down, 27 up, at 20 packets/s",
+        "  crowd at most 40 users for one packet; the longer a stream, the fewer",
+        "  1 open, 2 opened, 1 failed",
+        "  exit 7  in use, 2 streams, 9 bytes down, 5 up",
+    ]
+    assert "over the mixnet" not in status_text(FACTS | {"mix_streams": None})

@@ -206,7 +206,7 @@ async def test_a_mixnet_that_is_not_reached_is_said(monkeypatch):
 
 async def test_status_says_what_to_expect(world):
     found = world.tier.status(1000)
-    assert found["round_trip_ms"] is None
+    assert found["round_trip_ms"] is found["connect_ms"] is None
     assert found["round_trip_ms_expected"] == round(6 * 30 + 1000 / STREAMS.payload_hz)
     assert found["down_bytes_s_at_most"] == 16 * 7 * 1976
     assert found["up_bytes_s_at_most"] == 16 * 1691
@@ -217,6 +217,7 @@ async def test_status_says_what_to_expect(world):
 async def test_events_reach_their_streams(world):
     sink, name, refused = Sink(), Sink(), Sink()
     made, number = await world.stream(sink=sink)
+    world.now += 0.3
     handle = made.tunnel.handle
     names = [made.resolve("example.org", each) for each in (name, refused)]
     for event in (
@@ -242,6 +243,7 @@ async def test_events_reach_their_streams(world):
     assert name.heard == [(GOOD,)]
     assert refused.heard == [EndReason.RESOLVE_FAILED]
     assert made.streams == {}
+    assert world.tier.status(5)["connect_ms"] == 300
 
 
 async def test_what_an_application_does_reaches_the_tunnel(world):
