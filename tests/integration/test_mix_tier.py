@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ from node.client.command.screens import status_text
 from node.client.mix.service import mix_service
 from node.client.session import Session
 from node.config import ClientConfig, Endpoint
+from tests.support.client_process import client_process
 from tests.support.network import eventually, file_server, held, inner_network, through
 
 ROLES = ("entry", "mix", "mix", "mix", "relay", "exit")
@@ -86,3 +88,19 @@ async def test_a_new_identity_takes_another_tunnel(client):
             writer.write(b"GET ")
             assert await asyncio.wait_for(reader.read(-1), 60) == files.body
     assert client.mix_tier.opened == before + 1
+
+
+async def test_a_client_process_takes_the_mixnet_when_it_is_told_to(network, tmp_path):
+    words = ("--tier", "mix")
+    async with (
+        client_process(network.bundle(), tmp_path / "home", words=words) as process,
+        file_server(SIZE) as files,
+    ):
+        door = SimpleNamespace(listening=[process.facts["socks"]])
+        async with through(door, "127.0.0.1", files.port, timeout_s=40) as (reader, writer):
+            writer.write(b"GET ")
+            assert await asyncio.wait_for(reader.read(-1), 60) == files.body
+        found = (await process.ask("status"))["mix_streams"]
+        assert found["tunnels"]["opened"] == 1
+        assert found["connect_ms"] > 50
+        await process.down()
