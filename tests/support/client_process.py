@@ -63,7 +63,7 @@ def is_up(status):
 @asynccontextmanager
 async def client_process(bundle, home, *, place=HERE, timeout_s=30.0, words=()):
     """Run a client until the context ends."""
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     path = home / "network.json"
     path.write_text(json.dumps(bundle.to_json()))
     process = await asyncio.create_subprocess_exec(

@@ -20,7 +20,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -215,9 +217,9 @@ class Messages:
         return found
 
     def _ask(self, command: str, **arguments: Any) -> Any:
-        return call_blocking(
-            self._socket, command, timeout_s=self._timeout_s + SLICE_S, **arguments
-        )
+        ask = partial(call_blocking, self._socket, command, **arguments)
+        with ThreadPoolExecutor(1) as thread:  # the caller's may run an event loop
+            return thread.submit(ask, timeout_s=self._timeout_s + SLICE_S).result()
 
     def _wake(self) -> None:
         """Tell a running client; one that is off looks when it starts."""
