@@ -17,6 +17,7 @@ from typing import Final
 WINDOW: Final = 64
 HONEST_LOSS_PPM: Final = 20_000
 FALSE_ALARM: Final = 1e-8
+RECOVERY: Final = 8
 MAX_WAITING: Final = 4096
 _PPM: Final = 1_000_000
 
@@ -72,7 +73,9 @@ class LoopWatch:
 
     __slots__ = (
         "_deadlines",
+        "_in_a_row",
         "_loss_ppm",
+        "_needed",
         "_waiting",
         "_window",
         "changed",
@@ -87,6 +90,8 @@ class LoopWatch:
         self._waiting: dict[bytes, float | None] = {}
         self._deadlines: list[tuple[float, bytes]] = []
         self._window: deque[bool] = deque(maxlen=WINDOW)
+        self._in_a_row = 0
+        self._needed = RECOVERY
         self.sent = 0
         self.returned = 0
         self.changed = 0
@@ -127,7 +132,7 @@ class LoopWatch:
         left_at = self._waiting.pop(loop)
         if left_at is not None and now is not None:
             self.trips.append(now - left_at)
-        self._window.append(not intact)
+        self._judge(lost=not intact)
         self.changed += not intact
         self.returned += intact
         return True
@@ -138,10 +143,21 @@ class LoopWatch:
             _, loop = heappop(self._deadlines)
             if loop in self._waiting:
                 del self._waiting[loop]
-                self._window.append(True)
+                self._judge(lost=True)
         return LoopReport(len(self._window), sum(self._window), self.is_alarmed)
 
     @property
     def is_alarmed(self) -> bool:
         """Whether the loops judged so far are an alarm."""
         return sum(self._window) >= alarm_threshold(len(self._window), self._loss_ppm)
+
+    def _judge(self, *, lost: bool) -> None:
+        """Note a loop; end an alarm when enough in a row came, twice as many after each alarm."""
+        self._window.append(lost)
+        self._in_a_row = 0 if lost else self._in_a_row + 1
+        if len(self._window) == WINDOW and not self.is_alarmed:
+            self._needed = RECOVERY
+        elif self._in_a_row >= self._needed and self.is_alarmed:
+            self._window.clear()
+            self._window.extend([False] * self._needed)
+            self._needed = min(2 * self._needed, WINDOW)

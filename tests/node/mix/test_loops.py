@@ -7,6 +7,7 @@ from node.mix.loops import (
     FALSE_ALARM,
     HONEST_LOSS_PPM,
     MAX_WAITING,
+    RECOVERY,
     WINDOW,
     LoopWatch,
     alarm_threshold,
@@ -117,3 +118,44 @@ def test_a_route_says_how_long_it_takes():
     assert isinstance(route, Route)
     assert route.delay_ms == 18
     assert (route.phase, Routing(1, 2).delivery_id) == (PHASE, b"")
+
+
+def judged(watch, outcomes, start):
+    """Let loops pass or go missing, one a second; returns whether each moment was an alarm."""
+    alarms = []
+    for number, passes in enumerate(outcomes, start):
+        name = loop()
+        watch.expect(name, number + 0.5)
+        if passes:
+            watch.passed(name)
+        alarms.append(watch.report(number + 1.0).alarm)
+    return alarms
+
+
+def test_an_alarm_ends_when_loops_pass_again():
+    watch = LoopWatch()
+    assert judged(watch, [False] * 20, 0)[-1]
+    assert judged(watch, [True] * (RECOVERY - 1), 20)[-1]
+    assert judged(watch, [True], 30) == [False]
+
+
+def test_who_attacks_again_and_again_waits_longer_each_time():
+    watch, now = LoopWatch(), 0
+
+    def attack():
+        nonlocal now
+        assert judged(watch, [False] * WINDOW, now)[-1]
+        now += WINDOW
+        wait = 0
+        while watch.is_alarmed:
+            judged(watch, [True], now)
+            now += 1
+            wait += 1
+        return wait
+
+    waits = [attack() for _ in range(6)]
+    assert waits[:3] == [RECOVERY, 2 * RECOVERY, 4 * RECOVERY]
+    assert max(waits) <= WINDOW
+    judged(watch, [True] * WINDOW, now)
+    now += WINDOW
+    assert attack() == RECOVERY
