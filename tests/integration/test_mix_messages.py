@@ -1,6 +1,7 @@
 """Messages between running clients over real nodes: sent, answered, kept while one is off."""
 
 import asyncio
+import json
 import sqlite3
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,7 @@ from node.errors import MixOffError, NodeOffError
 from node.io.control import ControlServer, RemoteControlError, call
 from node.mix.address import MailAddress
 from node.mix.schedule import Rates
+from qnet.cli.root import run
 from qnet.errors import ConfigError, NotFoundError, UsageError
 from tests.support.network import eventually, held, inner_network
 
@@ -208,3 +210,27 @@ async def test_what_cannot_be_asked(tmp_path, alice):
     _, api = alice
     with pytest.raises(RemoteControlError, match="are numbers"):
         await call(api._socket, "msg.wait", seen="x")
+
+
+async def test_the_commands(network, alice, bob, tmp_path, capsys):
+    (_, at_alice), (_, at_bob) = alice, bob
+    homes = [messages._socket.parent for messages in (at_alice, at_bob)]
+
+    async def qnet_msg(who, *words):
+        code = await in_thread(run, ["msg", "--home", str(homes[who]), "--json", *words])
+        return code, json.loads(capsys.readouterr().out)["data"]
+
+    capsys.readouterr()
+    _, (shown,) = await qnet_msg(1, "address")
+    sending = qnet_msg(0, "send", shown["address"], "hello", "--wait", "30")
+    assert (await sending)[1]["state"] == "delivered"
+    code, (mail,) = await qnet_msg(1, "recv", "--wait", "30")
+    assert (code, mail["text"], mail["replies"]) == (0, "hello", 5)
+    await qnet_msg(1, "reply", str(mail["number"]), "yes")
+    _, (answer,) = await qnet_msg(0, "recv", "--wait", "30")
+    assert answer["text"] == "yes"
+    code, status = await qnet_msg(0, "status")
+    assert (code, status["mix"]["state"], status["unread"]) == (0, "up", 0)
+    assert status["sent"][0]["state"] == "delivered"
+    code, rows = await qnet_msg(1, "address", "--new")
+    assert (code, [row["number"] for row in rows]) == (0, [2, 1])

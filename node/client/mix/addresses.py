@@ -6,7 +6,6 @@ Delivery ids belong to it, so they stay good when the link to the node is anothe
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
 from node.client.mix.message_file import MessageFile
@@ -32,9 +31,7 @@ class Addresses:
 
     def rows(self) -> list[OwnAddress]:
         """Those that people were given, oldest first."""
-        rows = self._file.db.execute(
-            "SELECT number, node, secret, text, made_at FROM addresses WHERE NOT is_home"
-        )
+        rows = self._file.db.execute("SELECT number, node, secret, text, made_at FROM addresses")
         return [
             OwnAddress(number, Mailbox(DhKey(secret), node) if secret else None, text, made_at)
             for number, node, secret, text, made_at in rows
@@ -47,16 +44,20 @@ class Addresses:
     def home(self, node_index: int) -> Mailbox | None:
         """Home at a node (registry index)."""
         row = self._file.db.execute(
-            "SELECT secret FROM addresses WHERE is_home AND node = ?", (node_index,)
+            "SELECT secret FROM homes WHERE node = ?", (node_index,)
         ).fetchone()
         return None if row is None else Mailbox(DhKey(row[0]), node_index)
 
-    def add_home(self, secret: bytes, node_index: int, at: float) -> Mailbox:
-        """Keep a new home; for the arguments see `add`."""
-        mailbox = Mailbox(DhKey(secret), node_index)
+    def add_home(self, secret: bytes, node_index: int) -> Mailbox:
+        """Keep a new home.
+
+        Args:
+            secret: of its key, 32 bytes.
+            node_index: registry index of its mailbox node.
+        """
         with self._file.write() as db:
-            _insert(db, mailbox, secret, at, is_home=True)
-        return mailbox
+            db.execute("INSERT INTO homes VALUES (?, ?)", (node_index, secret))
+        return Mailbox(DhKey(secret), node_index)
 
     def add(self, secret: bytes, node_index: int, at: float) -> OwnAddress:
         """Keep a new address.
@@ -71,17 +72,19 @@ class Addresses:
         """
         mailbox = Mailbox(DhKey(secret), node_index)
         with self._file.write() as db:
-            (used,) = db.execute(
-                "SELECT count(*) FROM addresses WHERE secret NOTNULL AND NOT is_home"
-            ).fetchone()
+            (used,) = db.execute("SELECT count(*) FROM addresses WHERE secret NOTNULL").fetchone()
             if used >= MAX_ADDRESSES:
                 raise RejectedError(
                     "no further address",
                     why=f"{MAX_ADDRESSES} are in use",
                     try_=("qnet msg address --drop NUMBER",),
                 )
-            number = _insert(db, mailbox, secret, at, is_home=False)
-        return OwnAddress(number, mailbox, str(mailbox.address), at)
+            text = str(mailbox.address)
+            cursor = db.execute(
+                "INSERT INTO addresses (node, secret, text, made_at) VALUES (?, ?, ?, ?)",
+                (node_index, secret, text, at),
+            )
+        return OwnAddress(int(cursor.lastrowid or 0), mailbox, text, at)
 
     def drop(self, number: int) -> None:
         """Give an address up and forget its secret.
@@ -91,19 +94,8 @@ class Addresses:
         """
         with self._file.write() as db:
             gone = db.execute(
-                "UPDATE addresses SET secret = NULL"
-                " WHERE number = ? AND secret NOTNULL AND NOT is_home",
+                "UPDATE addresses SET secret = NULL WHERE number = ? AND secret NOTNULL",
                 (number,),
             )
         if not gone.rowcount:
             raise NotFoundError(f"no address {number}")
-
-
-def _insert(
-    db: sqlite3.Connection, mailbox: Mailbox, secret: bytes, at: float, *, is_home: bool
-) -> int:
-    cursor = db.execute(
-        "INSERT INTO addresses (node, secret, text, made_at, is_home) VALUES (?, ?, ?, ?, ?)",
-        (mailbox.node_index, secret, str(mailbox.address), at, is_home),
-    )
-    return int(cursor.lastrowid or 0)

@@ -20,7 +20,8 @@ MAX_WAITING: Final = 4_096
 """Messages, and answers, of ours that wait."""
 _SCHEMA: Final = """
 CREATE TABLE addresses (number INTEGER PRIMARY KEY AUTOINCREMENT, node INTEGER NOT NULL,
-    secret BLOB, text TEXT NOT NULL UNIQUE, made_at REAL NOT NULL, is_home INTEGER NOT NULL);
+    secret BLOB, text TEXT NOT NULL UNIQUE, made_at REAL NOT NULL);
+CREATE TABLE homes (node INTEGER PRIMARY KEY, secret BLOB NOT NULL);
 CREATE TABLE outgoing (message_id BLOB PRIMARY KEY, recipient TEXT NOT NULL, text BLOB NOT NULL,
     replies INTEGER NOT NULL, body BLOB NOT NULL DEFAULT x'', state TEXT NOT NULL,
     rounds INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL, made_at REAL NOT NULL,

@@ -189,9 +189,7 @@ class MixService:
         addresses, at = self.store.addresses, self._session.wall()
         if not addresses.mailboxes():
             addresses.add(secrets.token_bytes(SECRET_BYTES), index, at)
-        return addresses.home(index) or addresses.add_home(
-            secrets.token_bytes(SECRET_BYTES), index, at
-        )
+        return addresses.home(index) or addresses.add_home(secrets.token_bytes(SECRET_BYTES), index)
 
     def _ids_left(self) -> int:
         return len(self._berth.tenancy) if self._berth is not None else 0

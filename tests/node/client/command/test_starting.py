@@ -1,6 +1,6 @@
 import pytest
 
-from node.client.command.starting import configure
+from node.client.command.starting import configure, want_messages
 from node.config import ClientConfig
 from qnet.config import load_toml
 from qnet.errors import ConfigError, UsageError
@@ -40,3 +40,20 @@ def test_what_cannot_be_written_is_said(tmp_path):
         configure(tmp_path, None, NONE | {"socks": "127.0.0.1:1"})
     with pytest.raises(UsageError, match="host:port"):
         configure(tmp_path, tmp_path / "n.json", NONE | {"http": "9150"})
+
+
+def test_messages_are_wanted_once_and_for_all(tmp_path):
+    configure(tmp_path, tmp_path / "network.json", NONE)
+    want_messages(tmp_path)
+    text = (tmp_path / "client.toml").read_text()
+    assert load_toml(tmp_path / "client.toml", ClientConfig).mix.messages
+    want_messages(tmp_path)
+    assert (tmp_path / "client.toml").read_text() == text
+
+
+def test_a_section_that_says_otherwise_is_left_to_its_owner(tmp_path):
+    configure(tmp_path, tmp_path / "network.json", NONE)
+    path = tmp_path / "client.toml"
+    path.write_text(path.read_text() + "\n[mix]\nmessages = false\n")
+    with pytest.raises(ConfigError):
+        want_messages(tmp_path)
