@@ -225,12 +225,13 @@ def mix(repeats: int, peer: str | None) -> None:
 
 @bench.command()
 @click.option("--rate", "rates", type=float, multiple=True, help="Packets/s offered; repeat.")
-@click.option("--seconds", type=click.FloatRange(0.5, 15), default=4.0, show_default=True)
-def mixnode(rates: tuple[float, ...], seconds: float) -> None:
+@click.option("--seconds", type=click.FloatRange(0.5, 15), default=3.0, show_default=True)
+@click.option("--repeats", type=click.IntRange(1, 100), default=3, show_default=True)
+def mixnode(rates: tuple[float, ...], seconds: float, repeats: int) -> None:
     """Packets a second of a whole mix over real sockets, its added delay, and three hops."""
     from tools.bench.mixnode import Plan, run
 
-    plan = Plan(rates=rates or Plan().rates, seconds=seconds)
+    plan = Plan(rates=rates or Plan().rates, seconds=seconds, repeats=repeats)
     say("starting a committee and six nodes, twice; the mix under test has one core of its own")
     data = run(plan)
     _show("qnet.bench.mixnode/1", data)

@@ -14,7 +14,7 @@ from qnet.cli.root import root
 from qnet.errors import CryptoError
 from tools.bench.mix_load import CAME_ROW
 from tools.bench.mix_packets import MARK, Target, _make, judge
-from tools.bench.mixnode import Load, _match
+from tools.bench.mixnode import Load, _match, _sustained
 
 PHASE = 77
 
@@ -55,7 +55,7 @@ def test_changed_doubled_and_strange_packets_fail_the_bench():
 @pytest.mark.e2e
 @pytest.mark.timeout(180)
 def test_the_bench_measures_a_mix_and_three_hops():
-    words = ("bench", "mixnode", "--rate", "500", "--seconds", "1", "--json")
+    words = ("bench", "mixnode", "--rate", "500", "--seconds", "1", "--repeats", "1", "--json")
     result = CliRunner().invoke(root, words)
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)["data"]
@@ -63,3 +63,12 @@ def test_the_bench_measures_a_mix_and_three_hops():
     assert rows["one mix at 500/s: loss"] == 0
     assert rows["three hops at 50/s: loss"] == 0
     assert rows["three hops at 50/s: latency p50"] > 30
+
+
+def test_a_rate_is_sustained_only_if_all_below_it_were_each_time():
+    def load(rate, late_ms, sent=2):
+        return Load("load", rate, sent, late_ms=[late_ms] * 2, total_ms=[late_ms] * 2)
+
+    assert _sustained([load(5, 1.0), load(10, 2.0), load(5, 1.0), load(10, 60.0)]) == 5
+    assert _sustained([load(5, 1.0), load(10, 2.0, sent=3), load(15, 1.0)]) == 5
+    assert _sustained([load(5, 70.0)]) == 0
