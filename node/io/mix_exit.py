@@ -102,7 +102,7 @@ class MixExitService:
 
     def tick(self) -> None:
         """Forget silent clients; call about once a second."""
-        self.core.tick(self._now())
+        self.core.tick(self._keyring.current, self._now())
         self.wake()
 
     def close(self) -> None:

@@ -114,6 +114,7 @@ class MixExit:
         self._sizes: dict[int, int] = {}
         self._last = FIRST_HANDLE
         self._now = 0.0
+        self._phase = -1
         self.dropped: Counter[Cause] = Counter()
         self.packets_sent = 0
         self.blocks_dropped = 0
@@ -206,9 +207,18 @@ class MixExit:
             reply = TunnelReply(Flag.GONE, 0, 0, Seen())
             self._refusals.append((usable.first_index, usable.use(reply.encode())))
 
-    def tick(self, now: float) -> None:
-        """Forget silent clients and what keys that are gone opened; call each second."""
+    def tick(self, phase: int, now: float) -> None:
+        """Forget silent clients, dead blocks and what keys that are gone opened; call each second.
+
+        Args:
+            phase: current key phase, u24.
+            now: seconds.
+        """
         self._now = now
+        if phase != self._phase:
+            self._phase = phase
+            for tunnel in self._tunnels.values():
+                tunnel.advance(phase)
         while self._tunnels:
             tunnel = next(iter(self._tunnels.values()))
             if tunnel.heard_at + IDLE_S > self._now:

@@ -28,6 +28,7 @@ class Supply:
 
     __slots__ = (
         "_changed_at",
+        "_dead",
         "_order",
         "_sent",
         "_settled",
@@ -41,6 +42,7 @@ class Supply:
         self.target = LEAST
         self.stock = 0
         self.wanted = 0
+        self._dead = 0
         self._order = 0
         self._total = 0
         self._settled = 0
@@ -50,8 +52,7 @@ class Supply:
     @property
     def missing(self) -> int:
         """Blocks to send now."""
-        under_way = self._total - self._settled
-        return max(0, self.target - self.stock - under_way)
+        return max(0, self.target - (self.stock - self._dead) - (self._total - self._settled))
 
     @property
     def is_short(self) -> bool:
@@ -62,6 +63,11 @@ class Supply:
         """Blocks leave at `now` (seconds)."""
         self._total += count
         self._sent.append((now, self._total))
+
+    def forsake(self) -> None:
+        """All blocks sent so far lead to a guard that we have left; the newest are used first."""
+        self._dead = self.stock = self.stock + self._total - self._settled
+        self._settled = self._total
 
     def reported(self, reply: TunnelReply, wait_s: float, now: float) -> None:
         """Learn from a reply.
@@ -75,6 +81,7 @@ class Supply:
             return
         self._order = reply.order
         self.stock, self.wanted = reply.stock, reply.wanted
+        self._dead = min(self._dead, self.stock)
         old = 0
         while self._sent and self._sent[0][0] <= now - wait_s:
             _, old = self._sent.popleft()

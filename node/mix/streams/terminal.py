@@ -216,6 +216,10 @@ class Terminal:
             content,
         )
 
+    def advance(self, phase: int) -> None:
+        """Drop the blocks of dead phases, when `phase` (u24) begins."""
+        self._stock = [surb for surb in self._stock if surb.is_usable(phase)]
+
     def abandon(self) -> None:
         """The tunnel is gone: its streams end."""
         self.ends.abandon(EndReason.CIRCUIT_DESTROYED)

@@ -159,6 +159,16 @@ class Tunnel:
         """Close our direction (DONE) or drop the stream."""
         self._starts.end(number, reason)
 
+    def refresh(self, *, new_guard: bool) -> None:
+        """Reply blocks may have died: ask soon what the exit has left.
+
+        Args:
+            new_guard: whether none of them leads to us any more.
+        """
+        self._ask_s = ASK_S
+        if new_guard:
+            self._supply.forsake()
+
     def leave(self) -> None:
         """Tell the exit that the tunnel is not needed any more."""
         self._is_leaving = True

@@ -73,7 +73,8 @@ class Tunnels:
         self._tunnels: dict[int, Tunnel] = {}
         self._turns: deque[int] = deque()
         self._last = 0
-        self._phase: int | None = None
+        self._phase = -1
+        self._guard = 0
         self.ignored: Counter[Ignored] = Counter()
         self.forgotten = 0
         self.without_ids = 0
@@ -116,9 +117,7 @@ class Tunnels:
         Raises:
             StageError: no route.
         """
-        if phase != self._phase:
-            self._phase = phase
-            self._book.advance(phase)
+        self._follow(phase, self._account().mailbox_node)
         try:
             for _ in range(len(self._turns)):
                 self._turns.rotate(-1)
@@ -146,6 +145,15 @@ class Tunnels:
         return True
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _follow(self, phase: int, guard: int) -> None:
+        """Blocks die with their phases, and with the guard that they lead to."""
+        if (phase, guard) == (self._phase, self._guard):
+            return
+        self._book.advance(phase)
+        for tunnel in self._tunnels.values():
+            tunnel.refresh(new_guard=guard != self._guard)
+        self._phase, self._guard = phase, guard
 
     def _reply(self, tunnel: Tunnel, frame: bytes, now: float) -> None:
         try:

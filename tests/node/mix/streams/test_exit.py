@@ -113,13 +113,13 @@ def test_an_old_delivery_does_not_connect_again():
     for phase in (PHASE, PHASE + 1):
         exit_.keyring.advance(phase)
         exit_.phase = phase
-        exit_.core.tick(exit_.now)
+        exit_.core.tick(exit_.phase, exit_.now)
         exit_.take(first)
         assert exit_.actions() == []
         assert len(exit_.core) == 0
     assert exit_.core.dropped[Cause.REPLAYED] == 2
     exit_.keyring.advance(PHASE + 2)
-    exit_.core.tick(exit_.now)
+    exit_.core.tick(exit_.phase, exit_.now)
     exit_.take(first)
     assert exit_.actions() == []
     assert exit_.core.dropped[Cause.UNREADABLE] == 1
@@ -134,7 +134,7 @@ def test_a_first_frame_of_the_next_phase_does_not_connect_again_either():
     exit_.give(exit_.frame(0, b"", flags=Flag.LAST))
     exit_.actions()
     exit_.keyring.advance(PHASE + 2)
-    exit_.core.tick(exit_.now)
+    exit_.core.tick(exit_.phase, exit_.now)
     exit_.take(again)
     assert exit_.actions() == []
     assert exit_.core.dropped[Cause.REPLAYED] == 1
@@ -261,10 +261,10 @@ def test_a_silent_client_is_forgotten():
     exit_ = Exit()
     exit_.give(exit_.frame())
     exit_.now += exits.IDLE_S - 1
-    exit_.core.tick(exit_.now)
+    exit_.core.tick(exit_.phase, exit_.now)
     assert len(exit_.core) == 1
     exit_.now += 2
-    exit_.core.tick(exit_.now)
+    exit_.core.tick(exit_.phase, exit_.now)
     assert len(exit_.core) == 0
     assert exit_.core.dropped[Cause.IDLE] == 1
 
@@ -334,3 +334,15 @@ def test_memory_may_end_the_tunnel_that_speaks(monkeypatch):
     assert exit_.packets() == []
     assert (len(exit_.core), exit_.core.memory_bytes) == (0, 0)
     assert exit_.core.next_at is None
+
+
+def test_blocks_die_with_their_phase_and_are_no_stock():
+    exit_ = Exit()
+    exit_.give(exit_.frame(blocks=4))
+    exit_.keyring.advance(PHASE + 2)
+    exit_.phase = PHASE + 2
+    exit_.core.tick(exit_.phase, exit_.now)
+    asking = exit_.frame(0, b"", blocks=1, flags=Flag.ASK | Flag.OPENED)
+    exit_.give(asking)
+    (reply,) = exit_.replies(asking.blocks)
+    assert (reply.taken, reply.stock) == (5, 0)

@@ -1,5 +1,6 @@
 """Tunnels through real mixes: packets, reply blocks, phases and losses; only links are calls."""
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -27,6 +28,7 @@ from qnet.parameters import NetworkParameters
 from tests.node.mix.network import MAILBOX_NODE, PHASE_S, RATES, Network
 
 EXIT = 600
+OTHER_NODE = 501
 WINDOW_BYTES = 1 << 20
 PARAMETERS = NetworkParameters.profile("main")
 PAGE = bytes(number % 251 for number in range(60_000))
@@ -42,7 +44,8 @@ class ExitNetwork(Network):
             self.keyring, lambda: PARAMETERS, self.paths.begins_at, random.randbytes
         )
         self.client_, self.account, _ = self.client()
-        self.has_key = True
+        self.has_key = self.push = True
+        self.lost_at_old_guard = 0
         self.tunnels = Tunnels(
             lambda: self.account, self.paths, self._key, random.randbytes, lambda: None
         )
@@ -59,6 +62,7 @@ class ExitNetwork(Network):
     def _turn(self):
         super()._turn()
         self.keyring.advance(self.phase)
+        self.exit.tick(self.phase, self.now)
 
     def _arrive(self, index, packet):
         if index == EXIT:
@@ -66,6 +70,10 @@ class ExitNetwork(Network):
             address = MailAddress(EXIT, self.keyring.public(delivery.phase))
             assert delivery.delivery_id == address.delivery_id(delivery.phase)
             self.exit.receive(delivery, self.phase, self.now)
+        elif index == OTHER_NODE:
+            self.client_.receive(decode_delivery(packet), self.now)
+        elif index == MAILBOX_NODE and self.account.mailbox_node == OTHER_NODE:
+            self.lost_at_old_guard += 1
         else:
             super()._arrive(index, packet)
 
@@ -93,6 +101,8 @@ class ExitNetwork(Network):
             self._push(key)
 
     def _push(self, key):
+        if not self.push:
+            return
         taken = self.exit.stream_data(*key, self.rest[key])
         self.rest[key] = self.rest[key][taken:]
         if not self.rest[key]:
@@ -273,3 +283,28 @@ def test_the_oldest_blocks_give_way_and_the_stream_goes_on(monkeypatch):
     network.run(120)
     assert network.tunnels.forgotten > 0
     assert network.heard[key] == PAGE
+
+
+def test_a_client_that_changes_its_guard_goes_on_at_once():
+    network = ExitNetwork(Random(15))
+    _, key = network.fetch()
+    while len(network.heard.get(key, b"")) < 5000:
+        network.run(0.1)
+    old = network.account
+    network.account = replace(
+        old, mailbox_node=OTHER_NODE, new_id=lambda: b"N" + network.random.randbytes(15)
+    )
+    network.run(60)
+    assert network.heard[key] == PAGE
+    assert network.lost_at_old_guard > 0
+
+
+def test_an_idle_stream_is_heard_phases_later():
+    network = ExitNetwork(Random(16))
+    network.push = False
+    _, key = network.fetch()
+    network.run(4.5 * PHASE_S)
+    network.push = True
+    network._push(next(iter(network.rest)))
+    network.run(5)
+    assert len(network.heard[key]) > 5000

@@ -67,3 +67,17 @@ def test_no_report_makes_it_send_more_than_the_most(steps):
         else:
             supply.reported(reply(now + 1, taken, stock, count), 1.0, float(now))
         assert 0 <= supply.missing <= MOST
+
+
+def test_what_leads_to_a_guard_that_was_left_does_not_count():
+    supply = Supply()
+    supply.sent(10, 0.0)
+    supply.reported(reply(1, taken=6, stock=5), 1.0, 0.3)
+    supply.forsake()
+    assert supply.missing == LEAST
+    supply.sent(7, 0.5)
+    assert supply.missing == LEAST - 7
+    supply.reported(reply(2, taken=17, stock=15), 1.0, 0.8)
+    assert supply.missing == LEAST - 15 + 9
+    supply.reported(reply(3, taken=17, stock=4), 1.0, 0.9)
+    assert supply.missing == LEAST
