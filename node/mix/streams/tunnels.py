@@ -85,15 +85,21 @@ class Tunnels:
     def open(self, exit_index: int, now: float) -> Tunnel:
         """Begin a tunnel to an exit; nothing is sent before it has a stream.
 
+        If there are too many, one without streams gives way.
+
         Args:
             exit_index: registry index of the exit.
             now: seconds.
 
         Raises:
-            LocalProtocolError: there are too many.
+            LocalProtocolError: all of them have streams.
         """
         if len(self._tunnels) >= MAX_TUNNELS:
-            raise LocalProtocolError(f"a client has at most {MAX_TUNNELS} tunnels")
+            unused = next((each for each in self._tunnels.values() if not len(each)), None)
+            if unused is None:
+                raise LocalProtocolError(f"a client has at most {MAX_TUNNELS} tunnels")
+            unused.is_over = True
+            self._reap(now)
         self._last += 1
         tunnel_id = self._random(TUNNEL_BYTES)
         tunnel = Tunnel(self._last, tunnel_id, exit_index, self._events, now)

@@ -120,7 +120,8 @@ class ExitNetwork(Network):
             self.over[key] = event.reason
 
     def fetch(self, tunnel=None):
-        tunnel = tunnel or self.tunnels.open(EXIT, self.now)
+        if tunnel is None:
+            tunnel = self.tunnels.open(EXIT, self.now)
         number = tunnel.open_stream("example.org", 443, WINDOW_BYTES, self.now)
         tunnel.send(number, b"GET /")
         return tunnel, (tunnel.handle, number)
@@ -235,10 +236,14 @@ def test_a_tunnel_that_nobody_uses_is_left():
 
 def test_tunnels_of_a_client_are_bounded():
     network = ExitNetwork(Random(9))
-    for _ in range(MAX_TUNNELS):
-        network.tunnels.open(EXIT, network.now)
+    for _ in range(MAX_TUNNELS + 3):
+        tunnel = network.tunnels.open(EXIT, network.now)
+        assert len(network.tunnels) <= MAX_TUNNELS
+    for each in network.tunnels._tunnels.values():
+        network.fetch(each)
     with pytest.raises(LocalProtocolError):
         network.tunnels.open(EXIT, network.now)
+    assert tunnel.is_usable
 
 
 def test_replies_that_somebody_changed_are_counted():
