@@ -143,14 +143,17 @@ class LivePaths:
         return layers
 
     def layers_of(self, index: int, phase: int) -> Sequence[int]:
-        """Layers in which a mix (registry index) takes packets of a key phase, likeliest first."""
-        first = self.layers_at(phase).layer_of(index)
-        found = [first] if first else []
-        for period in self._periods:
-            layer = period.layers.layer_of(index)
-            if layer and layer not in found and period.lists(phase):
-                found.append(layer)
-        return found
+        """Layers in which a mix (registry index) takes packets of a key phase, likeliest first.
+
+        Who has just started may not know the consensus that senders use for the phase: then it is
+        any layer.
+        """
+        usable = [period for period in self._periods if period.lists(phase)]
+        layers = [period.layers.layer_of(index) for period in usable]
+        found = [layer for layer in (self.layers_at(phase).layer_of(index), *layers) if layer]
+        if found and not any(period.is_known_by(phase) for period in usable):
+            found += range(1, LAYERS + 1)
+        return list(dict.fromkeys(found))
 
     def node(self, index: int) -> ConsensusNode:
         """A node of the newest consensus, by registry index.

@@ -39,7 +39,7 @@ def test_routes_follow_the_consensus(live):
     live.follow(document)
     for phase in live.phases:
         route = live.paths.route(phase, 1, bytes(16))
-        assert [live.layers_of(hop.index, phase) for hop in route.hops] == [[1], [2], [3]]
+        assert [live.layers_of(hop.index, phase)[0] for hop in route.hops] == [1, 2, 3]
         assert all(hop.phase_key == live.phase_key(hop.index, phase) for hop in route.hops)
         assert live.paths.begins_at(route.hops[0].index, phase)
     assert len(live.phases) == 1 + 2 * INTERVAL_S // PHASE_S
@@ -106,6 +106,23 @@ def test_mixes_take_packets_by_any_consensus_that_lists_the_phase(live):
     for document in documents[2:]:
         live.follow(document)
     assert len(live.layers_of(mix, phase)) <= KEPT
+
+
+def test_who_has_just_started_takes_any_layer_until_it_knows_what_senders_use(live):
+    """Else an entry that restarts early in a period would refuse everybody."""
+    old = consensus(mixes=30)
+    new, early, late = later(old), phase_after(INTERVAL_S), phase_after(INTERVAL_S + PHASE_S)
+    mix = next(node.index for node in old.nodes if node.role is Role.MIX)
+    live.follow(new)
+    assert sorted(live.layers_of(mix, early)) == [1, 2, 3]
+    assert live.layers_of(mix, early)[0] == live.layers_at(early).layer_of(mix)
+    assert live.layers_of(mix, late) == [live.layers_at(late).layer_of(mix)]
+    assert not live.layers_of(1, early)
+    senders = LivePaths(secrets.token_bytes)
+    senders.follow(old)
+    senders.follow(new)
+    for _ in range(20):
+        assert live.paths.begins_at(senders.paths.route(early, 1, bytes(16)).hops[0].index, early)
 
 
 def test_a_mix_that_is_gone_is_on_no_route(live):
