@@ -169,6 +169,10 @@ class Tunnel:
         if new_guard:
             self._supply.forsake()
 
+    def resume(self, now: float) -> None:
+        """Nothing could be sent or heard for a while: the exit's time to answer begins anew."""
+        self._heard_at = now
+
     def leave(self) -> None:
         """Tell the exit that the tunnel is not needed any more."""
         self._is_leaving = True

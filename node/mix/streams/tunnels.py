@@ -29,6 +29,9 @@ MAX_TUNNELS: Final = 64
 LINGER_S: Final = 60.0
 """A tunnel without streams is kept so long for the next one."""
 
+STALL_S: Final = 10.0
+"""After so long without a turn it was we who were away: no exit is blamed for its silence."""
+
 
 class Ignored(StrEnum):
     """Why a reply was not taken; the metric label."""
@@ -75,6 +78,7 @@ class Tunnels:
         self._last = 0
         self._phase = -1
         self._guard = 0
+        self._turn_at = 0.0
         self.ignored: Counter[Ignored] = Counter()
         self.forgotten = 0
         self.without_ids = 0
@@ -123,7 +127,7 @@ class Tunnels:
         Raises:
             StageError: no route.
         """
-        self._follow(phase, self._account().mailbox_node)
+        self._follow(phase, self._account().mailbox_node, now)
         try:
             for _ in range(len(self._turns)):
                 self._turns.rotate(-1)
@@ -152,8 +156,12 @@ class Tunnels:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _follow(self, phase: int, guard: int) -> None:
+    def _follow(self, phase: int, guard: int, now: float) -> None:
         """Blocks die with their phases, and with the guard that they lead to."""
+        if now > self._turn_at + STALL_S:
+            for tunnel in self._tunnels.values():
+                tunnel.resume(now)
+        self._turn_at = now
         if (phase, guard) == (self._phase, self._guard):
             return
         self._book.advance(phase)

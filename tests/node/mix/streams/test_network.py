@@ -313,3 +313,15 @@ def test_an_idle_stream_is_heard_phases_later():
     network._push(next(iter(network.rest)))
     network.run(5)
     assert len(network.heard[key]) > 5000
+
+
+def test_a_client_that_was_away_blames_no_exit():
+    network = ExitNetwork(Random(17))
+    _, key = network.fetch()
+    clients, network.clients = network.clients, []
+    network.run(60)
+    network.clients = clients
+    network.client_._schedule.next_at = network.now
+    network.run(60)
+    assert network.heard[key] == PAGE
+    assert len(network.tunnels) == 1
