@@ -187,13 +187,13 @@ class Outbox(Generic[T]):
         message = self._messages.get(ack.message_id)
         if message is None or len(message.parts) != ack.count:
             return None
-        if ack.is_complete:
-            del self._messages[ack.message_id]
-            return Ended(ack.message_id, message.recipient, Outcome.DELIVERED)
         for index in ack.held & message.open:
             part = message.parts[index]
             if part.tries == 1:
                 self.round_trips.measured(now - part.sent_at)
+        if ack.is_complete:
+            del self._messages[ack.message_id]
+            return Ended(ack.message_id, message.recipient, Outcome.DELIVERED)
         message.open -= ack.held
         if not message.open:
             # each fragment arrived at some time, not all are held: the recipient began anew

@@ -163,6 +163,24 @@ async def test_an_address_at_another_guard_is_still_read(network, alice, bob):
     assert (mail.text, mail.address) == (b"to the old one", old.text)
 
 
+async def test_an_answer_finds_an_asker_that_has_another_guard_by_now(
+    network, alice, bob, monkeypatch
+):
+    (mix, at_alice), (_, at_bob) = alice, bob
+    sent = await in_thread(at_alice.send, at_bob.addresses()[0].text, b"where are you?")
+    assert await in_thread(at_alice.wait_delivered, sent, 30) is State.DELIVERED
+    before = mix.account().mailbox_node
+    (other,) = {1, 7} - {before}
+    monkeypatch.setattr(mix, "_guard", lambda: mix.live.node(other))
+    for link in list(mix._session.entries.links.values()):
+        link.abandon("cut by the test")
+    await eventually(lambda: mix.account().mailbox_node == other, 30)
+    (mail,) = at_bob.unread()
+    await in_thread(at_bob.reply, mail.number, b"here")
+    (answer,) = await in_thread(at_alice.wait_unread, 60)
+    assert (answer.text, answer.about) == (b"here", sent)
+
+
 async def test_a_client_without_messages_says_so(network, tmp_path):
     async with user(network, tmp_path / "dave", messages=False) as (mix, api):
         assert mix is None

@@ -41,22 +41,28 @@ class Addresses:
         """Those that are read, newest first."""
         return [row.mailbox for row in reversed(self.rows()) if row.mailbox is not None]
 
-    def home(self, node_index: int) -> Mailbox | None:
-        """Home at a node (registry index)."""
-        row = self._file.db.execute(
-            "SELECT secret FROM homes WHERE node = ?", (node_index,)
-        ).fetchone()
-        return None if row is None else Mailbox(DhKey(row[0]), node_index)
+    def homes(self, since: float) -> list[Mailbox]:
+        """Homes at nodes that were our guard since a unix time."""
+        rows = self._file.db.execute("SELECT secret, node FROM homes WHERE used_at >= ?", (since,))
+        return [Mailbox(DhKey(secret), node) for secret, node in rows]
 
-    def add_home(self, secret: bytes, node_index: int) -> Mailbox:
-        """Keep a new home.
+    def use_home(self, node_index: int, fresh: bytes, at: float) -> Mailbox:
+        """Home at a node that is our guard now; made if there is none.
 
         Args:
-            secret: of its key, 32 bytes.
-            node_index: registry index of its mailbox node.
+            node_index: registry index of the node.
+            fresh: secret of a new one, 32 bytes.
+            at: unix time, seconds.
         """
         with self._file.write() as db:
-            db.execute("INSERT INTO homes VALUES (?, ?)", (node_index, secret))
+            db.execute(
+                "INSERT INTO homes VALUES (?, ?, ?)"
+                " ON CONFLICT (node) DO UPDATE SET used_at = excluded.used_at",
+                (node_index, fresh, at),
+            )
+            (secret,) = db.execute(
+                "SELECT secret FROM homes WHERE node = ?", (node_index,)
+            ).fetchone()
         return Mailbox(DhKey(secret), node_index)
 
     def add(self, secret: bytes, node_index: int, at: float) -> OwnAddress:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 RETRY_S: Final = 1.0
 """Pause before a guard is asked again, or everything begins anew."""
+HOME_S: Final = 3 * 3600.0
+"""Reply blocks that lead to an earlier guard are dead after this time."""
 LOOK_S: Final = 5.0
 """Pause between two looks at mailboxes on other nodes."""
 
@@ -185,11 +187,11 @@ class MixService:
         return self._client, self._post
 
     def _home(self, index: int) -> Mailbox:
-        """Our home at a node, and an address that people can be given."""
+        """Our home at a node; and an address that people can be given, if there is none."""
         addresses, at = self.store.addresses, self._session.wall()
         if not addresses.mailboxes():
             addresses.add(secrets.token_bytes(SECRET_BYTES), index, at)
-        return addresses.home(index) or addresses.add_home(secrets.token_bytes(SECRET_BYTES), index)
+        return addresses.use_home(index, secrets.token_bytes(SECRET_BYTES), at)
 
     def _ids_left(self) -> int:
         return len(self._berth.tenancy) if self._berth is not None else 0
@@ -250,14 +252,16 @@ class MixService:
     # mailboxes on other nodes
 
     async def _keep_claims(self) -> None:
-        """Read addresses that were made at other guards, as long as those are listed."""
+        """Read what comes to other nodes: to addresses, and by reply blocks of an earlier guard."""
         while True:
             await asyncio.sleep(LOOK_S)
             if self._client is None:
                 continue
-            mailboxes, here = self._client.account.others, self._client.account.mailbox_node
-            for index in sorted({each.node_index for each in mailboxes} - {here}):
-                own = [each for each in mailboxes if each.node_index == index]
+            here, since = self._client.account.mailbox_node, self._session.wall() - HOME_S
+            homes = await asyncio.to_thread(self.store.addresses.homes, since)
+            known = [*homes, *self._client.account.others]
+            for index in sorted({each.node_index for each in known} - {here}):
+                own = [each for each in known if each.node_index == index]
                 try:
                     await self._claim(index, own)
                 except QnetError as error:

@@ -43,6 +43,14 @@ def test_each_fragment_goes_once_and_again_only_after_its_wait():
     assert outbox.repeated == 2
 
 
+def test_a_message_of_one_fragment_is_timed_too():
+    outbox = Outbox(secrets.token_bytes)
+    name = outbox.submit("bob", b"text", 0.0)
+    drained(outbox, 0.0)
+    assert outbox.acknowledged(AckFrame(name, 1, frozenset({0})), 0.5) is not None
+    assert outbox.round_trips.mean_s == 0.5
+
+
 def test_acknowledged_fragments_are_not_repeated():
     outbox = Outbox(secrets.token_bytes)
     name = outbox.submit("bob", bytes(3 * DATA_BYTES), 0.0)

@@ -56,9 +56,10 @@ def test_another_schema_is_refused(path, store):
 
 
 def test_addresses_and_homes(store):
-    home = store.addresses.add_home(secrets.token_bytes(32), 3)
-    assert store.addresses.home(3).address == home.address
-    assert store.addresses.home(4) is None
+    home = store.addresses.use_home(3, secrets.token_bytes(32), 1.0)
+    assert store.addresses.use_home(3, secrets.token_bytes(32), 9.0).address == home.address
+    store.addresses.use_home(4, secrets.token_bytes(32), 5.0)
+    assert [each.node_index for each in store.addresses.homes(6.0)] == [3]
     assert store.addresses.rows() == []
     made = [store.addresses.add(secrets.token_bytes(32), 3, 1.0) for _ in range(MAX_ADDRESSES)]
     newest = [str(each.address) for each in store.addresses.mailboxes()]
@@ -68,12 +69,6 @@ def test_addresses_and_homes(store):
     store.addresses.drop(made[0].number)
     store.addresses.add(secrets.token_bytes(32), 3, 1.0)
     assert store.addresses.rows()[0].mailbox is None
-
-
-def test_a_home_cannot_be_dropped_by_its_number(store):
-    store.addresses.add_home(secrets.token_bytes(32), 3)
-    with pytest.raises(NotFoundError):
-        store.addresses.drop(1)
 
 
 def test_the_secret_of_a_dropped_address_is_gone_from_the_file(path, store):
