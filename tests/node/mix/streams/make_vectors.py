@@ -8,7 +8,7 @@ from node.mix.surb import Surb
 from tests.node.circuit.make_vectors import Stream
 from tests.node.mix.make_vectors import FOLDER, PHASE, plain
 
-FILE = "streams.json"
+FILE = FOLDER.with_name("mix_streams.json")
 SOURCE = "QNet reference implementation, tests/node/mix/streams/make_vectors.py"
 
 
@@ -38,4 +38,4 @@ def text():
 
 
 if __name__ == "__main__":
-    (FOLDER / FILE).write_text(text(), encoding="utf-8")
+    FILE.write_text(text(), encoding="utf-8")

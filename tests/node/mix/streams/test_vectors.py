@@ -3,7 +3,6 @@
 from struct import Struct
 
 from node.mix.streams.wire import decode_tunnel_frame, decode_tunnel_reply
-from tests.node.mix.make_vectors import FOLDER
 from tests.node.mix.streams.make_vectors import FILE, text, vector
 
 FORWARD = Struct(">BB16sII16sBH")
@@ -11,7 +10,7 @@ BACKWARD = Struct(">BBIII16sIHHH")
 
 
 def test_the_file_is_what_the_code_makes():
-    assert (FOLDER / FILE).read_text(encoding="utf-8") == text()
+    assert FILE.read_text(encoding="utf-8") == text()
 
 
 def test_a_frame_of_a_client_by_its_bytes():
