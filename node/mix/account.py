@@ -118,10 +118,12 @@ class AnswerLeft:
 
     Args:
         message_id: of the answer, 16 bytes.
+        index: of the part, from 0.
         is_sent: whether it was handed out.
     """
 
     message_id: bytes
+    index: int
     is_sent: bool
 
 

@@ -277,7 +277,8 @@ class MixClient:
             surb, frame = self._answers.popleft()
             usable = surb.is_usable(phase) and self._paths.begins_at(surb.first_index, surb.phase)
             if isinstance(frame, ReplyFrame):
-                self._events.append(AnswerLeft(frame.fragment.message_id, usable))
+                part = frame.fragment
+                self._events.append(AnswerLeft(part.message_id, part.index, usable))
             if usable:
                 return surb.first_index, surb.use(frame.encode())
         suppliers = [self._message, *(each.payload for each in self.carried)]

@@ -10,7 +10,7 @@ Source: docs/spec/mixnet.md, QN-MIX-073, 091 and 092.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -54,12 +54,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Leaving:
-    """An answer that is on its way out; counts of its packets."""
+    """An answer that is on its way out.
+
+    Args:
+        needed: its parts.
+        waiting: packets that are to leave.
+        sent: parts (by index) that left.
+    """
 
     needed: int
-    total: int
-    sent: int = 0
-    dead: int = 0
+    waiting: int
+    sent: set[int] = field(default_factory=set)
 
 
 class Post:
@@ -227,12 +232,13 @@ class Post:
         leaving = self._leaving.get(event.message_id)
         if leaving is None:
             return False
-        leaving.sent += event.is_sent
-        leaving.dead += not event.is_sent
-        if leaving.sent + leaving.dead < leaving.total:
+        leaving.waiting -= 1
+        if event.is_sent:
+            leaving.sent.add(event.index)
+        if leaving.waiting:
             return False
         del self._leaving[event.message_id]
-        if leaving.sent >= leaving.needed:
+        if len(leaving.sent) == leaving.needed:
             self._store.answers.end(event.message_id, State.SENT, at)
         else:
             why = "its reply blocks stopped working before it left"

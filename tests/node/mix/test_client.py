@@ -169,7 +169,10 @@ def test_an_answer_tells_when_it_left_or_why_not():
     alice._payload(network.phase, network.now)
     alice.answer(b"text", alice.reply_blocks(bytes(16), [network.phase]), name)
     alice._payload(network.phase + 2, network.now)
-    assert alice.events() == [AnswerLeft(name, is_sent=True), AnswerLeft(name, is_sent=False)]
+    assert alice.events() == [
+        AnswerLeft(name, 0, is_sent=True),
+        AnswerLeft(name, 0, is_sent=False),
+    ]
 
 
 def test_parts_of_an_answer_are_told_and_can_be_resumed():

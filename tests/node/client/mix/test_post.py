@@ -8,9 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node.client.mix import post as module
+from node.client.mix import received
 from node.client.mix.post import EXPIRES_S, MAX_PAUSE_S, PAUSE_S, reply_phases
 from node.client.mix.rows import State
+from node.mix import client as core
+from node.mix.account import AnswerLeft, MailReceived
 from node.mix.address import MailAddress
+from node.mix.mail import Mail
 from qnet.errors import NotFoundError, RejectedError
 from tests.node.client.mix.people import Person
 from tests.node.mix.network import MAILBOX_NODE, Network
@@ -218,8 +222,6 @@ def test_a_block_that_comes_in_two_messages_serves_once(network, people):
     alice.write(bob.address, b"one", replies=1)
     network.run(20)
     (surb,) = bob.store.answers.free_blocks(1)
-    from node.mix.account import MailReceived
-    from node.mix.mail import Mail
 
     again = MailReceived(b"m" * 16, Mail(b"two", (surb, surb)), bob.mailbox.address)
     assert bob.post.keep([again], bob.wall)
@@ -227,8 +229,6 @@ def test_a_block_that_comes_in_two_messages_serves_once(network, people):
 
 
 def test_without_room_nothing_is_taken_and_the_sender_goes_on(network, people, monkeypatch):
-    from node.client.mix import received
-
     alice, bob = people
     monkeypatch.setattr(received, "MAX_INCOMING", 0)
     bob.post.keep([], bob.wall)
@@ -270,3 +270,41 @@ def test_what_does_not_exist_is_refused(people):
     alice, _ = people
     with pytest.raises(NotFoundError):
         alice.answer(9, b"text")
+
+
+def test_without_ids_a_message_waits_for_them(network, people):
+    alice, bob = people
+    alice.post._ids_left = lambda: 0
+    sent = alice.write(bob.address, b"hello")
+    network.run(5)
+    assert alice.store.sent.rows(sent)[0].body == b""
+    alice.post._ids_left = lambda: 100
+    network.run(20)
+    assert bob.texts() == [b"hello"]
+
+
+def test_an_answer_whose_blocks_die_before_its_turn_fails(network, people):
+    alice, bob = people
+    alice.write(bob.address, b"hello", replies=2)
+    network.run(20)
+    bob.answer(1, b"z" * 3000)
+    bob.post.feed(network.phase, network.now, bob.wall)
+    for phase in (network.phase, network.phase + 3):
+        bob.client._payload(phase, network.now)
+    assert bob.post.keep(bob.client.events(), bob.wall)
+    (row,) = bob.store.answers.rows()
+    assert row.state is State.FAILED
+    assert "stopped working" in row.why
+    assert not bob.post.keep([AnswerLeft(row.message_id, 0, is_sent=True)], bob.wall)
+
+
+def test_answers_that_find_no_place_come_with_a_later_look(network, people, monkeypatch):
+    alice, bob = people
+    alice.write(bob.address, b"hello")
+    network.run(20)
+    bob.answer(1, b"yes")
+    monkeypatch.setattr(core, "MAX_ANSWERS", 0)
+    bob.post.feed(network.phase, network.now, bob.wall)
+    monkeypatch.setattr(core, "MAX_ANSWERS", 10)
+    network.run(20)
+    assert alice.texts() == [b"yes"]
