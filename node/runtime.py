@@ -397,6 +397,7 @@ class NodeRuntime:
         await self.server.close()
         for link in list(self.driver.links.values()):
             link.close(CloseReason.SHUTDOWN)
+        self.mixing.close()
 
     async def _status(self, _arguments: Any) -> Any:
         return node_status(self)

@@ -108,6 +108,7 @@ class MixRole:
         self._awake = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._is_closed = False
         self._latest = (0.0, 0.0)
 
     @property
@@ -145,6 +146,12 @@ class MixRole:
             if not self._waiting[link_id]:
                 del self._waiting[link_id]
         return [packet for _, packet in taken]
+
+    def close(self) -> None:
+        """Do nothing more: the node stops."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
 
     def wake(self) -> None:
         """Work once, at the end of this turn of the event loop."""
@@ -251,6 +258,8 @@ class MixRole:
 
     def _arm(self, due_at: float) -> None:
         """Wake at that time, a little later if it is at once."""
+        if self._is_closed:
+            return
         if self._timer is not None:
             if self._timer_at <= due_at and self._timer_at > self._now():
                 return

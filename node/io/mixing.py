@@ -162,6 +162,11 @@ class Mixing:
         if self.mix is not None:
             self.mix.wake()
 
+    def close(self) -> None:
+        """The node stops."""
+        if self.mix is not None:
+            self.mix.close()
+
     # links
 
     def received(self, link: Link, content: bytes) -> None:

@@ -255,3 +255,16 @@ async def test_the_commands(network, alice, bob, tmp_path, capsys):
     assert status["sent"][0]["state"] == "delivered"
     code, rows = await qnet_msg(1, "address", "--new")
     assert (code, [row["number"] for row in rows]) == (0, [2, 1])
+
+
+async def test_a_network_without_mixes_is_told(tmp_path):
+    (tmp_path / "nodes").mkdir()
+    roles = ("entry", "relay", "exit")
+    async with (
+        inner_network(tmp_path / "nodes", roles, overrides=CALENDAR) as bare,
+        user(bare, tmp_path / "erin") as (mix, api),
+    ):
+        await eventually(lambda: "mixes" in mix.problem, 20)
+        sent = await in_thread(api.send, str(KNOWN), b"text")
+        assert [row.message_id for row in api.sent()] == [sent]
+        assert (await in_thread(api.status))["problem"] == mix.problem
