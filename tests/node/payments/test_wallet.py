@@ -1,6 +1,7 @@
 """Buying, swapping and spending against a committee that may lie, sleep or refuse."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -86,7 +87,7 @@ async def test_two_bad_members_stop_a_purchase_and_the_same_request_ends_it_late
     request = await wallet.order_credits(2)
     with pytest.raises(IssuersSilentError):
         await wallet.send(request)
-    assert wallet.store.requests(RequestState.OPEN) == [request]
+    assert wallet.store.requests(RequestState.OPEN) == [replace(request, sent=True)]
     assert wallet.store.instruments(State.HELD) == []
     for member in world.office.members[:2]:
         member.mode = ""
