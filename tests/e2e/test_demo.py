@@ -23,6 +23,7 @@ STEPS = (
     "paid transfer",
     "payouts",
     "committee killed",
+    "user leaves",
     "relays redeem",
     "user exits",
 )

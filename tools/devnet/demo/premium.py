@@ -64,11 +64,11 @@ async def stock_up(demo: Demo) -> Premium:
     journal = demo.journal
     with journal.step("premium wallet"):
         account = str((await pay(demo, "status"))["account"])
-        slack = ("--tokens", SLACK_QNET, "--home", demo.config.home)
-        await asyncio.to_thread(demo.qnet, "devnet", "faucet", account, *slack)
         payer = demo.state.account(PAYER).keystore
         passphrase = ("--passphrase-file", demo.config.passphrase_file, "--yes")
         await pay(demo, "topup", DEPOSIT_QNET, "--keystore", payer, *passphrase)
+        slack = ("--tokens", SLACK_QNET, "--home", demo.config.home)
+        await asyncio.to_thread(demo.qnet, "devnet", "faucet", account, *slack)
         await pay(demo, "limit", LIMIT_QNET)
         await pay(demo, "auto", "on")
         async with demo.contracts() as contracts:
