@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from qnet.chain.sender import Sender
     from qnet.chain.values import Call
 
+OVER: Final = frozenset({"paid", "refuted", "refused", "lost", "unsure"})
+"""Nothing more happens to what is in one of these states."""
 EXITABLE: Final = (State.HELD, State.SPENT, State.STUCK, State.EXITING)
 
 

@@ -210,6 +210,25 @@ async def test_a_token_is_spent_once_and_stored_before_it_is_shown(world, wallet
     assert wallet.store.instrument(entry.slot).state is State.SPENT
 
 
+async def test_near_the_end_of_its_time_a_token_is_paid_up(world, wallet):
+    entry = await token(wallet)
+    spending = await wallet.take(RELAY)
+    world.time.now = CLOCK.bounds(0)[1] + TERMS.spend_s * 7 / 8
+    assert await wallet.spend(spending, 3)
+    assert (spending.k, spending.is_over) == (spending.last, True)
+    assert wallet.store.instrument(entry.slot).k == spending.last
+
+
+async def test_at_the_end_of_its_time_a_token_is_shown_no_more(world, wallet):
+    entry = await token(wallet)
+    spending = await wallet.take(RELAY)
+    world.time.now = CLOCK.bounds(0)[1] + TERMS.spend_s * 19 / 20
+    assert not await wallet.spend(spending, 3)
+    assert spending.k == wallet.store.instrument(entry.slot).k == 0
+    wallet.refused(spending, "late")
+    assert wallet.store.instrument(entry.slot).state is State.SPENT
+
+
 async def test_a_token_that_its_epoch_ended_stays_in_its_refund(wallet):
     """Its circuit breaks only then."""
     slot = (await token(wallet)).slot

@@ -41,6 +41,7 @@ async def show_exodus(demo: Demo, premium: Premium) -> None:
             premium.used.setdefault(epoch, units_in(rows, epoch))
         async with demo.contracts() as contracts:
             await _await_collected(contracts, premium, left_wei)
+            await _await_settled(contracts, premium)
         members = {record.name for record in demo.state.members}
         dead = [process for process in demo.state.processes if process.name in members]
         await asyncio.to_thread(stop_all, dead, grace_s=STOP_S)
@@ -94,6 +95,18 @@ async def _await_collected(contracts: Contracts, premium: Premium, left_wei: int
             return
         await asyncio.sleep(POLL_S)
     raise CheckFailedError("what was bought is not collected")
+
+
+async def _await_settled(contracts: Contracts, premium: Premium) -> None:
+    """Wait until the epoch before is paid out: what is attested is claimed with members' help."""
+    epoch, deadline = premium.epoch - 1, time.monotonic() + PATIENCE_S
+    used = premium.used.get(epoch) or Counter()
+    while time.monotonic() < deadline:
+        paid = await paid_to_relays(contracts, premium.start_block, epoch=epoch)
+        if paid.keys() >= used.keys():
+            return
+        await asyncio.sleep(POLL_S)
+    raise CheckFailedError("not every relay was paid", why=f"used {dict(used)}, paid {paid}")
 
 
 async def _redeem(demo: Demo, premium: Premium) -> None:

@@ -27,7 +27,7 @@ LEAST_UNITS = 4
 PAYER = "alice"
 DEPOSIT_QNET = 200
 LIMIT_QNET = 150
-SLACK_QNET = 20
+SLACK_QNET = 100
 """For bonds of exits; it stays in the channel's account."""
 LEAST_TOKENS = 6
 TRIES = 10
