@@ -213,7 +213,7 @@ async def test_a_token_is_spent_once_and_stored_before_it_is_shown(world, wallet
 async def test_near_the_end_of_its_time_a_token_is_paid_up(world, wallet):
     entry = await token(wallet)
     spending = await wallet.take(RELAY)
-    world.time.now = CLOCK.bounds(0)[1] + TERMS.spend_s * 7 / 8
+    world.time.now = CLOCK.bounds(0)[1] + TERMS.spend_s - TERMS.spend_s // 8
     assert await wallet.spend(spending, 3)
     assert (spending.k, spending.is_over) == (spending.last, True)
     assert wallet.store.instrument(entry.slot).k == spending.last
