@@ -24,7 +24,7 @@ from tools.devnet.demo.watch import ask
 from tools.devnet.processes import stop_all
 
 PATIENCE_S = 240.0
-LEAST_LEFT_S = 15.0
+LEAST_LEFT_S = 25.0
 """So long before the end of an issuance epoch nothing new is begun in it."""
 STOP_S = 2.0
 LOOK_S = 5.0
@@ -34,13 +34,11 @@ async def show_exodus(demo: Demo, premium: Premium) -> None:
     """Kill every member, and get everything out without them."""
     journal = demo.journal
     with journal.step("committee killed"):
-        left_wei = await _stop_buying(demo)
         await asyncio.to_thread(demo.qnet, "client", "down", "--home", demo.config.client_home)
         rows = await pay(demo, "tokens")
         for epoch in premium.clock.kept(time.time()):
             premium.used.setdefault(epoch, units_in(rows, epoch))
         async with demo.contracts() as contracts:
-            await _await_collected(contracts, premium, left_wei)
             await _await_settled(contracts, premium)
         members = {record.name for record in demo.state.members}
         dead = [process for process in demo.state.processes if process.name in members]
@@ -62,7 +60,15 @@ async def show_exodus(demo: Demo, premium: Premium) -> None:
 
 
 async def pay_again(demo: Demo, site: Site, premium: Premium) -> None:
-    """Have tokens of a running epoch spent, which nobody will attest."""
+    """Buy no more, and have tokens of a running epoch spent, which nobody will attest.
+
+    Early in that epoch: members pay out the one before, and must be gone when they would go on.
+    """
+    with demo.journal.step("last purchases"):
+        left_wei = await _stop_buying(demo)
+        async with demo.contracts() as contracts:
+            await _await_collected(contracts, premium, left_wei)
+        demo.journal.verified("what was bought is collected", f"{format_qnet(left_wei)} QNET left")
     last = premium.epoch
     while premium.epoch == last:
         now = time.time()
