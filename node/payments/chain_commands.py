@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from node.config import ClientConfig
 from node.errors import NodeOffError
 from node.payments.desk import COMMANDS
-from node.payments.exits import WayOut, close_channel, rows_to_json
+from node.payments.exits import OVER, Row, WayOut, close_channel, rows_to_json
 from node.payments.funding import Funding
 from node.payments.opening import Premises
 from node.payments.report import amount
@@ -127,20 +127,25 @@ def close_and_exit(home: Path, to: str, exits: Callable[[str], Any] | None) -> N
     preview += [f"pay    {checksum_address(paid)}", "seen   by everybody"]
     if not confirm(preview):
         return
-    rows = exits("0x" + paid.hex()) if exits is not None else []
 
-    async def inside() -> None:
+    async def close() -> Row:
+        async with premises.chain.contracts() as contracts:
+            terms = await contracts.channels.terms()
+            return await close_channel(contracts, _sender_of(contracts, premises), terms.closing_s)
+
+    async def pay_out() -> None:
         async with premises.chain.contracts() as contracts:
             sender = _sender_of(contracts, premises)
-            terms = await contracts.channels.terms()
-            closed = await close_channel(contracts, sender, terms.closing_s)
-            rows.extend(rows_to_json([closed]))
             held_wei = await contracts.token.balance_of(sender.address)
-            if paid != account and closed.state == "paid" and held_wei:
+            if held_wei:
                 await sender.send(contracts.token.transfer(paid, held_wei))
                 say(f"paid {format_qnet(held_wei)} QNET to {checksum_address(paid)}")
 
-    asyncio.run(inside())
+    closed = asyncio.run(close())  # first: what it held serves as bonds
+    rows = exits("0x" + paid.hex()) if exits is not None else []
+    if paid != account and closed.state == "paid" and all(row["state"] in OVER for row in rows):
+        asyncio.run(pay_out())
+    rows += rows_to_json([closed])
     emit("qnet.pay.refund/1", rows, rows=rows)
     states = {row["state"] for row in rows}
     if states & {"waits", "later"}:

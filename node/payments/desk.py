@@ -24,7 +24,7 @@ MAX_WEI: Final = 1 << 96
 async def buy(wallet: Wallet, arguments: Arguments) -> dict[str, Any]:
     """Buy credits of 64 units; what is not answered now is asked for again by the client."""
     count = natural(arguments, "credits", BATCH_MAX)
-    wallet.leave(False)
+    wallet.stay()
     request = await wallet.order_credits(count)
     try:
         is_done = await wallet.send(request)
@@ -43,7 +43,7 @@ async def auto(wallet: Wallet, arguments: Arguments) -> dict[str, Any]:
             "nothing is bought by itself without a limit", try_=("qnet pay limit 1",)
         )
     if is_on:
-        wallet.leave(False)
+        wallet.stay()
     wallet.store.note("auto", b"on" if is_on else b"off")
     return {"auto": is_on, "limit": _limit(wallet)}
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from qnet.chain.sender import Sender
     from qnet.chain.values import Call
 
+OVER: Final = frozenset({"paid", "refuted", "refused", "lost", "unsure"})
+"""Nothing more happens to what is in one of these states."""
 EXITABLE: Final = (State.HELD, State.SPENT, State.STUCK, State.EXITING)
 
 
@@ -38,14 +40,17 @@ class Row:
         what: which.
         units: worth.
         state: `waits` for its challenge, `later` than now, `bond` if none is left for it, `paid`,
-            `refuted`, `lost`, or `unsure`: found from the seed, and nobody can tell what was spent.
+            `refuted`, `refused`, `lost`, or `unsure`: found from the seed, and nobody can tell what
+            was spent.
         until: unix time before which nothing more happens; 0 if nothing is waited for.
+        why: what the contract said when it refused.
     """
 
     what: str
     units: int
     state: str
     until: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class WayOut:
     async def instruments(self) -> AsyncIterator[Row]:
         """Exit everything that is worth something, or go on with it; nothing is ordered then."""
         clock = await self.wallet.terms()
-        self.wallet.leave(True)
+        self.wallet.leave()
         for request in self.wallet.store.requests(RequestState.OPEN):
             if request.kind is RequestKind.SWAP:
                 until = self.wallet.give_up(request)
@@ -79,7 +84,7 @@ class WayOut:
             if not entry.units:
                 continue
             if entry.state is State.EXITING:
-                yield await self._go_on(entry, row)
+                yield await self._go_on(entry, row, is_late=elapsed >= clock.terms.exit_s)
             elif elapsed >= clock.terms.exit_s:
                 yield Row(row, entry.units, "lost")
             elif entry.is_token and elapsed < clock.terms.token_s:
@@ -104,7 +109,8 @@ class WayOut:
                 continue
             yield await self._dispute(purchase, f"purchase {request.nonce}")
 
-    async def _go_on(self, entry: Instrument, what: str) -> Row:
+    async def _go_on(self, entry: Instrument, what: str, *, is_late: bool = False) -> Row:
+        from qnet.chain.errors import ContractError
         from qnet.chain.redeemer import Stage
 
         place, store = self.wallet.around.place, self.wallet.store
@@ -113,9 +119,14 @@ class WayOut:
         redeemer = self.contracts.redeemer
         found = await redeemer.exit_of(message)
         if found.stage is Stage.NONE:
+            if is_late:
+                return Row(what, entry.units, "lost")
             if not await self._bond():
                 return Row(what, entry.units, "bond")
-            await self.sender.send(await self._start(entry, message))
+            try:
+                await self.sender.send(await self._start(entry, message))
+            except ContractError as error:  # one that the contract refuses holds no other up
+                return Row(what, entry.units, "refused", why=error.name)
             found = await redeemer.exit_of(message)
         if found.stage is Stage.OPEN:
             end = (await self.wallet.terms()).bounds(entry.slot.epoch)[1]
@@ -220,7 +231,13 @@ async def close_channel(contracts: Contracts, sender: Sender, closing_s: int) ->
 def rows_to_json(rows: list[Row]) -> list[dict[str, Any]]:
     """Rows as the command line shows them."""
     return [
-        {"what": row.what, "units": row.units, "state": row.state, "until": row.until}
+        {
+            "what": row.what,
+            "units": row.units,
+            "state": row.state,
+            "until": row.until,
+            "why": row.why,
+        }
         for row in rows
     ]
 

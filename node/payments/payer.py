@@ -186,6 +186,12 @@ class Payer:
             paid.stage = Stage.OPEN
         return self._last_units(hop, paid) if self.is_leaving else []
 
+    def expired(self, hop: int) -> list[Order]:
+        """The time of the hop's token is over: the next one follows."""
+        paid = self.hops[hop]
+        paid.stage, paid.token = Stage.IDLE, None
+        return []
+
     def told(self, hop: int, status: PaymentStatus) -> list[Order]:
         """A hop answered."""
         paid = self.hops[hop]

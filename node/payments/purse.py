@@ -59,8 +59,12 @@ class Purse(Protocol):
     async def take(self, relay: int) -> Spending | None:
         """Take a token for a relay out of the stock, stored as being spent; None without one."""
 
-    async def spend(self, token: Spending, k: int) -> None:
-        """Store that a token is spent up to k: before its preimage leaves. Sets `token.k`."""
+    async def spend(self, token: Spending, k: int) -> bool:
+        """Store that a token is spent up to k, before its preimage leaves; sets `token.k`.
+
+        Near the end of its time a token is spent up to where it retires at once. False when that
+        end has passed: nothing is stored, and nothing may be shown.
+        """
 
     def refused(self, token: Spending, why: str) -> None:
         """A relay did not take a token; it is not shown to it again."""

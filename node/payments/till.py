@@ -22,7 +22,9 @@ from qnet.issuance import IssuanceClock
 from qnet.messages.instruments import TOKEN_CLASS, Opening
 
 SPEND_MARGIN_SHARE: Final = 8
-"""A token is not taken in the last eighth of `SPEND_S`: a circuit lives for a while."""
+"""In the last eighth of `SPEND_S` no token is taken, and one that is paid with is paid up."""
+LATE_SHARE: Final = 20
+"""In the last twentieth nothing is shown: its relay's clock may be ahead of ours."""
 
 _log = structlog.get_logger(__name__)
 
@@ -62,17 +64,22 @@ class Till:
         await asyncio.to_thread(self.store.change, entry.slot, State.SPENDING, last=last)
         return Spending(relay, self._opening(entry, chain), chain, last)
 
-    async def spend(self, token: Spending, k: int) -> None:
-        """Store that a token is spent up to k: before its preimage leaves. Sets `token.k`."""
+    async def spend(self, token: Spending, k: int) -> bool:
+        """Store that a token is spent up to k, before its preimage leaves; see `Purse`."""
         slot = self._spending.get(token.opening.top)
         if slot is None or not token.k <= k <= token.last:
             raise LocalProtocolError(f"a token that retires at {token.last} cannot pay {k} units")
+        if not self._lasts(slot, LATE_SHARE):
+            return False
+        if not self._lasts(slot, SPEND_MARGIN_SHARE):
+            k = token.last  # while its relay still takes it: k must tell nothing
         is_over = k == token.last
         state = State.SPENT if is_over else State.SPENDING
         await asyncio.to_thread(self.store.change, slot, state, k=k)
         token.k = k
         if is_over:
             self._spending.pop(token.opening.top, None)
+        return True
 
     def refused(self, token: Spending, why: str) -> None:
         """A relay did not take a token; it is not shown to it again."""
@@ -90,12 +97,15 @@ class Till:
 
     def _spendable(self, relay: int) -> list[Instrument]:
         """Tokens of a relay that it still takes, oldest first."""
-        if self.clock is None:
-            return []
-        spend_s, now = self.clock.terms.spend_s, self.around.wall()
-        until_s = spend_s - spend_s // SPEND_MARGIN_SHARE
         stock = self._tokens.get(relay, [])
-        return [entry for entry in stock if self.clock.elapsed(entry.slot.epoch, now) < until_s]
+        return [entry for entry in stock if self._lasts(entry.slot, SPEND_MARGIN_SHARE)]
+
+    def _lasts(self, slot: Slot, share: int) -> bool:
+        """Whether the last part of the time in which relays take a token has not begun."""
+        if self.clock is None:
+            return False
+        spend_s = self.clock.terms.spend_s
+        return self.clock.elapsed(slot.epoch, self.around.wall()) < spend_s - spend_s // share
 
     def look(self) -> None:
         """Bring the list of tokens up to what is stored."""

@@ -162,9 +162,7 @@ class Wallet(Till):
                 if found is None:
                     raise
                 signatures = found
-            await asyncio.to_thread(
-                self.store.finish, number, signatures, at=self.around.wall()
-            )
+            await asyncio.to_thread(self.store.finish, number, signatures, at=self.around.wall())
             return True
         finally:
             self._sending.discard(number)
@@ -276,9 +274,13 @@ class Wallet(Till):
         """Whether all is on its way to the chain: nothing new is ordered then."""
         return self.store.noted("leaving") == b"yes"
 
-    def leave(self, is_leaving: bool) -> None:
-        """Order nothing from now on, or again."""
-        self.store.note("leaving", b"yes" if is_leaving else b"no")
+    def leave(self) -> None:
+        """Order nothing from now on."""
+        self.store.note("leaving", b"yes")
+
+    def stay(self) -> None:
+        """Order what is wanted again."""
+        self.store.note("leaving", b"no")
 
     def tries(self) -> dict[Slot, int]:
         """How often the rest of a token was refused for being another amount."""

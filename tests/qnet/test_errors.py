@@ -9,12 +9,14 @@ import tools
 from qnet.errors import QnetError
 
 EXIT_CODES = {1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 130}
+NOT_OURS_TO_IMPORT = {"__main__", "migrations", "mix_peers"}
+"""Entry points, and programs for environments of others."""
 
 
 def all_errors():
     for package in (qnet, node, ledger, governance, tools):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            if not module.name.endswith("__main__") and "migrations" not in module.name:
+            if not NOT_OURS_TO_IMPORT & set(module.name.split(".")):
                 importlib.import_module(module.name)
     found, queue = [], [QnetError]
     while queue:

@@ -130,9 +130,10 @@ class LocalPurse:
         self.taken.append(self.issuer.token(relay))
         return self.taken[-1]
 
-    async def spend(self, token: Spending, k: int) -> None:
+    async def spend(self, token: Spending, k: int) -> bool:
         """See `Purse`."""
         token.k = k
+        return True
 
     def refused(self, token: Spending, why: str) -> None:
         """See `Purse`."""

@@ -149,10 +149,12 @@ class CircuitPayments:
             relay = self.payer.hops[order.hop].relay
             token = await self.purse.take(relay) if self.purse.covers(relay) else None
             return self.payer.took(order.hop, token, now())
-        added = order.k - order.token.k
-        await self.purse.spend(order.token, order.k)
+        before = order.token.k
+        if not await self.purse.spend(order.token, order.k):
+            self.purse.refused(order.token, "the time in which relays take it is over")
+            return self.payer.expired(order.hop)
         self._send(order)
-        return self.payer.spent(order.hop, added)
+        return self.payer.spent(order.hop, order.token.k - before)
 
     def _send(self, order: ShowToken | SpendUnits) -> None:
         if not self.circuit.stands:

@@ -150,6 +150,19 @@ async def test_too_late_is_lost_and_nothing_is_sent(scene):
     assert [row.state for row in await scene.exits()] == ["lost"]
 
 
+async def test_one_that_the_contract_refuses_holds_no_other_up(scene):
+    await collected(scene, 2)
+    scene.hold(6, 10)
+    forged, _ = scene.hold(6, 9)
+    entry = scene.wallet.store.instrument(forged)
+    false = scene.issuer.sign(6, secrets.token_bytes(32))
+    scene.wallet.store.add([replace(entry, slot=Slot(EPOCH, 6, 8), signature=false)])
+    rows = await scene.exits()
+    assert sorted(row.state for row in rows) == ["refused", "waits", "waits"]
+    await scene.after(scene.terms.exit_s)
+    assert sorted(row.state for row in await scene.exits()) == ["lost", "paid", "paid"]
+
+
 async def test_an_exit_needs_a_bond(scene):
     scene.hold(6, 10)
     token, channel = scene.chain.contracts.token, scene.wallet.seed.channel

@@ -80,6 +80,21 @@ def test_a_unit_is_paid_ahead_and_the_next_when_it_is_begun():
     assert paying.hops[0].units == 1
 
 
+def test_after_a_token_whose_time_is_over_the_next_follows():
+    paying, _ = opened()
+    paying.look(NOW, [0], RTT)
+    assert paying.expired(0) == []
+    assert paying.look(NOW, [0], RTT) == [TakeToken(0)]
+
+
+def test_a_token_whose_time_is_over_ends_a_circuit_that_leaves():
+    paying, token = opened()
+    assert paying.leave() == [SpendUnits(0, token, token.last)]
+    assert paying.expired(0) == []
+    assert paying.is_settled
+    assert paying.look(NOW, [0], RTT) == []
+
+
 def test_free_hops_are_left_alone():
     paying = payer(0, 1, 0)
     assert paying.look(NOW, [0, 0, 0], RTT) == [TakeToken(1)]

@@ -1,6 +1,7 @@
 """Buying, swapping and spending against a committee that may lie, sleep or refuse."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -86,7 +87,7 @@ async def test_two_bad_members_stop_a_purchase_and_the_same_request_ends_it_late
     request = await wallet.order_credits(2)
     with pytest.raises(IssuersSilentError):
         await wallet.send(request)
-    assert wallet.store.requests(RequestState.OPEN) == [request]
+    assert wallet.store.requests(RequestState.OPEN) == [replace(request, sent=True)]
     assert wallet.store.instruments(State.HELD) == []
     for member in world.office.members[:2]:
         member.mode = ""
@@ -206,6 +207,25 @@ async def test_a_token_is_spent_once_and_stored_before_it_is_shown(world, wallet
         await wallet.spend(spending, spending.last + 1)
     await wallet.spend(spending, spending.last)
     assert spending.is_over
+    assert wallet.store.instrument(entry.slot).state is State.SPENT
+
+
+async def test_near_the_end_of_its_time_a_token_is_paid_up(world, wallet):
+    entry = await token(wallet)
+    spending = await wallet.take(RELAY)
+    world.time.now = CLOCK.bounds(0)[1] + TERMS.spend_s - TERMS.spend_s // 8
+    assert await wallet.spend(spending, 3)
+    assert (spending.k, spending.is_over) == (spending.last, True)
+    assert wallet.store.instrument(entry.slot).k == spending.last
+
+
+async def test_at_the_end_of_its_time_a_token_is_shown_no_more(world, wallet):
+    entry = await token(wallet)
+    spending = await wallet.take(RELAY)
+    world.time.now = CLOCK.bounds(0)[1] + TERMS.spend_s * 19 / 20
+    assert not await wallet.spend(spending, 3)
+    assert spending.k == wallet.store.instrument(entry.slot).k == 0
+    wallet.refused(spending, "late")
     assert wallet.store.instrument(entry.slot).state is State.SPENT
 
 

@@ -16,7 +16,7 @@ from tools.devnet.demo.context import Demo
 from tools.devnet.demo.delegation import delegate_to_a_relay, show_shared_earnings
 from tools.devnet.demo.doors import show_doors
 from tools.devnet.demo.earnings import show_earnings
-from tools.devnet.demo.exodus import show_exodus
+from tools.devnet.demo.exodus import pay_again, show_exodus
 from tools.devnet.demo.files import fill_site, keep_traffic_flowing, show_transfer
 from tools.devnet.demo.journal import Journal
 from tools.devnet.demo.premium import (
@@ -70,8 +70,9 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
             await show_earnings(demo)
             await show_shared_earnings(demo, delegation)
             await show_payouts(demo, premium)
+            await pay_again(demo, site, premium)
             books.cancel()
-    await show_exodus(demo, site, premium)
+    await show_exodus(demo, premium)
 
 
 @click.command()

@@ -1,6 +1,20 @@
 """What the chain paid relays for premium bandwidth."""
 
+from collections.abc import Mapping
+
+from node.payments.payer import AHEAD_MAX
 from qnet.chain.contracts import Contracts
+
+
+def is_what_was_spent(paid: Mapping[int, int], spent: Mapping[int, int]) -> bool:
+    """Whether relays were paid what a wallet spent with them, by relay.
+
+    A wallet counts units before they leave. Those that were on their way when a circuit broke
+    never reached the relay: some circuit or other of a relay may have broken so.
+    """
+    return paid.keys() <= spent.keys() and all(
+        0 <= spent[relay] - paid.get(relay, 0) <= AHEAD_MAX for relay in spent
+    )
 
 
 async def paid_to_relays(

@@ -145,6 +145,23 @@ async def test_a_purse_that_fails_ends_paying_and_nothing_else():
     assert scene.circuit.is_open
 
 
+async def test_a_token_whose_time_is_over_is_not_shown_and_the_next_follows():
+    class Late(LocalPurse):
+        async def spend(self, token, k):
+            return len(self.taken) > 1 and await super().spend(token, k)
+
+    async with asyncio.TaskGroup() as group:
+        scene = Scene(group, Late(ISSUER))
+        scene.began.look()
+        await eventually(lambda: scene.origin.paid)
+        scene.began.told(0, OPENED)
+        await eventually(lambda: scene.purse.refusals)
+        assert scene.began.row()[0]["units"] == 0
+        scene.began.look()
+        await eventually(lambda: len(scene.purse.taken) == 2)
+        assert scene.began.row()[0]["problem"] == ""
+
+
 async def test_create_shows_tokens_of_hops_that_take_them():
     payments = Payments(lambda _work: None, LocalPurse(ISSUER))
     token, nothing = await payments.tokens_for(NODES)
