@@ -18,7 +18,7 @@ points and encoding of base elements"; RFC 9380, section 8.8.1 (G1 suite).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Generic, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from py_arkworks_bls12381 import GT
 from py_arkworks_bls12381 import G1Point as _NativeG1
@@ -90,18 +90,16 @@ def _in_subgroup(native: _Native) -> _Native:
     return native
 
 
-def _weighed(natives: list[_Native], weights: Sequence[Scalar]) -> list[_Native]:
-    # the native sum silently leaves out what has no partner
-    if len(natives) != len(weights):
-        raise LocalProtocolError("a sum takes one weight for each point")
-    return natives
-
-
 class _Point(Generic[_Native]):
     """What both groups share. `native` is taken to lie in the subgroup."""
 
     __slots__ = ("native",)
     native: _Native
+
+    _Library: ClassVar[Any]
+    """The native class."""
+    _compressed_bytes: ClassVar[int]
+    _eip2537_bytes: ClassVar[int]
 
     def __init__(self, native: _Native) -> None:
         self.native = native
@@ -153,39 +151,55 @@ class _Point(Generic[_Native]):
             for start in range(0, len(fields), FIELD_BYTES)
         )
 
-
-class G1(_Point[_NativeG1]):
-    """A point of G1: a message hashed to the curve, or a signature."""
-
-    __slots__ = ()
-
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read 48 compressed bytes.
+        """Read the compressed encoding, 48 (G1) or 96 bytes (G2).
 
         Raises:
             PointError: not canonical, off the curve, outside the subgroup, or the identity.
         """
-        _check_compressed(data, G1_BYTES)
+        _check_compressed(data, cls._compressed_bytes)
         try:
-            native = _NativeG1.from_compressed_bytes_unchecked(data)
+            native = cls._Library.from_compressed_bytes_unchecked(data)
         except ValueError:
             raise OffCurveError from None
         return cls(_in_subgroup(native))
 
     @classmethod
     def decode_eip2537(cls, data: bytes) -> Self:
-        """Read 128 bytes of EIP-2537.
+        """Read the uncompressed encoding of EIP-2537, 128 (G1) or 256 bytes (G2).
 
         Raises:
             PointError: not canonical, off the curve, outside the subgroup, or the identity.
         """
-        fields = _without_padding(data, G1_EIP2537_BYTES)
+        fields = _without_padding(data, cls._eip2537_bytes)
         try:
-            native = _NativeG1.from_xy_bytes_unchecked_be(fields)
+            native = cls._Library.from_xy_bytes_unchecked_be(fields)
         except ValueError:
             raise OffCurveError from None
         return cls(_in_subgroup(native))
+
+    @classmethod
+    def weighted_sum(cls, points: Iterable[Self], weights: Sequence[Scalar]) -> Self:
+        """Sum of weight · point; fast for many points and for short weights.
+
+        Raises:
+            LocalProtocolError: not one weight for each point.
+        """
+        natives = [point.native for point in points]
+        # the native sum silently leaves out what has no partner
+        if len(natives) != len(weights):
+            raise LocalProtocolError("a sum takes one weight for each point")
+        return cls(cls._Library.multiexp_unchecked(natives, list(weights)))
+
+
+class G1(_Point[_NativeG1]):
+    """A point of G1: a message hashed to the curve, or a signature."""
+
+    __slots__ = ()
+    _Library = _NativeG1
+    _compressed_bytes = G1_BYTES
+    _eip2537_bytes = G1_EIP2537_BYTES
 
     @classmethod
     def hash(cls, message: bytes, dst: bytes) -> Self:
@@ -202,64 +216,19 @@ class G1(_Point[_NativeG1]):
             raise LocalProtocolError("a domain separation tag has 16 to 255 bytes")
         return cls(_NativeG1.hash_to_curve(message, dst))
 
-    @classmethod
-    def weighted_sum(cls, points: Iterable[Self], weights: Sequence[Scalar]) -> Self:
-        """Sum of weight · point; fast for many points and for short weights.
-
-        Raises:
-            LocalProtocolError: not one weight for each point.
-        """
-        natives = _weighed([point.native for point in points], weights)
-        return cls(_NativeG1.multiexp_unchecked(natives, list(weights)))
-
 
 class G2(_Point[_NativeG2]):
     """A point of G2: a public key, of a group or of one share."""
 
     __slots__ = ()
+    _Library = _NativeG2
+    _compressed_bytes = G2_BYTES
+    _eip2537_bytes = G2_EIP2537_BYTES
 
     @classmethod
     def generator(cls) -> Self:
         """Return g2, the base point of keys."""
         return cls(_NativeG2())
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """Read 96 compressed bytes.
-
-        Raises:
-            PointError: not canonical, off the curve, outside the subgroup, or the identity.
-        """
-        _check_compressed(data, G2_BYTES)
-        try:
-            native = _NativeG2.from_compressed_bytes_unchecked(data)
-        except ValueError:
-            raise OffCurveError from None
-        return cls(_in_subgroup(native))
-
-    @classmethod
-    def decode_eip2537(cls, data: bytes) -> Self:
-        """Read 256 bytes of EIP-2537.
-
-        Raises:
-            PointError: not canonical, off the curve, outside the subgroup, or the identity.
-        """
-        fields = _without_padding(data, G2_EIP2537_BYTES)
-        try:
-            native = _NativeG2.from_xy_bytes_unchecked_be(fields)
-        except ValueError:
-            raise OffCurveError from None
-        return cls(_in_subgroup(native))
-
-    @classmethod
-    def weighted_sum(cls, points: Iterable[Self], weights: Sequence[Scalar]) -> Self:
-        """Sum of weight · point; fast for many points and for short weights.
-
-        Raises:
-            LocalProtocolError: not one weight for each point.
-        """
-        natives = _weighed([point.native for point in points], weights)
-        return cls(_NativeG2.multiexp_unchecked(natives, list(weights)))
 
 
 def pairings_agree(left: tuple[G1, G2], right: tuple[G1, G2]) -> bool:

@@ -7,14 +7,12 @@ behaves. Nothing of this is in the node program itself.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -28,13 +26,11 @@ from node.circuit.messages import EndReason
 from node.circuit.relay import RelayCore
 from node.config import NodeConfig
 from node.io.control import ControlServer, call
-from node.keys import NodeKeys, load_keys
-from node.process import announce, run_until_stopped
+from node.keys import NodeKeys
+from node.process import announce
 from node.registration import find_registration
-from qnet import logging
-from qnet.config import load_toml
 from qnet.errors import UsageError
-from qnet.wallet.passphrase import read_file
+from tools.bench.node_process import run_node
 
 SOCKET: Final = "hostile.sock"
 PULSE_S: Final = 0.02
@@ -324,17 +320,8 @@ async def _serve(home: Path, config: NodeConfig, keys: NodeKeys, stop: asyncio.E
 
 def main() -> None:
     """Run the node of a home until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    home: Path = parser.parse_args().home
-    config = load_toml(home / "node.toml", NodeConfig)
-    keys = load_keys(home, read_file(config.keys.passphrase_file))
-    with ExitStack() as stack:
-        log = logging.setup(json=True, file=home / "logs" / "node.log")
-        if log is not None:
-            stack.callback(log.close)
-        stack.enter_context(patch.object(runtime, "RelayCore", HostileCore))
-        run_until_stopped(lambda stop: _serve(home, config, keys, stop))
+    with patch.object(runtime, "RelayCore", HostileCore):
+        run_node(_serve, __doc__)
 
 
 if __name__ == "__main__":

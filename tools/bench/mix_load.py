@@ -6,7 +6,6 @@ It is a real node, and a real mix for everything that is not marked as load. The
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import struct
@@ -24,15 +23,13 @@ from node.htx.record import RecordType
 from node.io.control import ControlServer
 from node.io.endpoint import Link
 from node.io.mixing import Mixing
-from node.keys import NodeKeys, load_keys
+from node.keys import NodeKeys
 from node.mix.packet import PACKET_BYTES, PREFIX_BYTES, UNITS_PER_RECORD, units_of
-from node.process import announce, run_until_stopped
+from node.process import announce
 from node.registration import find_registration
-from qnet import logging
-from qnet.config import load_toml
 from qnet.errors import NetworkError
-from qnet.wallet.passphrase import read_file
 from tools.bench.mix_packets import DIGEST_BYTES, MARK, NAME_BYTES, judge
+from tools.bench.node_process import run_node
 
 SOCKET: Final = "load.sock"
 PACKETS: Final = "packets.bin"
@@ -130,18 +127,8 @@ async def _serve(home: Path, config: NodeConfig, keys: NodeKeys, stop: asyncio.E
 
 def main() -> None:
     """Run the node of a home until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    home: Path = parser.parse_args().home
-    config = load_toml(home / "node.toml", NodeConfig)
-    keys = load_keys(home, read_file(config.keys.passphrase_file))
-    log = logging.setup(json=True, file=home / "logs" / "node.log")
-    try:
-        with patch.object(runtime, "Mixing", LoadMixing):
-            run_until_stopped(lambda stop: _serve(home, config, keys, stop))
-    finally:
-        if log is not None:
-            log.close()
+    with patch.object(runtime, "Mixing", LoadMixing):
+        run_node(_serve, __doc__)
 
 
 if __name__ == "__main__":

@@ -5,19 +5,16 @@ The node program itself asks a real chain which keys sign tokens; benches on one
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from pathlib import Path
 
 from node.config import NodeConfig
-from node.keys import NodeKeys, load_keys
-from node.process import announce, run_until_stopped
+from node.keys import NodeKeys
+from node.process import announce
 from node.registration import find_registration
 from node.runtime import NodeRuntime
-from qnet import logging
-from qnet.config import load_toml
-from qnet.wallet.passphrase import read_file
 from tools.bench.issuer import LocalChain, LocalIssuer
+from tools.bench.node_process import run_node
 
 
 async def _serve(home: Path, config: NodeConfig, keys: NodeKeys, stop: asyncio.Event) -> None:
@@ -28,17 +25,7 @@ async def _serve(home: Path, config: NodeConfig, keys: NodeKeys, stop: asyncio.E
 
 def main() -> None:
     """Run the node of a home until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    home: Path = parser.parse_args().home
-    config = load_toml(home / "node.toml", NodeConfig)
-    keys = load_keys(home, read_file(config.keys.passphrase_file))
-    log = logging.setup(json=True, file=home / "logs" / "node.log")
-    try:
-        run_until_stopped(lambda stop: _serve(home, config, keys, stop))
-    finally:
-        if log is not None:
-            log.close()
+    run_node(_serve, __doc__)
 
 
 if __name__ == "__main__":
