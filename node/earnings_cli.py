@@ -13,7 +13,7 @@ from qnet.cli.output import emit, say
 from qnet.cli.settings import settings
 
 if TYPE_CHECKING:
-    from node.payments.claiming import Claiming
+    from node.payments.relay.claiming import Claiming
     from qnet.chain.sender import KeySigner
 
 SHOWN = ("epoch", "tokens", "units", "claimed_members", "net", "settled", "pending", "problem")
@@ -22,7 +22,7 @@ SHOWN = ("epoch", "tokens", "units", "claimed_members", "net", "settled", "pendi
 @click.command()
 def earnings() -> None:
     """Show what premium bandwidth earned, by issuance epoch."""
-    from node.payments.tolls import earnings as found
+    from node.payments.relay.tolls import earnings as found
 
     rows = asyncio.run(_with_claiming(_home(), None, found))
     emit("qnet.node.earnings/1", rows, rows=[{name: row[name] for name in SHOWN} for row in rows])
@@ -67,8 +67,8 @@ async def _with_claiming(home: Path, owner: KeySigner | None, work: Any) -> list
     from node.config import NodeConfig
     from node.io.ledger_client import LedgerClient
     from node.keys import load_keys
-    from node.payments.toll_store import TollStore
-    from node.payments.tolls import STORE_NAME, claiming_of, relay_chain_of
+    from node.payments.relay.toll_store import TollStore
+    from node.payments.relay.tolls import STORE_NAME, claiming_of, relay_chain_of
     from node.registration import find_registration
     from qnet.config import load_toml
     from qnet.wallet.passphrase import read_file

@@ -53,9 +53,9 @@ from node.io.spool import Spool
 from node.io.ticket_store import FileTicketStore
 from node.keys import NodeKeys
 from node.mix.live_paths import LivePaths
-from node.payments.relay_chain import RelayChain
-from node.payments.toll_store import TollStore
-from node.payments.tolls import STORE_NAME, Tolls, claiming_of, relay_chain_of
+from node.payments.relay.relay_chain import RelayChain
+from node.payments.relay.toll_store import TollStore
+from node.payments.relay.tolls import STORE_NAME, Tolls, claiming_of, relay_chain_of
 from node.registration import Registration
 from node.status import node_metrics, node_status
 from node.upkeep import Upkeep, phases_ahead

@@ -20,7 +20,7 @@ from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, Tier
 from node.directory.atlas import MAX_TABLE_BYTES, Atlas
 from node.errors import NodeConfigError, NodeOffError
 from node.io.control import ControlServer, call
-from node.payments.service import premium
+from node.payments.user.service import premium
 from node.process import announce, run_until_stopped
 from qnet import logging
 from qnet.config import load_toml

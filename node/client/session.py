@@ -38,7 +38,7 @@ from node.client.watch.leaks import LeakCheck
 from node.config import Bundle, Endpoint
 from node.errors import BootstrapError, CircuitError
 from node.htx.events import CloseReason
-from node.payments.purse import Purse
+from node.payments.user.purse import Purse
 from node.view import NetworkView
 from qnet.errors import QnetError
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from node.circuit.payment import PaymentStatus, Refusal
-from node.payments.tollgate import PRICED_BYTES
+from node.payments.relay.tollgate import PRICED_BYTES
 from node.status import node_metrics, node_status
 from tests.support.network import client, eventually, file_server, inner_network, through
 from tools.bench.issuer import LocalIssuer, LocalPurse

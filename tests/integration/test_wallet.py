@@ -11,17 +11,17 @@ from ledger.api.middleware import RateLimit, bounded
 from ledger.api.payments import PaymentRoutes
 from node.errors import IssuersRefusedError
 from node.payments.chain_view import RpcChain
-from node.payments.derivation import Seed
-from node.payments.policy import Marks
-from node.payments.recovery import Recovery
-from node.payments.routes import DirectRoute
-from node.payments.states import RequestState, State
-from node.payments.stock import for_token
-from node.payments.store import Store
-from node.payments.surroundings import Surroundings
-from node.payments.upkeep import Upkeep
-from node.payments.wallet import Wallet
-from node.payments.wallet_file import create_file
+from node.payments.user.derivation import Seed
+from node.payments.user.policy import Marks
+from node.payments.user.recovery import Recovery
+from node.payments.user.routes import DirectRoute
+from node.payments.user.states import RequestState, State
+from node.payments.user.stock import for_token
+from node.payments.user.store import Store
+from node.payments.user.surroundings import Surroundings
+from node.payments.user.upkeep import Upkeep
+from node.payments.user.wallet import Wallet
+from node.payments.user.wallet_file import create_file
 from qnet.messages.instruments import TOKEN_UNITS
 from tests.ledger.service.payments.issuing import open_world
 

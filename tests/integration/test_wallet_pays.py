@@ -7,13 +7,13 @@ from dataclasses import astuple
 
 import pytest
 
-from node.payments.derivation import Seed, Slot
-from node.payments.opening import NoRoute
-from node.payments.states import Instrument, State
-from node.payments.store import Store
-from node.payments.surroundings import Surroundings
-from node.payments.wallet import Wallet
-from node.payments.wallet_file import create_file
+from node.payments.user.derivation import Seed, Slot
+from node.payments.user.opening import NoRoute
+from node.payments.user.states import Instrument, State
+from node.payments.user.store import Store
+from node.payments.user.surroundings import Surroundings
+from node.payments.user.wallet import Wallet
+from node.payments.user.wallet_file import create_file
 from qnet.crypto.bls import hash_to_g1
 from qnet.epochs import EpochClock
 from qnet.issuance import PaymentTerms

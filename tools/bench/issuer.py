@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from node.payments.keys import ShownKeys
-from node.payments.purse import Spending
-from node.payments.relay_chain import Issuance, Shown
+from node.payments.relay.relay_chain import Issuance, Shown
+from node.payments.user.purse import Spending
 from qnet.crypto.bls import hash_to_g1
 from qnet.crypto.hash_chain import HashChain
 from qnet.crypto.points import G2

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from node.payments.derivation import SEED_BYTES, Seed, Slot
-from node.payments.purse import RETIRE_MIN
-from node.payments.tollgate import Issued, Tollgate
+from node.payments.relay.tollgate import Issued, Tollgate
+from node.payments.user.derivation import SEED_BYTES, Seed, Slot
+from node.payments.user.purse import RETIRE_MIN
 from qnet.crypto.blind import blind_with, sign_blinded, unblind
 from qnet.crypto.bls import find_bad, hash_to_g1, verify
 from qnet.crypto.hash_chain import HashChain

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from node.config import Bundle
-from node.payments.derivation import SEED_BYTES, Seed
-from node.payments.seed_file import payments_folder, save_seed
-from node.payments.wallet_file import create_file
+from node.payments.user.derivation import SEED_BYTES, Seed
+from node.payments.user.seed_file import payments_folder, save_seed
+from node.payments.user.wallet_file import create_file
 from qnet.chain.contracts import Contracts
 from qnet.files import write_atomic
 from qnet.wallet.keystore import LIGHT

@@ -7,8 +7,8 @@ from typing import Any
 
 from node.errors import ControlError
 from node.io.control import Handler
-from node.payments.desk import COMMANDS, Command
-from node.payments.service import Premium
+from node.payments.user.desk import COMMANDS, Command
+from node.payments.user.service import Premium
 from qnet.address import parse_address
 
 

@@ -20,7 +20,7 @@ import structlog
 
 from node.circuit.payment import Carriage, PaymentStatus
 from node.circuit.setup import HopInfo
-from node.payments.payer import (
+from node.payments.user.payer import (
     DropToken,
     Order,
     PaidHop,
@@ -29,7 +29,7 @@ from node.payments.payer import (
     SpendUnits,
     TakeToken,
 )
-from node.payments.purse import Purse, Spending
+from node.payments.user.purse import Purse, Spending
 from qnet.errors import QnetError
 
 if TYPE_CHECKING:

@@ -6,18 +6,8 @@ import pytest
 
 from node.circuit.actions import EndPayments, PaymentAnswered, TakeToken, TakeUnit
 from node.circuit.payment import PaymentState, PaymentStatus, Refusal
-from node.payments.payer import (
-    DropToken,
-    PaidHop,
-    Payer,
-    ShowToken,
-    SpendUnits,
-)
-from node.payments.payer import (
-    TakeToken as Take,
-)
-from node.payments.toll_booth import failing
-from node.payments.tollgate import (
+from node.payments.relay.toll_booth import failing
+from node.payments.relay.tollgate import (
     PRICED_BYTES,
     Issued,
     Refused,
@@ -25,6 +15,16 @@ from node.payments.tollgate import (
     StoreToken,
     StoreUnit,
     Tollgate,
+)
+from node.payments.user.payer import (
+    DropToken,
+    PaidHop,
+    Payer,
+    ShowToken,
+    SpendUnits,
+)
+from node.payments.user.payer import (
+    TakeToken as Take,
 )
 from qnet.crypto.points import G2
 from qnet.messages.instruments import TOKEN_CLASS, TOKEN_UNITS

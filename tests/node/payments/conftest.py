@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from node.payments.derivation import Seed
-from node.payments.routes import DirectRoute
-from node.payments.store import Store
-from node.payments.surroundings import Surroundings
-from node.payments.wallet import Wallet
-from node.payments.wallet_file import create_file
+from node.payments.user.derivation import Seed
+from node.payments.user.routes import DirectRoute
+from node.payments.user.store import Store
+from node.payments.user.surroundings import Surroundings
+from node.payments.user.wallet import Wallet
+from node.payments.user.wallet_file import create_file
 from tests.support.issuing import PLACE, REWARDS, Chain, Office, Time
 
 SECRET = bytes(range(32))

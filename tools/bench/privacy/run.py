@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from node.payments.purse import RETIRE_MIN, retiring_k
+from node.payments.user.purse import RETIRE_MIN, retiring_k
 from qnet.messages.instruments import TOKEN_CLASS, TOKEN_UNITS
 from tools.bench.machine import machine
 from tools.bench.privacy.guessers import CANDIDATES, PointGuesser, Result, match_ends

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from node.payments.derivation import SEED_BYTES, Seed, Slot
+from node.payments.user.derivation import SEED_BYTES, Seed, Slot
 from qnet.crypto.bls import hash_to_g1
 from qnet.crypto.scalars import Scalar, encode_scalar, random_scalar
 from qnet.messages.instruments import TOKEN_CLASS, Place

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from node.payments.payer import AHEAD_MAX
+from node.payments.user.payer import AHEAD_MAX
 from qnet.chain.contracts import Contracts
 
 

@@ -1,0 +1,1 @@
+"""The toll of a relay: tokens taken, kept and turned into money."""

@@ -1,0 +1,1 @@
+"""The wallet of a user: credits, tokens, and what circuits are paid with."""
