@@ -12,6 +12,7 @@ STEPS = (
     "delegation",
     "two receipts",
     "file over three hops",
+    "mixnet",
     "governance",
     "new rule obeyed",
     "forward secrecy",

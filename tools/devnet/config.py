@@ -34,7 +34,7 @@ class DevnetConfig:
         socks_port: TCP port of the client's SOCKS5 listener on 127.0.0.1; its HTTP proxy and its
             DNS port follow.
         web_port: TCP port of the web server behind `web.devnet`, on 127.0.0.1.
-        node_port: TCP port of every node, each on an address of its own.
+        node_port: TCP port of every node, each on an address of its own; its metrics follow.
     """
 
     home: Path
@@ -77,6 +77,11 @@ class DevnetConfig:
     def names_port(self) -> int:
         """TCP and UDP port on which the client answers DNS questions."""
         return self.socks_port + 2
+
+    @property
+    def metrics_port(self) -> int:
+        """TCP port of every node's metrics, each on its own address."""
+        return self.node_port + 1
 
     @property
     def deployment(self) -> Path:
@@ -171,7 +176,8 @@ def listeners(config: DevnetConfig, node_hosts: tuple[str, ...]) -> tuple[Listen
     """Every place where a network listens."""
     local = "127.0.0.1"
     members = tuple((local, config.ledger_port + index) for index in range(config.committee))
-    nodes = tuple((host, config.node_port) for host in node_hosts)
+    ports = (config.node_port, config.metrics_port)
+    nodes = tuple((host, port) for host in node_hosts for port in ports)
     names = ((local, config.dns_port),)
     doors = tuple(
         (local, port) for port in (config.socks_port, config.http_port, config.names_port)

@@ -17,7 +17,7 @@ from qnet.wallet.keystore import LIGHT
 from tools.devnet.config import DevnetConfig
 from tools.devnet.network import Network
 from tools.devnet.state import MemberRecord
-from tools.devnet.topology import MemberPlan
+from tools.devnet.topology import MemberPlan, Role
 
 AUDIT_FILE = "audit.token"
 TOKEN_BYTES = 32
@@ -98,7 +98,7 @@ async def write_bundle(network: Network, contracts: Contracts, seeds: Sequence[s
 
 
 def write_client(network: Network) -> Path:
-    """Write the client's home."""
+    """Write the client's home; it carries messages if there are mixes."""
     config = network.config
     home = config.client_home
     home.mkdir(mode=0o700)
@@ -114,6 +114,8 @@ def write_client(network: Network) -> Path:
             "passphrase_file": config.passphrase_file,
         },
     }
+    if network.topology.count(Role.MIX):
+        sections["mix"] = {"messages": True}
     write_atomic(home / "client.toml", toml(sections))
     _make_wallet(payments_folder(home), network.passphrase)
     return home

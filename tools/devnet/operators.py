@@ -67,6 +67,7 @@ def _make_home(network: Network, node: NodePlan) -> NodeRecord:
         dns=f"127.0.0.1:{config.dns_port}" if is_exit else "",
         allow_private=is_exit,
         price=UNITS_PER_MIB,
+        metrics=f"{node.host}:{config.metrics_port}",
         light_kdf=True,
     )
     made = init_node(home, answers, now=int(time.time()))

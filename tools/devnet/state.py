@@ -39,7 +39,7 @@ class NodeRecord:
     Attributes:
         name: name of its process.
         number: from 1.
-        role: entry, relay or exit.
+        role: entry, relay, mix or exit.
         host: loopback address of its link listener.
         home: its folder.
         operator: name of the owning account.

@@ -19,6 +19,7 @@ from tools.devnet.demo.earnings import show_earnings
 from tools.devnet.demo.exodus import pay_again, show_exodus
 from tools.devnet.demo.files import fill_site, keep_traffic_flowing, show_transfer
 from tools.devnet.demo.journal import Journal
+from tools.devnet.demo.mixnet import show_mixnet
 from tools.devnet.demo.premium import (
     follow_spending,
     show_paid_transfer,
@@ -57,6 +58,7 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
     async with watching(demo) as watch:
         await show_transfer(demo, site, watch)
         await show_doors(demo, site)
+        await show_mixnet(demo, site)
         premium = await stock_up(demo)
         async with asyncio.TaskGroup() as group:
             books = group.create_task(follow_spending(premium, demo))
@@ -78,7 +80,7 @@ async def _run(config: DevnetConfig, journal: Journal, until: str) -> None:
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the network up and say what to try.")
 @click.option("--home", type=click.Path(path_type=Path), help="Folder of the network.")
-@click.option("--nodes", default=8, show_default=True)
+@click.option("--nodes", default=11, show_default=True)
 @click.option("--committee", default=4, show_default=True)
 @click.option("--seed", default=7, show_default=True)
 @click.option("--until", default="client", type=click.Choice(["chain", "client"]))
