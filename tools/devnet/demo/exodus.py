@@ -28,6 +28,8 @@ LEAST_LEFT_S = 25.0
 """So long before the end of an issuance epoch nothing new is begun in it."""
 STOP_S = 2.0
 LOOK_S = 5.0
+CHAIN_LAG_S = 3.0
+"""So much may the newest block be behind the clock."""
 
 
 async def show_exodus(demo: Demo, premium: Premium) -> None:
@@ -129,7 +131,7 @@ async def _redeem(demo: Demo, premium: Premium) -> None:
             if used and not await _is_attested(contracts, epoch)
         ]
         end = premium.clock.bounds(max(epochs, default=premium.epoch))[1]
-        await _sleep_until(end + premium.clock.terms.attest_s + 1)
+        await _sleep_until(end + premium.clock.terms.attest_s + CHAIN_LAG_S)
         used = _by_relay(premium.used[epoch] for epoch in epochs)
         for node in demo.state.nodes:
             if node.index in used:
