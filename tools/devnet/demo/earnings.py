@@ -1,6 +1,7 @@
 """Step: two epochs close, are reported, recomputed, settled and claimed."""
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -225,17 +226,21 @@ async def _catch_up(demo: Demo, contracts: Contracts, ledger: Ledger, epoch: int
 
 
 async def _get(url: str) -> bytes:
+    """Fetch what a member publishes.
+
+    Raises:
+        CheckFailedError: it does not answer, or not with that.
+    """
     timeout = aiohttp.ClientTimeout(total=20)
-    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-        body = await response.read()
-        if response.status != 200 or len(body) > MAX_BLOB_BYTES:
-            raise CheckFailedError(f"{url} answered {response.status}")
-        return body
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            body = await response.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise CheckFailedError(f"{url} does not answer", why=str(error)) from error
+    if response.status != 200 or len(body) > MAX_BLOB_BYTES:
+        raise CheckFailedError(f"{url} answered {response.status}")
+    return body
 
 
 async def _get_json(url: str) -> Any:
-    timeout = aiohttp.ClientTimeout(total=20)
-    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-        if response.status != 200:
-            raise CheckFailedError(f"{url} answered {response.status}")
-        return await response.json(content_type=None)
+    return json.loads(await _get(url))
