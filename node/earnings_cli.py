@@ -33,7 +33,10 @@ def earnings() -> None:
 @click.option("--keystore", type=click.Path(path_type=Path), required=True, help="The owner's.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="File of mode 0600.")
 def redeem(epoch: int | None, keystore: Path, passphrase_file: Path | None) -> None:
-    """Show the chain tokens that the committee did not attest, and be paid for them."""
+    """Show the chain tokens that the committee did not attest, and be paid for them.
+
+    Epochs whose time has not come, or is over, are left out unless `--epoch` names one.
+    """
     from qnet.wallet.passphrase import PassphraseSource
     from qnet.wallet.signer import open_signer
 
@@ -47,8 +50,13 @@ def redeem(epoch: int | None, keystore: Path, passphrase_file: Path | None) -> N
             for row in stored
             if row.units > row.redeemed_units + (row.attested_units or 0)
         ]
-        chosen = lacking if epoch is None else [epoch]
-        return [{"epoch": one, "redeemed_units": await claiming.redeem(one)} for one in chosen]
+        rows = []
+        for one in lacking if epoch is None else [epoch]:
+            state = await claiming.redemption(one)
+            is_due = state == "redeemed" or epoch is not None
+            units = await claiming.redeem(one) if is_due else 0
+            rows.append({"epoch": one, "redeemed_units": units, "state": state})
+        return rows
 
     rows = asyncio.run(_with_claiming(_home(), owner, work))
     emit("qnet.node.redeem/1", rows, rows=rows)

@@ -1,8 +1,9 @@
 """What the ledger reads from the chain, always at finalized blocks."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from ledger.domain.directory import DirectoryView
@@ -157,9 +158,11 @@ class ChainReader:
         epoch = await contracts.epochs.current_epoch(at)
         nodes = await self._nodes(await contracts.registry.count(at), at)
         keys = await self._all(
-            [contracts.registry.receipt_key_at(node.index, epoch, at) for node in nodes]
+            [partial(contracts.registry.receipt_key_at, node.index, epoch, at) for node in nodes]
         )
-        stakes = await self._all([contracts.hub.stake_of(node.index, at) for node in nodes])
+        stakes = await self._all(
+            [partial(contracts.hub.stake_of, node.index, at) for node in nodes]
+        )
         view = DirectoryView(
             block_number=block.number,
             block_hash=block.hash,
@@ -191,7 +194,9 @@ class ChainReader:
         if info.started_at_s == 0 or block.timestamp <= end:
             raise NotReadyError(f"epoch {epoch} is not started and over at block {at}")
         count = await contracts.epochs.node_count_of(epoch, at)
-        nodes = [self._node_view(index, epoch, start, end, at) for index in range(1, count + 1)]
+        nodes = [
+            partial(self._node_view, index, epoch, start, end, at) for index in range(1, count + 1)
+        ]
         return ChainSnapshot(
             chain_id=contracts.client.chain_id,
             oracle=contracts.oracle.address,
@@ -260,14 +265,14 @@ class ChainReader:
 
     async def _nodes(self, count: int, at: int) -> list[RegisteredNode]:
         registry = self.contracts.registry
-        return await self._all([registry.node(index, at) for index in range(1, count + 1)])
+        return await self._all([partial(registry.node, index, at) for index in range(1, count + 1)])
 
-    async def _all(self, reads: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    async def _all(self, reads: Sequence[Callable[[], Coroutine[Any, Any, _T]]]) -> list[_T]:
         """Carry out reads, a few at a time, in order."""
 
-        async def one(read: Coroutine[Any, Any, _T]) -> _T:
+        async def one(read: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
             async with self._turns:
-                return await read
+                return await read()
 
         return list(await asyncio.gather(*(one(read) for read in reads)))
 

@@ -115,6 +115,13 @@ class Claiming:
         took = await asyncio.to_thread(self.store.deliveries, epoch)
         return sum(1 for member in self.ledger.members if took.get(member, set()) >= parts)
 
+    async def redemption(self, epoch: int) -> str:
+        """What becomes of an epoch's tokens that are shown now: `redeemed`, `later` or `over`."""
+        terms, elapsed = self.clock.terms, await self.chain.elapsed(epoch)
+        if elapsed < terms.attest_s:
+            return "later"
+        return "redeemed" if elapsed < terms.redeem_s else "over"
+
     async def redeem(self, epoch: int) -> int:
         """Show the chain the tokens of an epoch that it has not seen; returns units paid in all.
 

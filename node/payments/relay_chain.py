@@ -63,6 +63,9 @@ class RelayChain(Protocol):
     async def issuance(self, epoch: int) -> Issuance | None:
         """An issuance epoch; None before its keys, and long after it."""
 
+    async def elapsed(self, epoch: int) -> int:
+        """Seconds since the end of an issuance epoch by the newest block; 0 before it."""
+
     async def shown(self, epoch: int, relay: int) -> Shown:
         """What a relay has shown for an epoch."""
 
@@ -103,6 +106,11 @@ class RelayRpc:
         if state is None:
             return None
         return Issuance(state.keys_hash, None if state.root == NOTHING else state.root)
+
+    async def elapsed(self, epoch: int) -> int:
+        """See `RelayChain`."""
+        async with self.rpc.contracts() as contracts:
+            return await contracts.channels.elapsed_since(epoch)
 
     async def shown(self, epoch: int, relay: int) -> Shown:
         """See `RelayChain`."""

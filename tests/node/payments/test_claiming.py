@@ -43,6 +43,7 @@ class Chain:
     attested: int = 0
     shown_tokens: list = field(default_factory=list)
     fails: bool = False
+    since: int = 0
 
     place = PLACE
 
@@ -53,6 +54,9 @@ class Chain:
         if self.fails:
             raise UsageError("no answer")
         return Issuance(PLACE.keys_hash(epoch, ISSUER.shown.encoded), self.root)
+
+    async def elapsed(self, epoch):
+        return self.since
 
     async def shown(self, epoch, relay):
         proven = sum(token.unit.k for token in self.shown_tokens)
@@ -243,6 +247,21 @@ async def test_without_the_owners_key_it_says_so(scene):
     assert scene.claiming.problems == {EPOCH: "5 units are not attested: qnet node redeem"}
     await scene.at(TERMS.redeem_s)
     assert scene.chain.shown_tokens == []
+
+
+@pytest.mark.parametrize(
+    ("since", "state"),
+    [
+        (0, "later"),
+        (TERMS.attest_s - 1, "later"),
+        (TERMS.attest_s, "redeemed"),
+        (TERMS.redeem_s - 1, "redeemed"),
+        (TERMS.redeem_s, "over"),
+    ],
+)
+async def test_tokens_are_shown_to_the_chain_in_their_time(scene, since, state):
+    scene.chain.since = since
+    assert await scene.claiming.redemption(EPOCH) == state
 
 
 async def test_a_leaf_that_is_not_under_the_root_proves_nothing(scene):

@@ -92,7 +92,7 @@ async def test_an_owner_sees_and_redeems(chain, tmp_path):
     assert row["pending_units"] == sum(SPENT)
     words = ("--keystore", str(tmp_path / "owner.json"), "--passphrase-file", str(secret))
     done = await run(home, "redeem", *words)
-    assert done == [{"epoch": EPOCH, "redeemed_units": sum(SPENT)}]
+    assert done == [{"epoch": EPOCH, "redeemed_units": sum(SPENT), "state": "redeemed"}]
     (row,) = await run(home, "earnings")
     assert (row["settled_units"], row["pending_units"]) == (sum(SPENT), 0)
     assert await run(home, "redeem", *words) == []

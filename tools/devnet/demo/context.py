@@ -17,6 +17,7 @@ from tools.devnet.network import qnet_program
 from tools.devnet.state import State
 
 COMMAND_TIMEOUT_S = 120
+SAID_CHARS = 250
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class Demo:
         if done.returncode != 0:
             raise CheckFailedError(
                 f"qnet {' '.join(map(str, words[:3]))} ended with status {done.returncode}",
-                why=done.stderr.strip()[-500:],
+                why=_ends(done.stderr.strip()),
             )
         return [document["data"] for document in read_documents(done.stdout)]
 
@@ -87,6 +88,11 @@ class Demo:
             *self.on_chain(),
             *("--account", keystore, "--passphrase-file", passphrase, "--yes"),
         ]
+
+
+def _ends(text: str) -> str:
+    """First and last words of what a command said: the cause stands first, advice last."""
+    return text if len(text) <= 2 * SAID_CHARS else f"{text[:SAID_CHARS]} … {text[-SAID_CHARS:]}"
 
 
 def read_documents(text: str) -> list[Any]:

@@ -198,7 +198,12 @@ async def check_closing(committee: Committee, wallet: Wallet, owner: ReceiptKey)
     collected = (await channels.channel_of(owner.address)).collected_wei
     assert collected == 3 * TOKEN_UNITS * wallet.unit_wei
     for member in (0, 1, 2):
-        assert await committee.apps[member].services.payments.facts.keys.shares(EPOCH) is None
+        keys = committee.apps[member].services.payments.facts.keys
+
+        async def erased(keys=keys):
+            return await keys.shares(EPOCH) is None
+
+        assert await wait_for(erased, seconds=10)
 
 
 async def requests_of(committee: Committee, member: int):
