@@ -104,6 +104,7 @@ class IssuanceKeys:
         self._public: dict[int, EpochKeys] = {}
         self._shares: dict[int, tuple[SecretScalar, ...]] = {}
         self._settled: set[int] = set()
+        self._settling = asyncio.Lock()
 
     # ---- what issuing needs ------------------------------------------------------------------
 
@@ -213,11 +214,12 @@ class IssuanceKeys:
         if block.timestamp < self.rounds.times.ends_at(epoch):
             return
         _log.warning("an issuance epoch has no keys", epoch=epoch)
-        self._settled.add(epoch)
-        self._made.pop(epoch, None)
-        self.rounds.give_up(epoch)
-        self._quorum.drop(Topic(Kind.KEYS, epoch))
-        await self.erase(epoch)
+        async with self._settling:  # shares that are being stored are not erased under the pen
+            self._settled.add(epoch)
+            self._made.pop(epoch, None)
+            self.rounds.give_up(epoch)
+            self._quorum.drop(Topic(Kind.KEYS, epoch))
+            await self.erase(epoch)
 
     def _forget(self, before: int) -> None:
         """Forget epochs whose answers nobody keeps any more."""
@@ -250,7 +252,16 @@ class IssuanceKeys:
             raise BadDataError("the rounds of the key generation gave other keys")
 
     async def decided(self, topic: Topic, decision: Decision) -> None:
-        """Store keys and shares, erase what they were made of, note the registration."""
+        """Store keys and shares, erase what they were made of, note the registration.
+
+        Raises:
+            NotReadyError: the rounds have not given any here yet, or the epoch was given up.
+            RemoteProtocolError: they gave others.
+        """
+        async with self._settling:
+            await self._settle(topic, decision)
+
+    async def _settle(self, topic: Topic, decision: Decision) -> None:
         epoch = topic.period
         async with self._member.work() as rows:
             if await rows.payment_keys.get(epoch) is not None:
