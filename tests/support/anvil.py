@@ -52,6 +52,8 @@ COINS_WEI = 1000 * WEI
 GENESIS_DELAY_S = 900
 BEACON_SLOTS = 600
 BLOCK_TIME_S = 0.2
+FINAL_BLOCKS = 3
+"""Behind the newest block, one is final."""
 
 
 async def send_as(client: "ChainClient", sender: bytes, call: "Call") -> "TxReceipt":
@@ -261,6 +263,18 @@ def network(anvil: "Anvil", tmp_path_factory: pytest.TempPathFactory) -> Network
     return asyncio.run(deploy_network(anvil.url, tmp_path_factory.mktemp("network")))
 
 
+async def mend(client: "ChainClient", control: "EmbeddedChain") -> None:
+    """Mine past a block that anvil lost: it may, when it is taken back while it mines one."""
+    from qnet.chain.errors import ChainRestartedError
+
+    latest = (await client.block()).number
+    for number in range(max(0, latest - FINAL_BLOCKS), latest + 1):
+        try:
+            await client.block(number)
+        except ChainRestartedError:
+            await control.mine(FINAL_BLOCKS + 1 - (latest - number))
+
+
 @pytest.fixture
 async def chain(network: Network) -> AsyncIterator[ChainFixture]:
     from qnet.chain.anvil import EmbeddedChain
@@ -275,3 +289,4 @@ async def chain(network: Network) -> AsyncIterator[ChainFixture]:
             yield ChainFixture(network, client, contracts, control)
         finally:
             await control.revert(snapshot)
+            await mend(client, control)
