@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -35,17 +36,6 @@ class Net:
         return f"127.0.0.1:{self.ports['socks']}"
 
 
-def free_ports(count):
-    """Ports that are free on all of loopback now."""
-    holders = [socket.socket() for _ in range(count)]
-    for holder in holders:
-        holder.bind(("0.0.0.0", 0))
-    ports = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports
-
-
 def up_words(ports):
     return [
         *("--chain-port", ports["chain"], "--dns-port", ports["dns"]),
@@ -54,19 +44,32 @@ def up_words(ports):
     ]
 
 
+RUNS = {"chain": 1, "dns": 1, "socks": 3, "web": 1, "node": 2, "ledger": 4}
+"""How many ports in a row each part takes: the client's HTTP and DNS follow SOCKS."""
+PORTS = range(12_000, 32_000)
+"""Below those that connections leave from: one of these would be taken a moment later."""
+
+
 def pick_ports():
-    names = ("chain", "dns", "socks", "web", "node")
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    return ports | {"ledger": free_run(4)}
+    found = {}
+    for name, count in RUNS.items():
+        taken = {found[other] + place for other in found for place in range(RUNS[other])}
+        found[name] = free_run(count, taken)
+    return found
 
 
-def free_run(count):
-    """First of `count` consecutive free ports: the members' own."""
+def free_run(count, taken=frozenset()):
+    """First of `count` consecutive free ports, none of them in `taken`."""
     while True:
-        (start,) = free_ports(1)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
-            for port in range(start, start + count):
-                stack.enter_context(socket.socket()).bind(("0.0.0.0", port))
+        start = PORTS.start + secrets.randbelow(len(PORTS) - count)
+        run = range(start, start + count)
+        if taken.intersection(run):
+            continue
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in run:
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    made = stack.enter_context(socket.socket(type=kind))
+                    made.bind(("0.0.0.0", port))
             return start
 
 
