@@ -52,9 +52,9 @@ def redeem(epoch: int | None, keystore: Path, passphrase_file: Path | None) -> N
         ]
         rows = []
         for one in lacking if epoch is None else [epoch]:
-            state = await claiming.redemption(one)
-            is_due = state == "redeemed" or epoch is not None
-            units = await claiming.redeem(one) if is_due else 0
+            # an epoch that was named is the chain's to refuse, in its own words
+            state = "redeemed" if epoch is not None else await claiming.redemption(one)
+            units = await claiming.redeem(one) if state == "redeemed" else 0
             rows.append({"epoch": one, "redeemed_units": units, "state": state})
         return rows
 

@@ -24,8 +24,8 @@ MAX_WEI: Final = 1 << 96
 async def buy(wallet: Wallet, arguments: Arguments) -> dict[str, Any]:
     """Buy credits of 64 units; what is not answered now is asked for again by the client."""
     count = natural(arguments, "credits", BATCH_MAX)
-    wallet.stay()
     request = await wallet.order_credits(count)
+    wallet.stay()
     try:
         is_done = await wallet.send(request)
     except IssuersSilentError as error:

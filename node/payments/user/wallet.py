@@ -208,9 +208,10 @@ class Wallet(Till):
         """
         clock, now = self.clock, self.around.wall()
         assert clock is not None
-        if request.sent:
+        is_being_sent = request.number in self._sending
+        if request.sent or is_being_sent:
             until = clock.bounds(request.epoch)[1] + POOLED * clock.terms.finish_s
-            if now < until or request.number in self._sending:
+            if now < until or is_being_sent:
                 return max(until, now + 1)
         self.store.fail(request.number, "given up for an exit on chain")
         return 0

@@ -10,7 +10,12 @@ from qnet.units import WEI_PER_QNET, format_qnet, parse_qnet
 from tools.devnet.demo.context import Demo
 from tools.devnet.demo.files import Site
 from tools.devnet.demo.journal import CheckFailedError
-from tools.devnet.demo.payouts import is_what_was_spent, paid_to_relays
+from tools.devnet.demo.payouts import (
+    is_paid_out,
+    is_what_was_spent,
+    paid_to_relays,
+    units_of,
+)
 from tools.devnet.demo.premium import (
     DEPOSIT_QNET,
     POLL_S,
@@ -111,10 +116,8 @@ async def _await_settled(contracts: Contracts, premium: Premium) -> None:
     used = premium.used.get(epoch) or Counter()
     while time.monotonic() < deadline:
         paid = await paid_to_relays(contracts, premium.start_block, epoch=epoch)
-        units = {relay: units for relay, (units, _) in paid.items()}
-        # a few units may have been lost: only the attestation tells whether they are still to come
-        state = await contracts.channels.issuance_of(epoch)
-        is_paid = state is not None and 0 < state.attested <= sum(units.values())
+        units = units_of(paid)
+        is_paid = await is_paid_out(contracts, epoch, units)
         is_late = premium.clock.elapsed(epoch, time.time()) >= premium.clock.terms.attest_s
         if (is_paid or is_late or not used) and is_what_was_spent(units, used):
             return
@@ -142,9 +145,7 @@ async def _redeem(demo: Demo, premium: Premium) -> None:
         payouts = [
             await paid_to_relays(contracts, premium.start_block, epoch=epoch) for epoch in epochs
         ]
-        paid = _by_relay(
-            {relay: units for relay, (units, _) in of_epoch.items()} for of_epoch in payouts
-        )
+        paid = _by_relay(map(units_of, payouts))
         demo.journal.require(
             bool(paid) and is_what_was_spent(paid, used),
             "the chain paid each relay for the tokens it showed itself",

@@ -17,6 +17,17 @@ def is_what_was_spent(paid: Mapping[int, int], spent: Mapping[int, int]) -> bool
     )
 
 
+def units_of(paid: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+    """The units of what `paid_to_relays` tells."""
+    return {relay: units for relay, (units, _) in paid.items()}
+
+
+async def is_paid_out(contracts: Contracts, epoch: int, units: Mapping[int, int]) -> bool:
+    """Whether all that is attested for an issuance epoch is paid: some units may be lost."""
+    state = await contracts.channels.issuance_of(epoch)
+    return state is not None and 0 < state.attested <= sum(units.values())
+
+
 async def paid_to_relays(
     contracts: Contracts, from_block: int, to_block: int = 0, *, epoch: int | None = None
 ) -> dict[int, tuple[int, int]]:

@@ -14,7 +14,12 @@ from qnet.units import format_qnet
 from tools.devnet.demo.context import Demo
 from tools.devnet.demo.files import HOPS, SMALL_NAME, Site
 from tools.devnet.demo.journal import CheckFailedError
-from tools.devnet.demo.payouts import is_what_was_spent, paid_to_relays
+from tools.devnet.demo.payouts import (
+    is_paid_out,
+    is_what_was_spent,
+    paid_to_relays,
+    units_of,
+)
 from tools.devnet.demo.transfer import fetch, random_file
 from tools.devnet.demo.watch import ask
 
@@ -147,7 +152,7 @@ async def show_payouts(demo: Demo, premium: Premium) -> None:
         async with demo.contracts() as contracts:
             paid = await _await_payouts(contracts, premium)
             used = premium.used[epoch]
-            units = {relay: units for relay, (units, _) in paid.items()}
+            units = units_of(paid)
             journal.require(
                 is_what_was_spent(units, used),
                 "the chain paid every relay the units that the wallet spent there",
@@ -246,8 +251,9 @@ async def _await_payouts(contracts: Contracts, premium: Premium) -> dict[int, tu
     while time.monotonic() < deadline:
         paid = await paid_to_relays(contracts, premium.start_block, epoch=premium.epoch)
         used = premium.used.get(premium.epoch)
-        units = {relay: units for relay, (units, _) in paid.items()}
-        if used is not None and is_what_was_spent(units, used):
+        units = units_of(paid)
+        is_paid = await is_paid_out(contracts, premium.epoch, units)
+        if is_paid and used is not None and is_what_was_spent(units, used):
             return paid
         await asyncio.sleep(POLL_S)
     raise CheckFailedError("not every relay was paid", why=f"used {premium.used}, paid {paid}")

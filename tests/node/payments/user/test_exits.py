@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from node.errors import IssuerKeysError
+from node.errors import IssuerKeysError, SpendingLimitError
 from node.payments.chain_view import RpcChain
 from node.payments.user.derivation import Seed, Slot
 from node.payments.user.desk import COMMANDS
@@ -204,6 +204,14 @@ async def test_who_leaves_orders_nothing_until_told_to(scene):
     await COMMANDS["limit"](scene.wallet, {"wei": "1"})
     await COMMANDS["auto"](scene.wallet, {"on": True})
     assert not scene.wallet.is_leaving
+
+
+async def test_a_purchase_that_is_refused_does_not_stop_who_leaves(scene):
+    await scene.exits()
+    await COMMANDS["limit"](scene.wallet, {"wei": "1"})
+    with pytest.raises(SpendingLimitError):
+        await COMMANDS["buy"](scene.wallet, {"credits": 1})
+    assert scene.wallet.is_leaving
 
 
 async def test_what_was_found_from_the_seed_is_told_and_left(scene):

@@ -210,6 +210,19 @@ async def test_a_token_is_spent_once_and_stored_before_it_is_shown(world, wallet
     assert wallet.store.instrument(entry.slot).state is State.SPENT
 
 
+async def test_a_swap_that_is_leaving_right_now_is_not_given_up(world, wallet):
+    """Its inputs would be exited and swapped: members would take the bond."""
+    await buy(wallet, 1)
+    (held,) = wallet.store.instruments(State.HELD)
+    request = await wallet.order_swap(SwapOrder((held.slot,), ((6, 0),)))
+    sending = asyncio.create_task(wallet.send(request))
+    await asyncio.sleep(0)
+    assert not wallet.store.request(request.number).sent
+    assert wallet.give_up(wallet.store.request(request.number)) > world.time.now
+    assert await sending
+    assert wallet.store.request(request.number).state is RequestState.DONE
+
+
 async def test_near_the_end_of_its_time_a_token_is_paid_up(world, wallet):
     entry = await token(wallet)
     spending = await wallet.take(RELAY)
