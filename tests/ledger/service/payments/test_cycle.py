@@ -201,7 +201,7 @@ async def check_closing(committee: Committee, wallet: Wallet, owner: ReceiptKey)
         keys = committee.apps[member].services.payments.facts.keys
 
         async def erased(keys=keys):
-            return await keys.shares(EPOCH) is None
+            return True if await keys.shares(EPOCH) is None else None
 
         assert await wait_for(erased, seconds=10)
 
