@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ledger.domain.audits import assignments_of
-from ledger.domain.state import EARNING_ROLES
+from ledger.domain.state import CIRCUIT_ROLES
 from ledger.errors import NoConsensusError
 from ledger.service.audit_service import AuditService
 from qnet.epochs import EpochClock
@@ -61,7 +61,7 @@ async def test_a_suspended_seat_changes_nothing_for_the_other_auditors(member: i
     signed = NET.sign(NET.consensus, members=(0, 1, 2))
     work = await service_of(member, (PERIOD, signed.encode())).assignments()
     nodes = {node.index: int(node.role) for node in NET.consensus.nodes}
-    targets = {index: role for index, role in nodes.items() if role in EARNING_ROLES}
+    targets = {index: role for index, role in nodes.items() if role in CIRCUIT_ROLES}
     assert targets
     assert list(work.targets) == assignments_of(member, targets, BEACON, NET.trust.signers, COUNT)
 
