@@ -51,7 +51,7 @@ def test_a_perfect_epoch_pays_every_node_its_formula():
     assert [leaf.node for leaf in result.leaves] == [1, 2, 3, 4, 5, 6]
     assert all(unpack_slot_p(leaf.slot_p, 6) == (1000,) * 6 for leaf in result.leaves)
     sigma = 100_000
-    pay = DEVNET.emission_wei * 3 // 10 * sigma * (10**12 + 300_000 * sigma)
+    pay = DEVNET.emission_wei // 4 * sigma * (10**12 + 300_000 * sigma)
     assert result.leaves[0].reward_wei == pay // (8 * 10**6 * 1_300_000 * 10**6)
     assert result.report.total_reward_wei == sum(leaf.reward_wei for leaf in result.leaves)
     assert result.report.total_reward_wei <= DEVNET.emission_wei
