@@ -12,6 +12,7 @@ from typing import Final
 from ledger.domain.reputation import expected_weight, node_weight, stake_factor
 from ledger.domain.state import (
     CIRCUIT_ROLES,
+    LOOP_PASSAGES,
     MIX_LAYERS,
     M,
     NetworkState,
@@ -186,10 +187,11 @@ def measure_work(
         pair: cells for pair, cells in sorted(matched.items()) if cells > 0 and planes[pair]
     }
     carried = _carried(views, counting)
+    volumes = _volumes(views, state, parameters)
     credited: dict[int, int] = {}
     work: dict[int, int] = {}
     for index, node in views.items():
-        volume, floor = _volume(node.role, state, parameters)
+        volume, floor = volumes[Plane.MIXES if node.role is Role.MIX else Plane.CIRCUITS]
         total = asked_in[node.role]
         clip = 0
         if total:
@@ -210,11 +212,17 @@ def plane_of(left: NodeView | None, right: NodeView | None) -> Plane | None:
     return _PLANES.get(frozenset({left.role, right.role}))
 
 
-def _volume(role: Role, state: NetworkState, parameters: NetworkParameters) -> tuple[int, int]:
-    """N̂ of the plane of a role, and below what it is not relied on (QN-REW-025, 034)."""
-    if role is Role.MIX:
-        return state.n_hat_packets, MIX_LAYERS * parameters.traffic_floor_cells
-    return state.n_hat_cells, parameters.traffic_floor_cells
+def _volumes(
+    views: Mapping[int, NodeView], state: NetworkState, parameters: NetworkParameters
+) -> dict[Plane, tuple[int, int]]:
+    """N̂ of each plane, and below what it is not relied on (QN-REW-025)."""
+    floor = parameters.traffic_floor_cells
+    paid = sum(view.paid for view in views.values() if view.role is Role.MIX)
+    loops = LOOP_PASSAGES * paid * parameters.slots_per_epoch * parameters.slot_s
+    return {
+        Plane.CIRCUITS: (state.n_hat_cells, floor),
+        Plane.MIXES: (state.n_hat_packets, MIX_LAYERS * floor + loops),
+    }
 
 
 def _by_role(views: Mapping[int, NodeView], figures: Mapping[int, int]) -> dict[Role, int]:

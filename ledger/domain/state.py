@@ -20,6 +20,8 @@ CIRCUIT_ROLES: Final = (Role.ENTRY, Role.RELAY, Role.EXIT)
 """Positions of a circuit, in order."""
 MIX_LAYERS: Final = 3
 """Mixes on every route: so often a packet counts."""
+LOOP_PASSAGES: Final = 16
+"""Least N̂ of mixes for each second and paid mix, so that their loops weigh little (QN-REW-025)."""
 
 
 class NodeState(IntEnum):

@@ -53,7 +53,14 @@ def work(nodes, traffic, state, parameters):
         shares(part, {i: weigh(n, state.records.get(i), parameters) for i, n in part.items()})
         for weigh in (expected_weight, asked_weight)
     )
-    floors = {i: parameters.traffic_floor_cells * (3 if part[i].role == 3 else 1) for i in part}
+    loops = 16 * sum(n.slot for n in part.values() if n.role == 3)
+    loops *= parameters.slots_per_epoch * parameters.slot_s
+    floors = {
+        i: parameters.traffic_floor_cells * 3 + loops
+        if node.role == 3
+        else parameters.traffic_floor_cells
+        for i, node in part.items()
+    }
     known = {i: state.n_hat_packets if part[i].role == 3 else state.n_hat_cells for i in part}
     sums = dict.fromkeys(part, 0)
     for (a, b), cells in traffic.items():

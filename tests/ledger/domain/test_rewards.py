@@ -246,12 +246,36 @@ def test_mixes_of_one_owner_relays_and_strangers_do_not_credit_a_mix():
 
 
 def test_the_floor_of_mixes_is_theirs():
-    floor = 3 * DEVNET.traffic_floor_cells
+    loops = 16 * 4 * DEVNET.slots_per_epoch * DEVNET.slot_s
+    floor = 3 * DEVNET.traffic_floor_cells + loops
     below = measure_work(mixed_network(), {}, mixes_state(n_hat_packets=floor - 1), DEVNET)
     at = measure_work(mixed_network(), {}, mixes_state(n_hat_packets=floor), DEVNET)
     assert [below.work_ppm[mix] for mix in (4, 5, 6, 7)] == [M] * 4
     assert [at.work_ppm[mix] for mix in (4, 5, 6, 7)] == [0] * 4
     assert below.work_ppm[2] == at.work_ppm[2] == 0
+
+
+def test_mixes_without_a_paid_slot_do_not_raise_the_floor():
+    """Else many cheap ones would make W = 1 for everybody."""
+    crowd = [view(index, Role.MIX, slot=False) for index in range(8, 250)]
+    floor = 3 * DEVNET.traffic_floor_cells + 16 * 4 * DEVNET.slots_per_epoch * DEVNET.slot_s
+    state = mixes_state(n_hat_packets=floor)
+    work = measure_work((*mixed_network(), *crowd), {}, state, DEVNET)
+    assert work.work_ppm[4] == 0
+
+
+def test_a_heavy_mix_is_not_blamed_for_the_loops_of_others():
+    """A quarter of the packets are loops, from all alike; the rest goes by weight."""
+    light = [view(index, Role.MIX, 100 * QNET) for index in range(2, 12)]
+    nodes = [view(1, Role.MIX, 10_000 * QNET), *light, view(12, Role.ENTRY)]
+    seconds = DEVNET.slots_per_epoch * DEVNET.slot_s
+    loops, share = 11 * seconds, 10_000 / 11_000
+    everything = 16 * loops
+    carried = int(share * (everything - 4 * loops) + 2 * seconds + 2 * share * loops)
+    parameters = replace(DEVNET, traffic_floor_cells=0)
+    state = mixes_state(n_hat_packets=everything)
+    work = measure_work(nodes, {(1, 12): 2 * carried}, state, parameters)
+    assert work.work_ppm[1] == M
 
 
 @pytest.mark.parametrize("profile", ["main", "devnet"])

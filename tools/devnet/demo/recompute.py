@@ -22,6 +22,7 @@ ENTRY, RELAY, MIX, EXIT = 1, 2, 3, 4
 ACTIVE, RETIRED, JAILED, TOMBSTONED = 2, 3, 4, 5
 ROLE_NAMES = {ENTRY: "entry", RELAY: "relay", MIX: "mix", EXIT: "exit"}
 MIXES_OF_A_ROUTE = 3
+FLOOR_PER_MIX_SECOND = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,10 @@ def _traffic(node: NodeFact, facts: Facts, memory: Memory) -> tuple[int, int]:
     """N̂ of a node's plane, and the floor below which it says nothing (QN-REW-025, 034)."""
     least = facts.parameters["traffic_floor_cells"]
     if node.role == MIX:
-        return memory.n_hat_mix, least * MIXES_OF_A_ROUTE
+        paid = [one for one in facts.nodes if one.role == MIX and one.takes_part and one.slot]
+        seconds = facts.parameters["slots_per_epoch"] * facts.parameters["slot_s"]
+        floor_of_loops = FLOOR_PER_MIX_SECOND * len(paid) * seconds
+        return memory.n_hat_mix, least * MIXES_OF_A_ROUTE + floor_of_loops
     return memory.n_hat, least
 
 
