@@ -16,7 +16,16 @@ from ledger.domain.rewards import (
     role_slots,
     split,
 )
-from ledger.domain.state import M, NetworkState, NodeRecord, NodeState
+from ledger.domain.state import (
+    LOOP_PASSAGES,
+    MIX_LAYERS,
+    M,
+    NetworkState,
+    NodeRecord,
+    NodeState,
+)
+from node.io.mix_role import LOOPS
+from node.mix.packet import LAYERS
 from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
 from tests.ledger.domain import reference
@@ -253,6 +262,11 @@ def test_the_floor_of_mixes_is_theirs():
     assert [below.work_ppm[mix] for mix in (4, 5, 6, 7)] == [M] * 4
     assert [at.work_ppm[mix] for mix in (4, 5, 6, 7)] == [0] * 4
     assert below.work_ppm[2] == at.work_ppm[2] == 0
+
+
+def test_figures_of_the_mixnet_are_the_mixnets():
+    assert MIX_LAYERS == LAYERS
+    assert 4 * 4 * LOOPS.hz == LOOP_PASSAGES
 
 
 def test_mixes_without_a_paid_slot_do_not_raise_the_floor():
