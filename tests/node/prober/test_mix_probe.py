@@ -19,7 +19,7 @@ from tests.support.network import client, eventually, held, inner_network
 
 ROLES = ("entry", "mix", "mix", "mix", "mix", "mix", "mix", "relay", "exit")
 ENTRY, MIXES = 1, range(2, 8)
-PROBE_S = 1.5
+PROBE_S = 4.0
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -132,11 +132,13 @@ async def test_an_entry_cannot_return_what_never_passed(network, worker):
 
 async def test_a_slot_probes_mixes_beside_others(network, worker):
     work = SlotWork(
-        0, 0, int(time.time() + 6), (Target(2, 3), Target(8, None), Target(99, 2)), (2,), 1 << 16
+        0, 0, int(time.time() + 21), (Target(2, 3), Target(8, None), Target(99, 2)), (2,), 1 << 16
     )
-    plan = plan_slot(work, probes=2, window_s=5.0, latency_max_ms=5000, random=secrets.token_bytes)
+    plan = plan_slot(work, probes=2, window_s=10.0, latency_max_ms=5000, random=secrets.token_bytes)
     findings = await worker.work(work, plan)
-    assert [one.verdict for one in findings.probes[2]] == [Verdict.RETURNED] * 2
-    assert [one.verdict for one in findings.probes[8]] == [Verdict.RETURNED] * 2
+    for target in (2, 8):
+        verdicts = [one.verdict for one in findings.probes[target]]
+        assert verdicts.count(Verdict.RETURNED) == 2
+        assert Verdict.FAILED not in verdicts  # a loaded machine may leave one undecided
     assert 99 not in findings.probes
     assert findings.bursts[2].size_bytes == 1 << 16
