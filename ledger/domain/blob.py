@@ -27,7 +27,7 @@ from qnet.messages.receipt import RECEIPT_BYTES, SignedReceipt
 from qnet.messages.trust import MAX_MEMBERS
 from qnet.parameters import BOUNDS, NetworkParameters
 
-BLOB_VERSION: Final = 2
+BLOB_VERSION: Final = 3
 MAX_BLOB_BYTES: Final = 15 << 20
 MAX_NODES: Final = 20_000
 MAX_SLOTS: Final = 24
@@ -38,7 +38,7 @@ _KEYS: Final = frozenset(
     | {"state"}
 )
 _NODE_VALUES: Final = 12
-_STATE_KEYS: Final = frozenset({"epoch", "hash", "n_hat", "records"})
+_STATE_KEYS: Final = frozenset({"epoch", "hash", "n_hat", "n_hat_mix", "records"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,7 @@ def encode_state(state: NetworkState) -> dict[str, object]:
         "epoch": state.epoch + 1,
         "hash": state.report_hash,
         "n_hat": state.n_hat_cells,
+        "n_hat_mix": state.n_hat_packets,
         "records": [
             [
                 index,
@@ -182,6 +183,7 @@ def parse_state(value: object) -> NetworkState:
         epoch=fields.uint("epoch", U32_MAX) - 1,
         report_hash=fields.octets("hash", _HASH),
         n_hat_cells=fields.uint("n_hat", U64_MAX),
+        n_hat_packets=fields.uint("n_hat_mix", U64_MAX),
         records=records,
     )
 

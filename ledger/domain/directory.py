@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.domain.reputation import node_weight
-from ledger.domain.state import EARNING_ROLES, NetworkState
+from ledger.domain.state import CIRCUIT_ROLES, NetworkState
 from ledger.domain.votes import MAX_DOCUMENT_BYTES
 from qnet import cbor
 from qnet.errors import DecodeError
@@ -145,4 +145,4 @@ def assemble(
 def serves_circuits(consensus: Consensus) -> bool:
     """Whether a consensus lists at least one node for every position."""
     roles = {node.role for node in consensus.nodes}
-    return len(consensus.nodes) >= NODES_MIN and roles.issuperset(EARNING_ROLES)
+    return len(consensus.nodes) >= NODES_MIN and roles.issuperset(CIRCUIT_ROLES)

@@ -16,7 +16,7 @@ from ledger.domain.audits import RESULTS_MIN, lower_median
 from ledger.domain.blob import EpochData
 from ledger.domain.claims import Claims, expected_leaf
 from ledger.domain.receipts import is_signed
-from ledger.domain.rewards import earns
+from ledger.domain.rewards import Plane, plane_of
 from ledger.domain.state import P_CARRY, P_ONE, M
 from qnet.crypto.keys import EVM_SIGNATURE_BYTES
 from qnet.eip712 import qnet_domain
@@ -224,9 +224,8 @@ def _is_possible_link(leaf: LinkLeaf, data: EpochData) -> bool:
     if leaf.epoch != data.snapshot.epoch or leaf.slot >= data.parameters.slots_per_epoch:
         return False
     part = {node.index: node for node in data.snapshot.nodes if node.takes_part}
-    if leaf.node_from == leaf.node_to or not earns(
-        part.get(leaf.node_from), part.get(leaf.node_to)
-    ):
+    plane = plane_of(part.get(leaf.node_from), part.get(leaf.node_to))
+    if leaf.node_from == leaf.node_to or plane is not Plane.CIRCUITS:
         return False
     lowest = all(bucket_round(count) == count for count in (leaf.sent, leaf.received))
     near = buckets_apart(leaf.sent, leaf.received) <= 1

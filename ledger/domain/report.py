@@ -15,11 +15,13 @@ from ledger.domain.audits import (
     slot_performance,
 )
 from ledger.domain.blob import EpochData
-from ledger.domain.receipts import match_receipts, pair_of, pair_totals
+from ledger.domain.receipts import match_receipts, pair_totals
 from ledger.domain.reputation import next_reputation
 from ledger.domain.rewards import (
     Pair,
+    Plane,
     measure_work,
+    plane_of,
     reward,
     role_budget,
     role_slots,
@@ -58,7 +60,7 @@ class EpochResult:
         chain_id: EVM chain id.
         oracle: ReportOracle, 20 bytes.
         leaves: one per registry index, in order.
-        links: traffic that counts, ascending by (slot, from, to).
+        links: traffic of circuits that counts, ascending by (slot, from, to).
         probes: results that count, ascending by (slot, target).
         report: what a quorum signs.
         after: state after the epoch.
@@ -122,7 +124,7 @@ def recompute(blob: bytes) -> EpochResult:
         domain=domain,
     )
     work = measure_work(snapshot.nodes, pair_totals(matched), data.before, parameters)
-    links = tuple(leaf for leaf in matched if pair_of(leaf) in work.matched)
+    links = _circuit_links(snapshot.nodes, matched)
     audits, bursts = _signed_results(data, domain)
     probes = audit_leaves(audits)
     outcomes = [
@@ -146,6 +148,7 @@ def recompute(blob: bytes) -> EpochResult:
         epoch=snapshot.epoch,
         report_hash=report.digest(domain),
         n_hat_cells=work.n_hat_cells,
+        n_hat_packets=work.n_hat_packets,
         records={outcome.node.index: outcome.record for outcome in outcomes},
     )
     return EpochResult(
@@ -234,6 +237,16 @@ def _absent(node: NodeView, before: NodeRecord, parameters: NetworkParameters) -
     if node.state is not NodeState.ACTIVE:
         rho = next_reputation(rho, 0, 0, node.state, parameters)
     return replace(before, rho_ppm=rho, last_p=P_CARRY)
+
+
+def _circuit_links(nodes: Sequence[NodeView], matched: Sequence[LinkLeaf]) -> tuple[LinkLeaf, ...]:
+    """Leaves of circuits: what the court knows of pairs that earn (QN-REW-071)."""
+    part = {node.index: node for node in nodes if node.takes_part}
+    return tuple(
+        leaf
+        for leaf in matched
+        if plane_of(part.get(leaf.node_from), part.get(leaf.node_to)) is Plane.CIRCUITS
+    )
 
 
 def _check(data: EpochData) -> None:

@@ -1,18 +1,47 @@
 """Rewards in integers: clip, N̂, expected, W, R and its parts.
 
-Multiply first, divide once, round down. Source: docs/spec/rewards.md, QN-REW-024 to 053.
+Multiply first, divide once, round down. Circuits and mixes are two planes: each has its own N̂, and
+nothing that counts in one counts in the other. Source: docs/spec/rewards.md, QN-REW-024 to 053.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
 
 from ledger.domain.reputation import expected_weight, node_weight, stake_factor
-from ledger.domain.state import EARNING_ROLES, M, NetworkState, NodeRecord, NodeView
+from ledger.domain.state import (
+    CIRCUIT_ROLES,
+    LOOP_PASSAGES,
+    MIX_LAYERS,
+    M,
+    NetworkState,
+    NodeRecord,
+    NodeView,
+)
 from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
 
 Pair = tuple[int, int]
 """Two registry indexes, the lower first."""
+
+
+class Plane(Enum):
+    """Where traffic counts."""
+
+    CIRCUITS = auto()
+    MIXES = auto()
+
+
+_PLANES: Final[Mapping[frozenset[Role], Plane]] = {
+    frozenset({Role.ENTRY, Role.RELAY}): Plane.CIRCUITS,
+    frozenset({Role.RELAY, Role.EXIT}): Plane.CIRCUITS,
+    frozenset({Role.ENTRY, Role.MIX}): Plane.MIXES,
+    frozenset({Role.MIX}): Plane.MIXES,
+    frozenset({Role.MIX, Role.EXIT}): Plane.MIXES,
+}
+_PASSED: Final = frozenset({Role.RELAY, Role.MIX})
+"""Roles both of whose sides count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +52,15 @@ class Work:
         matched: cells per pair that counts, ascending.
         credited: cells per node that takes part.
         work_ppm: W per node that takes part.
-        n_hat_cells: N̂ for the next epoch.
+        n_hat_cells: N̂ of circuits for the next epoch.
+        n_hat_packets: N̂ of mixes for the next epoch.
     """
 
     matched: Mapping[Pair, int]
     credited: Mapping[int, int]
     work_ppm: Mapping[int, int]
     n_hat_cells: int
+    n_hat_packets: int
 
 
 def role_budget(budget_wei: int, role: Role, parameters: NetworkParameters) -> int:
@@ -151,69 +182,76 @@ def measure_work(
     asked = weights_of(nodes, state, parameters, node_weight)
     expected = weights_of(nodes, state, parameters, expected_weight)
     asked_in, expected_in = _by_role(views, asked), _by_role(views, expected)
+    planes = {pair: plane_of(views.get(pair[0]), views.get(pair[1])) for pair in matched}
     counting = {
-        pair: cells
-        for pair, cells in sorted(matched.items())
-        if cells > 0 and earns(views.get(pair[0]), views.get(pair[1]))
+        pair: cells for pair, cells in sorted(matched.items()) if cells > 0 and planes[pair]
     }
     carried = _carried(views, counting)
-    volume = max(state.n_hat_cells, parameters.traffic_floor_cells)
+    volumes = _volumes(views, state, parameters)
     credited: dict[int, int] = {}
     work: dict[int, int] = {}
     for index, node in views.items():
+        volume, floor = volumes[Plane.MIXES if node.role is Role.MIX else Plane.CIRCUITS]
         total = asked_in[node.role]
-        clip = parameters.link_clip_ppm * volume * asked[index] // (M * total) if total else 0
+        clip = 0
+        if total:
+            clip = parameters.link_clip_ppm * max(volume, floor) * asked[index] // (M * total)
         credited[index] = min(carried[index], clip)
-        work[index] = _work(
-            credited[index], expected[index], expected_in[node.role], state.n_hat_cells, parameters
-        )
-    return Work(counting, credited, work, _next_n_hat(views, credited))
+        target = _target(expected[index], expected_in[node.role], volume, parameters)
+        idle = volume < floor or target == 0
+        work[index] = M if idle else min(M, credited[index] * M // target)
+    totals = _by_role(views, credited)
+    middle = sorted(totals[role] for role in CIRCUIT_ROLES)[1]
+    return Work(counting, credited, work, middle, totals[Role.MIX])
 
 
-def _by_role(views: Mapping[int, NodeView], weights: Mapping[int, int]) -> dict[Role, int]:
-    """Sum of the weights of each role."""
+def plane_of(left: NodeView | None, right: NodeView | None) -> Plane | None:
+    """Plane in which traffic between two nodes counts; None if in none (QN-REW-024)."""
+    if left is None or right is None or left.owner == right.owner:
+        return None
+    return _PLANES.get(frozenset({left.role, right.role}))
+
+
+def _volumes(
+    views: Mapping[int, NodeView], state: NetworkState, parameters: NetworkParameters
+) -> dict[Plane, tuple[int, int]]:
+    """N̂ of each plane, and below what it is not relied on (QN-REW-025)."""
+    floor = parameters.traffic_floor_cells
+    paid = sum(view.paid for view in views.values() if view.role is Role.MIX)
+    loops = LOOP_PASSAGES * paid * parameters.slots_per_epoch * parameters.slot_s
+    return {
+        Plane.CIRCUITS: (state.n_hat_cells, floor),
+        Plane.MIXES: (state.n_hat_packets, MIX_LAYERS * floor + loops),
+    }
+
+
+def _by_role(views: Mapping[int, NodeView], figures: Mapping[int, int]) -> dict[Role, int]:
+    """Sum of the figures of each role."""
     totals = dict.fromkeys(Role, 0)
-    for index, weight in weights.items():
-        totals[views[index].role] += weight
+    for index, figure in figures.items():
+        totals[views[index].role] += figure
     return totals
 
 
-def earns(left: NodeView | None, right: NodeView | None) -> bool:
-    """Whether a pair counts: entry and relay, or relay and exit, different owners (QN-REW-024)."""
-    if left is None or right is None or left.owner == right.owner:
-        return False
-    return {left.role, right.role} in ({Role.ENTRY, Role.RELAY}, {Role.RELAY, Role.EXIT})
-
-
 def _carried(views: Mapping[int, NodeView], matched: Mapping[Pair, int]) -> dict[int, int]:
-    """Cells that passed each node; a relay's two sides are halved once (QN-REW-026)."""
+    """Cells, or packets, that passed each node (QN-REW-026).
+
+    Where both sides of a node count they are halved once; what entries and exits exchange with
+    mixes is the mixes' alone.
+    """
     sums = dict.fromkeys(views, 0)
     for pair, cells in matched.items():
-        for index in pair:
+        earning = [i for i in pair if views[i].role is Role.MIX] or pair
+        for index in earning:
             sums[index] += cells
     return {
-        index: cells // 2 if views[index].role is Role.RELAY else cells
+        index: cells // 2 if views[index].role in _PASSED else cells
         for index, cells in sums.items()
     }
 
 
-def _work(
-    credited: int, weight: int, total_weight: int, n_hat: int, parameters: NetworkParameters
-) -> int:
-    """W in ppm (QN-REW-032, 033)."""
-    if n_hat < parameters.traffic_floor_cells or total_weight == 0:
-        return M
-    expected = n_hat * weight // total_weight
-    target = expected * parameters.work_target_ppm // M
-    if target == 0:
-        return M
-    return min(M, credited * M // target)
-
-
-def _next_n_hat(views: Mapping[int, NodeView], credited: Mapping[int, int]) -> int:
-    """Median of the three position totals (QN-REW-030)."""
-    totals = [
-        sum(credited[index] for index, view in views.items() if view.role is role)
-        for role in EARNING_ROLES
-    ]
-    return sorted(totals)[1]
+def _target(weight: int, total: int, volume: int, parameters: NetworkParameters) -> int:
+    """What a node must carry for W = 1 (QN-REW-032)."""
+    if total == 0:
+        return 0
+    return volume * weight // total * parameters.work_target_ppm // M

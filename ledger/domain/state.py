@@ -16,8 +16,12 @@ P_NEW: Final = 900_000
 """Mean P of a node without history, ppm."""
 P_HISTORY: Final = 7
 """Epochs in the mean behind the selection weight."""
-EARNING_ROLES: Final = (Role.ENTRY, Role.RELAY, Role.EXIT)
+CIRCUIT_ROLES: Final = (Role.ENTRY, Role.RELAY, Role.EXIT)
 """Positions of a circuit, in order."""
+MIX_LAYERS: Final = 3
+"""Mixes on every route: so often a packet counts."""
+LOOP_PASSAGES: Final = 16
+"""Least N̂ of mixes for each second and paid mix, so that their loops weigh little (QN-REW-025)."""
 
 
 class NodeState(IntEnum):
@@ -162,13 +166,15 @@ class NetworkState:
     Args:
         epoch: that epoch, -1 before the first report.
         report_hash: its hash, zeros before the first, 32 bytes.
-        n_hat_cells: median of the position totals.
+        n_hat_cells: N̂ of circuits, the median of the position totals.
+        n_hat_packets: N̂ of mixes, their total.
         records: per registry index.
     """
 
     epoch: int = -1
     report_hash: bytes = bytes(32)
     n_hat_cells: int = 0
+    n_hat_packets: int = 0
     records: dict[int, NodeRecord] = field(default_factory=dict)
 
     def record(self, index: int, start_ppm: int) -> NodeRecord:

@@ -10,7 +10,6 @@ import structlog
 from pydantic import Field
 
 from ledger.domain.audits import Assignment, Probe, assignments_of, summarise
-from ledger.domain.state import EARNING_ROLES
 from ledger.errors import NoConsensusError, NotReadyError
 from ledger.service.beacon_source import BeaconSource
 from ledger.service.member import Member
@@ -115,7 +114,7 @@ class AuditService:
             raise NotReadyError("the network has not begun")
         beacon = await self._beacon.value(member.clock.slot_number(epoch, slot), now)
         consensus = await self._latest()
-        nodes = {node.index: node for node in consensus.nodes if node.role in EARNING_ROLES}
+        nodes = consensus.by_index
         targets = assignments_of(
             member.index,
             {index: int(node.role) for index, node in nodes.items()},

@@ -145,6 +145,7 @@ class Handlers:
             "signatures": "0x" + row.signatures.hex(),
             "slots_per_epoch": self._member.clock.slots_per_epoch,
             "n_hat_cells": result.after.n_hat_cells,
+            "n_hat_packets": result.after.n_hat_packets,
             "audits_counted": len(result.audits),
             "pairs": [[low, high, cells] for (low, high), cells in result.matched.items()],
             "leaves": [leaf.to_json() for leaf in result.leaves],

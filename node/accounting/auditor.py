@@ -9,7 +9,7 @@ Source: docs/spec/rewards.md, QN-REW-012 and 041; docs/spec/directory.md, QN-DIR
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from node.accounting.assignments import SlotWork, Target
 from node.directory.diversity import are_distinct
@@ -21,7 +21,7 @@ from qnet.messages.descriptor import Role
 from qnet.sampling import RandomBytes, shuffle, uniform_below, weighted_place
 
 POSITIONS: Final[Mapping[Role, Position]] = {role: position for position, role in ROLES.items()}
-"""Where a node of a role stands; roles without a place in circuits are not probed."""
+"""Where a node of a role stands in circuits; mixes are probed otherwise (`mix_probes`)."""
 PROBE_SHARE: Final = 0.3
 """Longest deadline of a probe, and of its control, as a share of the slot."""
 SLACK_SHARE: Final = 0.125
@@ -127,6 +127,22 @@ def in_time(micros: int | None, latency_max_ms: int) -> int | None:
     return micros if micros is not None and micros <= 1000 * latency_max_ms else None
 
 
+class Planned(Protocol):
+    """What a probe's outcome is laid to."""
+
+    @property
+    def target(self) -> int:
+        """Registry index of the node probed."""
+
+    @property
+    def hops(self) -> tuple[int, ...]:
+        """Registry indexes of the nodes on its way, in order."""
+
+    @property
+    def others(self) -> frozenset[int]:
+        """The hops that probe and control share."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProbePlan:
     """The two paths of one probe.
@@ -142,9 +158,14 @@ class ProbePlan:
     control: Path | None
 
     @property
+    def hops(self) -> tuple[int, ...]:
+        """Registry indexes of the path, in order."""
+        return tuple(node.index for node in self.path.nodes)
+
+    @property
     def others(self) -> frozenset[int]:
         """The hops that probe and control share."""
-        return frozenset(node.index for node in self.path.nodes) - {self.target}
+        return frozenset(self.hops) - {self.target}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +197,15 @@ class Surroundings:
     avoided: frozenset[int]
     phase: int
 
+    def levels(self) -> list[tuple[Collection[int], frozenset[int]]]:
+        """Pairs of (entries allowed, nodes avoided), the most demanding first."""
+        entries = frozenset(n.index for n in self.consensus.nodes if n.role is Role.ENTRY)
+        return [
+            (guards, avoided)
+            for guards in (self.guards, entries)
+            for avoided in (self.avoided, frozenset[int]())
+        ]
+
 
 def plan_probe(target: Target, around: Surroundings, *, random: RandomBytes) -> ProbePlan:
     """Draw the path of a probe such that the control fits into it too, if that is possible.
@@ -185,10 +215,13 @@ def plan_probe(target: Target, around: Surroundings, *, random: RandomBytes) -> 
     Raises:
         StageError: the target is not listed, its role has no position, or no path holds it.
     """
-    node, position = _listed(target.index, around)
+    node = _listed(target.index, around)
+    if node.role not in POSITIONS:
+        raise StageError(Stage.PATH, f"node {node.index} has no place in circuits")
+    position = POSITIONS[node.role]
     control = _control(target, node, around)
     for rival in [control, None] if control is not None else [None]:
-        for guards, avoided in _levels(around):
+        for guards, avoided in around.levels():
             path = _draw(node, position, rival, guards, avoided, around, random)
             if path is not None:
                 substitute = None if rival is None else _replaced(path, position, rival)
@@ -202,7 +235,7 @@ def plan_burst(index: int, around: Surroundings, *, random: RandomBytes) -> Burs
     Raises:
         StageError: the target is not listed, or no entry is independent of it.
     """
-    node, _ = _listed(index, around)
+    node = _listed(index, around)
     entries = [
         entry
         for entry in around.consensus.nodes
@@ -211,7 +244,7 @@ def plan_burst(index: int, around: Surroundings, *, random: RandomBytes) -> Burs
         and entry.phase_key(around.phase) is not None
         and are_distinct(entry, node)
     ]
-    for guards, avoided in _levels(around):
+    for guards, avoided in around.levels():
         fitting = [e for e in entries if e.index in guards and e.index not in avoided]
         if fitting:
             first = fitting[weighted_place([entry.weight for entry in fitting], random)]
@@ -229,7 +262,7 @@ class Suspects:
 
     until: dict[int, float] = field(default_factory=dict)
 
-    def learn(self, plan: ProbePlan, probe: Probe, now: float) -> None:
+    def learn(self, plan: Planned, probe: Probe, now: float) -> None:
         """Draw conclusions from a probe: about the target, or about the hops it shares."""
         if probe.verdict is Verdict.RETURNED:
             self._clear((plan.target, *plan.others))
@@ -249,13 +282,13 @@ class Suspects:
             self.until.pop(index, None)
 
 
-def _listed(index: int, around: Surroundings) -> tuple[ConsensusNode, Position]:
+def _listed(index: int, around: Surroundings) -> ConsensusNode:
     node = around.consensus.by_index.get(index)
     if node is None:
         raise StageError(Stage.PATH, f"node {index} is not in the consensus")
-    if node.role not in POSITIONS or node.phase_key(around.phase) is None:
-        raise StageError(Stage.PATH, f"node {index} cannot stand in a circuit now")
-    return node, POSITIONS[node.role]
+    if node.phase_key(around.phase) is None:
+        raise StageError(Stage.PATH, f"node {index} has no key for this phase")
+    return node
 
 
 def _control(target: Target, node: ConsensusNode, around: Surroundings) -> ConsensusNode | None:
@@ -264,16 +297,6 @@ def _control(target: Target, node: ConsensusNode, around: Surroundings) -> Conse
     if control is None or control.role is not node.role or control.index == node.index:
         return None
     return control if control.phase_key(around.phase) is not None else None
-
-
-def _levels(around: Surroundings) -> list[tuple[Collection[int], frozenset[int]]]:
-    """Pairs of (entries allowed, nodes avoided), the most demanding first."""
-    entries = frozenset(n.index for n in around.consensus.nodes if n.role is Role.ENTRY)
-    return [
-        (guards, avoided)
-        for guards in (around.guards, entries)
-        for avoided in (around.avoided, frozenset[int]())
-    ]
 
 
 def _draw(

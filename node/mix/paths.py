@@ -71,7 +71,18 @@ class Paths:
         layers = self.layers_at(phase)
         if through:
             layers = _through(layers, through)
-        hops = [self._hop(index, phase) for index in draw_mixes(layers, self.random, self.apart)]
+        mixes = draw_mixes(layers, self.random, self.apart)
+        return self.along(mixes, phase, mailbox_node, delivery_id)
+
+    def along(
+        self, mixes: Sequence[int], phase: int, mailbox_node: int, delivery_id: bytes
+    ) -> Route:
+        """Route along given mixes (registry indexes, first one first), with fresh delays.
+
+        Raises:
+            StageError: a mix has no key of that phase.
+        """
+        hops = [self._hop(index, phase) for index in mixes]
         return Route(phase, hops, mailbox_node, delivery_id)
 
     def begins_at(self, index: int, phase: int) -> bool:

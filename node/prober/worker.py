@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
 from node.accounting.assignments import Burst, SlotWork, Target, encode_results
 from node.accounting.auditor import (
     Job,
+    Planned,
     Probe,
-    ProbePlan,
     SlotPlan,
     Surroundings,
     Suspects,
@@ -24,12 +25,15 @@ from node.accounting.auditor import (
     plan_probe,
     plan_slot,
 )
+from node.accounting.mix_probes import plan_mix_probe
 from node.client.paths.entries import Entries
 from node.prober.client import MemberClient
+from node.prober.mix_probe import MixProber
 from node.prober.probe import Prober
 from node.view import NetworkView
 from qnet.epochs import phase_at
 from qnet.errors import DecodeError, NetworkError, QnetError, RejectedError
+from qnet.messages.descriptor import Role
 
 PROBES_AT_ONCE = 32
 """Probes running at the same time: a member of sixteen begins 14 a second in a network of 6,000
@@ -44,6 +48,9 @@ BURST_S = 60.0
 
 LEAST_WINDOW = 0.5
 """Share of a slot that must be left when its work is begun."""
+
+Trip: TypeAlias = Callable[[], Awaitable[int | None]]
+"""Goes there and back: microseconds, None if it did not return in time."""
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +71,8 @@ class Worker:
         view: The network.
         entries: Links to first hops.
         member: Whom it works for.
-        prober: Sends the probes.
+        prober: Sends probes over circuits, and bursts.
+        mixes: Sends probes through mixes.
         counts: Probes by verdict, bursts, slots posted and skipped.
         problem: Why something failed last, empty when all is well.
     """
@@ -73,6 +81,7 @@ class Worker:
     entries: Entries
     member: MemberClient
     prober: Prober = field(init=False)
+    mixes: MixProber = field(init=False)
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys((*Verdict, "bursts", "posted", "skipped"), 0)
     )
@@ -81,8 +90,9 @@ class Worker:
     _suspects: Suspects = field(default_factory=Suspects)
 
     def __post_init__(self) -> None:
-        """Give the prober the same links."""
+        """Give the probers the same links."""
         self.prober = Prober(self.view, self.entries)
+        self.mixes = MixProber(self.view, self.entries)
 
     async def run(self) -> None:
         """Work for ever.
@@ -188,15 +198,43 @@ class Worker:
         Raises:
             QnetError: There is no consensus to use, or no path.
         """
-        plan = plan_probe(target, self._surroundings(), random=secrets.token_bytes)
+        around = self._surroundings()
+        node = around.consensus.by_index.get(target.index)
+        if node is not None and node.role is Role.MIX:
+            return await self._probe_mix(target, around, probe_s)
+        plan = plan_probe(target, around, random=secrets.token_bytes)
+        prober, control = self.prober, plan.control
+        return await self._judge(
+            plan,
+            lambda: prober.round_trip(plan.path, within_s=probe_s),
+            (lambda: prober.round_trip(control, within_s=probe_s)) if control else None,
+        )
+
+    async def _probe_mix(self, target: Target, around: Surroundings, probe_s: float) -> Probe:
+        """The same through mixes.
+
+        Raises:
+            QnetError: No way leads through the target.
+        """
+        mixes = self.mixes
+        plan = plan_mix_probe(target, around, mixes.live, random=secrets.token_bytes)
+        control = plan.control
+        return await self._judge(
+            plan,
+            lambda: mixes.round_trip(plan.entry, plan.mixes, plan.phase, within_s=probe_s),
+            (lambda: mixes.round_trip(plan.entry, control, plan.phase, within_s=probe_s))
+            if control
+            else None,
+        )
+
+    async def _judge(self, plan: Planned, probe: Trip, control: Trip | None) -> Probe:
+        """Run a probe and, if it fails, its control."""
         latency_ms = self.view.parameters.audit_latency_max_ms
-        micros = in_time(await self.prober.round_trip(plan.path, within_s=probe_s), latency_ms)
-        probe = Probe(micros)
-        if micros is None and plan.control is not None:
-            trip = await self.prober.round_trip(plan.control, within_s=probe_s)
-            probe = Probe(None, in_time(trip, latency_ms) is not None)
-        self._learn(plan, probe)
-        return probe
+        found = Probe(in_time(await probe(), latency_ms))
+        if found.micros is None and control is not None:
+            found = Probe(None, in_time(await control(), latency_ms) is not None)
+        self._learn(plan, found)
+        return found
 
     async def _burst(self, index: int, size: int, within_s: float) -> Burst | None:
         """One burst.
@@ -218,12 +256,11 @@ class Worker:
             phase_at(time.time(), consensus.parameters.key_phase_s),
         )
 
-    def _learn(self, plan: ProbePlan, probe: Probe) -> None:
+    def _learn(self, plan: Planned, probe: Probe) -> None:
         self.counts[probe.verdict] += 1
         self._suspects.learn(plan, probe, time.monotonic())
         if probe.verdict is not Verdict.RETURNED:
-            path = [node.index for node in plan.path.nodes]
-            _log.info("probe", node=plan.target, path=path, verdict=str(probe.verdict))
+            _log.info("probe", node=plan.target, path=list(plan.hops), verdict=str(probe.verdict))
 
     async def _report(self, work: SlotWork, findings: Findings) -> None:
         """Post until the member has taken it, refuses it, or it is too late."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -9,6 +10,8 @@ from itertools import pairwise
 import pytest
 import pytest_asyncio
 
+from ledger.domain.rewards import measure_work
+from ledger.domain.state import NetworkState
 from node.htx.record import RecordType
 from node.io.mixing import CLIENT_BURST, Refused
 from node.mix.address import MailAddress
@@ -20,7 +23,9 @@ from node.mix.unwrap import Cause
 from node.status import node_metrics, node_status
 from qnet.crypto.keys import DhKey
 from qnet.errors import CryptoError
+from qnet.messages.descriptor import Role
 from qnet.messages.receipt import Side, SignedReceipt, buckets_apart
+from tests.ledger.domain.material import DEVNET, view
 from tests.support.network import eventually, held, inner_network
 from tools.bench.mix_link import mix_link
 
@@ -144,6 +149,30 @@ async def test_packets_count_in_receipts_like_cells(network):
 
     await eventually(lambda: any(each[Side.SENDER] > 0 for each in sides()), timeout_s=30)
     assert all(buckets_apart(each[Side.SENDER], each[Side.RECEIVER]) <= 1 for each in sides())
+
+
+async def test_receipts_credit_mixes_for_what_passed_them(network):
+    """What comes to a mix and what leaves it are about as many, so half of both is what passed."""
+
+    def slots():
+        receipts = [SignedReceipt.decode(body).receipt for body in network.committee.receipts]
+        return {(one.epoch, one.slot) for one in receipts if one.packets}
+
+    await eventually(lambda: len(slots()) >= 4, timeout_s=30)
+    came, left, pairs = Counter(), Counter(), Counter()
+    for body in network.committee.receipts:
+        receipt = SignedReceipt.decode(body).receipt
+        if receipt.side is Side.SENDER:
+            ends = receipt.node_from, receipt.node_to
+            left[ends[0]] += receipt.packets
+            came[ends[1]] += receipt.packets
+            pairs[min(ends), max(ends)] += receipt.packets
+    assert all(abs(came[mix] - left[mix]) <= 10 + left[mix] // 4 for mix in MIXES)
+    nodes = [view(index, Role[role.upper()]) for index, role in enumerate(ROLES, 1)]
+    work = measure_work(nodes, pairs, NetworkState(), DEVNET)
+    assert all(work.credited[mix] == (came[mix] + left[mix]) // 2 > 0 for mix in MIXES)
+    assert work.n_hat_packets == sum(work.credited[mix] for mix in MIXES)
+    assert not work.credited[ENTRY]
 
 
 async def test_status_and_metrics_tell_of_the_mixnet(network):

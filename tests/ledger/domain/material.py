@@ -54,6 +54,12 @@ def small_network() -> tuple[NodeView, ...]:
     return tuple(view(index, role) for index, role in enumerate(roles, start=1))
 
 
+def mixed_network() -> tuple[NodeView, ...]:
+    """Entry, relay, exit, and mixes from 4 to 7."""
+    roles = (Role.ENTRY, Role.RELAY, Role.EXIT, *(Role.MIX,) * 4)
+    return tuple(view(index, role) for index, role in enumerate(roles, start=1))
+
+
 def signed(epoch: int, slot: int, left: int, right: int, side: Side, cells: int) -> SignedReceipt:
     body = LinkReceipt(epoch, slot, left, right, side, bucket_round(cells), bytes(32))
     return body.sign(node_key(body.signer), DOMAIN)
@@ -154,6 +160,7 @@ def networks(draw: st.DrawFn) -> tuple[tuple[NodeView, ...], NetworkState]:
     state = NetworkState(
         epoch=4,
         n_hat_cells=draw(st.integers(0, 10**6)),
+        n_hat_packets=draw(st.integers(0, 10**6)),
         records={node.index: draw(records) for node in nodes if draw(st.booleans())},
     )
     return nodes, state

@@ -3,6 +3,9 @@
 from fractions import Fraction
 from math import floor
 
+EARNS_WITH = {(1, 2), (2, 1), (2, 4), (4, 2), (3, 1), (3, 3), (3, 4)}
+"""Whose role earns from a pair with whose."""
+
 
 def ratio(value: int, one: int) -> Fraction:
     return min(Fraction(floor(Fraction(value * 10**6, one)), 10**6), Fraction(1))
@@ -44,36 +47,47 @@ def shares(part, weight):
 
 
 def work(nodes, traffic, state, parameters):
-    """(credited, W, N̂) by plain definition."""
+    """(credited, W, N̂, N̂_mix) by plain definition; roles: 1 entry, 2 relay, 3 mix, 4 exit."""
     part = {node.index: node for node in nodes if node.state == 2 and stake(node, parameters) > 0}
     share, asked = (
         shares(part, {i: weigh(n, state.records.get(i), parameters) for i, n in part.items()})
         for weigh in (expected_weight, asked_weight)
     )
-    volume = max(state.n_hat_cells, parameters.traffic_floor_cells)
+    loops = 16 * sum(n.slot for n in part.values() if n.role == 3)
+    loops *= parameters.slots_per_epoch * parameters.slot_s
+    floors = {
+        i: parameters.traffic_floor_cells * 3 + loops
+        if node.role == 3
+        else parameters.traffic_floor_cells
+        for i, node in part.items()
+    }
+    known = {i: state.n_hat_packets if part[i].role == 3 else state.n_hat_cells for i in part}
     sums = dict.fromkeys(part, 0)
     for (a, b), cells in traffic.items():
         if a not in part or b not in part or part[a].owner == part[b].owner:
             continue
-        if {int(part[a].role), int(part[b].role)} not in ({1, 2}, {2, 4}):
-            continue
-        for i in (a, b):
-            sums[i] += cells
+        for i, other in ((a, b), (b, a)):
+            if (int(part[i].role), int(part[other].role)) in EARNS_WITH:
+                sums[i] += cells
     clip = Fraction(parameters.link_clip_ppm, 10**6)
     credited = {
-        i: min(s // 2 if part[i].role == 2 else s, floor(clip * volume * asked[i]))
+        i: min(
+            s // 2 if part[i].role in (2, 3) else s,
+            floor(clip * max(known[i], floors[i]) * asked[i]),
+        )
         for i, s in sums.items()
     }
     factor = {}
     for i in part:
-        expected = floor(state.n_hat_cells * share[i])
+        expected = floor(known[i] * share[i])
         target = floor(Fraction(expected * parameters.work_target_ppm, 10**6))
-        if state.n_hat_cells < parameters.traffic_floor_cells or target == 0:
+        if known[i] < floors[i] or target == 0:
             factor[i] = 10**6
         else:
             factor[i] = min(10**6, floor(Fraction(credited[i] * 10**6, target)))
-    totals = sorted(sum(credited[i] for i in part if part[i].role == r) for r in (1, 2, 4))
-    return credited, factor, totals[1]
+    totals = {r: sum(credited[i] for i in part if part[i].role == r) for r in (1, 2, 3, 4)}
+    mixed = totals.pop(3)
+    return credited, factor, sorted(totals.values())[1], mixed
 
 
 def reward(budget, slots, stake, bond, p_ppm, w_ppm, parameters) -> int:

@@ -41,12 +41,18 @@ from tests.ledger.domain.material import (
     QNET,
     both_sides,
     epoch_data,
+    mixed_network,
     node_key,
     reveal,
     signed,
     small_network,
 )
-from tests.ledger.domain.test_report import delegated_network, full_reveals, some_receipts
+from tests.ledger.domain.test_report import (
+    delegated_network,
+    full_reveals,
+    mix_receipts,
+    some_receipts,
+)
 from tests.qnet.messages.vectors import the_consensus
 
 
@@ -73,6 +79,17 @@ def test_an_honest_report_proves_nothing():
     assert find_wrong(Claims.of(recompute(first.encode()), first), None, first) == []
     empty = epoch_data([], [])
     assert find_wrong(Claims.of(recompute(empty.encode()), empty), None, empty) == []
+
+
+def test_a_report_with_mixes_proves_nothing_and_a_leaf_of_theirs_does():
+    data = epoch_data(mix_receipts(3), [], nodes=mixed_network())
+    result = recompute(data.encode())
+    honest = Claims.of(result, data)
+    assert honest.links
+    assert find_wrong(honest, None, data) == []
+    stray = replace(honest.links[0], node_from=4, node_to=5)
+    (proof,) = find_wrong(replace(honest, links=(*honest.links, stray)), None, data)
+    assert isinstance(proof, BadLinkProof)
 
 
 @pytest.mark.parametrize("place", range(6))

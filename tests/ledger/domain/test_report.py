@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.domain.blob import EpochData
+from ledger.domain.blob import MAX_BLOB_BYTES, EpochData
 from ledger.domain.report import recompute
 from ledger.domain.state import NetworkState, NodeState
 from ledger.errors import BadDataError
@@ -24,6 +24,7 @@ from tests.ledger.domain.material import (
     QNET,
     both_sides,
     epoch_data,
+    mixed_network,
     reveal,
     signed,
     small_network,
@@ -50,7 +51,7 @@ def test_a_perfect_epoch_pays_every_node_its_formula():
     assert [leaf.node for leaf in result.leaves] == [1, 2, 3, 4, 5, 6]
     assert all(unpack_slot_p(leaf.slot_p, 6) == (1000,) * 6 for leaf in result.leaves)
     sigma = 100_000
-    pay = DEVNET.emission_wei * 3 // 10 * sigma * (10**12 + 300_000 * sigma)
+    pay = DEVNET.emission_wei // 4 * sigma * (10**12 + 300_000 * sigma)
     assert result.leaves[0].reward_wei == pay // (8 * 10**6 * 1_300_000 * 10**6)
     assert result.report.total_reward_wei == sum(leaf.reward_wei for leaf in result.leaves)
     assert result.report.total_reward_wei <= DEVNET.emission_wei
@@ -179,6 +180,40 @@ def test_a_node_that_registered_during_the_epoch_waits():
     assert (leaf.slot_p, leaf.w_ppm, leaf.reward_wei) == (0, 0, 0)
     assert leaf.rho_ppm == DEVNET.reputation_start_ppm
     assert result.matched.get((5, 6)) is None
+
+
+def mix_receipts(epoch: int) -> list:
+    """Traffic of both planes in `mixed_network`."""
+    links = ((1, 2, 900), (2, 3, 900), (1, 4, 700), (4, 5, 700), (5, 6, 700), (6, 3, 400))
+    return [item for a, b, cells in links for item in both_sides(epoch, 1, a, b, cells)]
+
+
+def test_mixes_are_credited_and_their_links_have_no_leaf():
+    """The court takes a leaf of any pair but those of circuits for a lie (QN-DSP-011)."""
+    before = NetworkState(epoch=2, n_hat_cells=3000, n_hat_packets=9000)
+    data = epoch_data(mix_receipts(3), [], nodes=mixed_network(), before=before)
+    result = recompute(data.encode())
+    assert (1, 4) in result.matched
+    assert {(leaf.node_from, leaf.node_to) for leaf in result.links} == {(1, 2), (2, 3)}
+    w = {leaf.node: leaf.w_ppm for leaf in result.leaves}
+    assert 0 < w[4] < 10**6
+    assert w[7] == 0
+    assert result.after.n_hat_packets == 672 + 672 + (672 + 400) // 2
+    assert result.after.n_hat_cells == 896
+
+
+def test_nothing_of_the_mixes_is_lost_between_blobs():
+    data = epoch_data(
+        [], [], nodes=mixed_network(), before=NetworkState(epoch=2, n_hat_packets=9001)
+    )
+    assert EpochData.decode(data.encode()).before.n_hat_packets == 9001
+    value = cbor.loads(data.encode(), max_bytes=MAX_BLOB_BYTES)
+    for changed in (value | {"v": 2}, value | {"state": {**value["state"], "n_hat_mix": b""}}):
+        with pytest.raises(DecodeError):
+            EpochData.decode(cbor.dumps(changed))
+    del value["state"]["n_hat_mix"]
+    with pytest.raises(DecodeError):
+        EpochData.decode(cbor.dumps(value))
 
 
 def test_results_about_nobody_have_no_leaf():

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 
 from ledger.domain.audits import assignments_of
-from ledger.domain.state import EARNING_ROLES
 from ledger.errors import NoConsensusError
 from ledger.service.audit_service import AuditService
 from qnet.epochs import EpochClock
+from qnet.messages.descriptor import Role
 from qnet.messages.trust import NO_SIGNER
-from tests.support.signed_network import PARAMETERS, PERIOD, make_network
+from tests.support.signed_network import PARAMETERS, PERIOD, ROLES, make_network
 
-NET = make_network()
+NET = make_network((*ROLES, Role.MIX, Role.MIX))
 BEACON = b"\x07" * 32
 COUNT = 3
 
@@ -61,9 +61,8 @@ async def test_a_suspended_seat_changes_nothing_for_the_other_auditors(member: i
     signed = NET.sign(NET.consensus, members=(0, 1, 2))
     work = await service_of(member, (PERIOD, signed.encode())).assignments()
     nodes = {node.index: int(node.role) for node in NET.consensus.nodes}
-    targets = {index: role for index, role in nodes.items() if role in EARNING_ROLES}
-    assert targets
-    assert list(work.targets) == assignments_of(member, targets, BEACON, NET.trust.signers, COUNT)
+    assert Role.MIX in nodes.values()
+    assert list(work.targets) == assignments_of(member, nodes, BEACON, NET.trust.signers, COUNT)
 
 
 async def test_there_is_nothing_to_probe_without_a_consensus() -> None:

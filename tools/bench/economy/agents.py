@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from ledger.domain.stake import Pool
-from ledger.domain.state import EARNING_ROLES, NodeState
+from ledger.domain.state import CIRCUIT_ROLES, NodeState
 from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
 
@@ -165,7 +165,7 @@ def populate(attack: Attack, share: float, parameters: NetworkParameters) -> lis
     Parts beyond the first, and nodes that wait, come on top of the slots' number.
     """
     agents: list[Agent] = []
-    for role in EARNING_ROLES:
+    for role in CIRCUIT_ROLES:
         slots = role_counts(parameters)[role]
         ours = operators_of(share, slots)
         for rank in range(slots):

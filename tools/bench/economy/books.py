@@ -116,7 +116,12 @@ def close(
             cum_operator_wei=record.cum_operator_wei + one.operator_wei,
             cum_pool_wei=record.cum_pool_wei + one.pool_wei,
         )
-    after = NetworkState(epoch=epoch, n_hat_cells=work.n_hat_cells, records=records)
+    after = NetworkState(
+        epoch=epoch,
+        n_hat_cells=work.n_hat_cells,
+        n_hat_packets=work.n_hat_packets,
+        records=records,
+    )
     return Closing(paid, work, after)
 
 

@@ -11,7 +11,7 @@ from ledger.domain.audits import measured_kbps
 from ledger.domain.reputation import node_weight
 from ledger.domain.rewards import Pair, measure_work, role_budget, role_slots
 from ledger.domain.stake import slash_parts
-from ledger.domain.state import EARNING_ROLES, M, NetworkState, NodeState, NodeView
+from ledger.domain.state import CIRCUIT_ROLES, M, NetworkState, NodeState, NodeView
 from qnet.messages.audit import CapacityResult
 from qnet.messages.descriptor import Role
 from qnet.parameters import NetworkParameters
@@ -151,7 +151,7 @@ class World:
     def weights(self, views: Sequence[NodeView]) -> dict[Role, dict[int, int]]:
         """Selection weights as the consensus lists them."""
         start = self.parameters.reputation_start_ppm
-        found: dict[Role, dict[int, int]] = {role: {} for role in EARNING_ROLES}
+        found: dict[Role, dict[int, int]] = {role: {} for role in CIRCUIT_ROLES}
         for view in views:
             if view.takes_part:
                 record = self.state.record(view.index, start)
@@ -170,7 +170,7 @@ class World:
         return measured_kbps(agent.index, bursts, size, 0)
 
     def _traffic(self, epoch: int, weights: Mapping[Role, Mapping[int, int]]) -> Flow:
-        lanes = [Lane.of(weights[role]) for role in EARNING_ROLES]
+        lanes = [Lane.of(weights[role]) for role in CIRCUIT_ROLES]
         lost = {agent.index: _loss(agent) for agent in self.agents}
         paths = self._users.circuits(epoch, lanes, self._owners, lost)
         volume = self._users.volume()
@@ -197,7 +197,7 @@ class World:
             return matched
         ours = {
             role: [agent.index for agent in coalition(self.agents) if agent.role is role]
-            for role in EARNING_ROLES
+            for role in CIRCUIT_ROLES
         }
         forged = dict(matched)
         for relay in ours[Role.RELAY]:
@@ -220,7 +220,7 @@ class World:
                 continue
             key = (agent.role, lost[agent.index], agent.attacks)
             if key not in odds:
-                kept = prod(1 - mean[role] for role in EARNING_ROLES if role is not agent.role)
+                kept = prod(1 - mean[role] for role in CIRCUIT_ROLES if role is not agent.role)
                 odds[key] = Odds(
                     target=lost[agent.index],
                     others=1 - kept,
@@ -311,7 +311,7 @@ class World:
                 for agent in self.agents
                 if agent.index in ours and agent.role is role and agent.index in closing.paid
             )
-            for role in EARNING_ROLES
+            for role in CIRCUIT_ROLES
         )
         self.outcome.n_hat_excess = max(self.outcome.n_hat_excess, moved / max(bound, 1))
 
@@ -334,6 +334,6 @@ def _mean(values: Mapping[int, float], weights: Mapping[int, int]) -> float:
 
 def _own_paths(agents: Sequence[Agent]) -> list[Hops]:
     ours = [
-        [agent.index for agent in coalition(agents) if agent.role is role] for role in EARNING_ROLES
+        [agent.index for agent in coalition(agents) if agent.role is role] for role in CIRCUIT_ROLES
     ]
     return [(entry, relay, end) for entry in ours[0] for relay in ours[1] for end in ours[2]]

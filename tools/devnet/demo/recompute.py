@@ -18,9 +18,11 @@ from qnet.crypto.kdf import Label, derive_key
 PPM = 1_000_000
 CARRY = 900
 BETA_NEW = Fraction(1, 4)
-ENTRY, RELAY, EXIT = 1, 2, 4
+ENTRY, RELAY, MIX, EXIT = 1, 2, 3, 4
 ACTIVE, RETIRED, JAILED, TOMBSTONED = 2, 3, 4, 5
-ROLE_NAMES = {ENTRY: "entry", RELAY: "relay", 3: "mix", EXIT: "exit"}
+ROLE_NAMES = {ENTRY: "entry", RELAY: "relay", MIX: "mix", EXIT: "exit"}
+MIXES_OF_A_ROUTE = 3
+FLOOR_PER_MIX_SECOND = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,17 @@ class Facts:
 
 @dataclass(slots=True)
 class Memory:
-    """What one epoch hands to the next: reputation, slot P, epoch P, kbit/s, traffic in cells."""
+    """What one epoch hands to the next: reputation, slot P, epoch P, kbit/s, traffic.
+
+    `n_hat` is that of circuits in cells, `n_hat_mix` that of mixes in packets.
+    """
 
     rho: dict[int, int] = field(default_factory=dict)
     last_p: dict[int, int] = field(default_factory=dict)
     history: dict[int, list[int]] = field(default_factory=dict)
     rate: dict[int, int] = field(default_factory=dict)
     n_hat: int = 0
+    n_hat_mix: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,7 @@ class Outcome:
 
 def recompute(facts: Facts, memory: Memory) -> dict[int, Outcome]:
     """Rewards of one epoch by registry index; `memory` moves on to the next epoch."""
-    work, n_hat = _work(facts, memory)
+    work, n_hat, n_hat_mix = _work(facts, memory)
     slots = {node.index: _slot_values(node.index, facts, memory) for node in facts.nodes}
     outcomes = {
         node.index: _outcome(node, work.get(node.index, 0), slots[node.index], facts)
@@ -141,7 +147,7 @@ def recompute(facts: Facts, memory: Memory) -> dict[int, Outcome]:
             _remember_idle(node, facts, memory)
         else:
             _remember(node.index, outcomes[node.index], slots[node.index][-1], facts, memory)
-    memory.n_hat = n_hat
+    memory.n_hat, memory.n_hat_mix = n_hat, n_hat_mix
     return outcomes
 
 
@@ -201,8 +207,8 @@ def _beta(node: NodeFact, facts: Facts, memory: Memory) -> Fraction:
     return Fraction(min(floor(share), PPM), PPM)
 
 
-def _work(facts: Facts, memory: Memory) -> tuple[dict[int, int], int]:
-    """W of every node that takes part and the next N̂ (QN-REW-020 to 033)."""
+def _work(facts: Facts, memory: Memory) -> tuple[dict[int, int], int, int]:
+    """W of every node that takes part, the next N̂ of circuits and of mixes (QN-REW-020 to 034)."""
     nodes = {node.index: node for node in facts.nodes if node.takes_part}
     weight = {i: _weight(node, facts, memory, Fraction(1)) for i, node in nodes.items()}
     total: dict[int, int] = defaultdict(int)
@@ -211,26 +217,43 @@ def _work(facts: Facts, memory: Memory) -> tuple[dict[int, int], int]:
     credited = _credits(facts, memory, nodes)
     by_role = {
         role: sum(credited[i] for i, node in nodes.items() if node.role == role)
-        for role in (ENTRY, RELAY, EXIT)
+        for role in (ENTRY, RELAY, EXIT, MIX)
     }
+    mixed = by_role.pop(MIX)
     work = {
-        i: _work_factor(credited[i], weight[i], total[node.role], facts, memory)
+        i: _work_factor(
+            credited[i], weight[i], total[node.role], facts, _traffic(node, facts, memory)
+        )
         for i, node in nodes.items()
     }
-    return work, sorted(by_role.values())[1]
+    return work, sorted(by_role.values())[1], mixed
 
 
-def _work_factor(credited: int, weight: int, total: int, facts: Facts, memory: Memory) -> int:
+def _traffic(node: NodeFact, facts: Facts, memory: Memory) -> tuple[int, int]:
+    """N̂ of a node's plane, and the floor below which it says nothing (QN-REW-025, 034)."""
+    least = facts.parameters["traffic_floor_cells"]
+    if node.role == MIX:
+        paid = [one for one in facts.nodes if one.role == MIX and one.takes_part and one.slot]
+        seconds = facts.parameters["slots_per_epoch"] * facts.parameters["slot_s"]
+        floor_of_loops = FLOOR_PER_MIX_SECOND * len(paid) * seconds
+        return memory.n_hat_mix, least * MIXES_OF_A_ROUTE + floor_of_loops
+    return memory.n_hat, least
+
+
+def _work_factor(
+    credited: int, weight: int, total: int, facts: Facts, traffic: tuple[int, int]
+) -> int:
     """W in ppm (QN-REW-032, 033)."""
-    if memory.n_hat < facts.parameters["traffic_floor_cells"] or total == 0:
+    n_hat, least = traffic
+    if n_hat < least or total == 0:
         return PPM
-    expected = floor(Fraction(memory.n_hat * weight, total))
+    expected = floor(Fraction(n_hat * weight, total))
     target = floor(Fraction(expected * facts.parameters["work_target_ppm"], PPM))
     return PPM if target == 0 else min(PPM, floor(Fraction(credited * PPM, target)))
 
 
 def _credits(facts: Facts, memory: Memory, nodes: Mapping[int, NodeFact]) -> dict[int, int]:
-    """Credited cells per node (QN-REW-023 to 027)."""
+    """Credited cells, of mixes packets, per node (QN-REW-023 to 027)."""
     asked = {
         i: _weight(node, facts, memory, _beta(node, facts, memory)) for i, node in nodes.items()
     }
@@ -238,14 +261,17 @@ def _credits(facts: Facts, memory: Memory, nodes: Mapping[int, NodeFact]) -> dic
     for (a, b), cells in match(facts.counts).items():
         if a not in nodes or b not in nodes or nodes[a].owner == nodes[b].owner:
             continue
-        if {nodes[a].role, nodes[b].role} in ({ENTRY, RELAY}, {RELAY, EXIT}):
+        roles = {nodes[a].role, nodes[b].role}
+        if roles in ({ENTRY, RELAY}, {RELAY, EXIT}, {MIX}):
             matched[a] += cells
             matched[b] += cells
-    volume = max(memory.n_hat, facts.parameters["traffic_floor_cells"])
+        elif roles in ({ENTRY, MIX}, {EXIT, MIX}):
+            matched[a if nodes[a].role == MIX else b] += cells
     clip = Fraction(facts.parameters["link_clip_ppm"], PPM)
     credited = {}
     for i, node in nodes.items():
-        passed = floor(Fraction(matched[i], 2)) if node.role == RELAY else matched[i]
+        passed = floor(Fraction(matched[i], 2)) if node.role in (RELAY, MIX) else matched[i]
+        volume = max(_traffic(node, facts, memory))
         group = sum(asked[j] for j, other in nodes.items() if other.role == node.role)
         most = floor(clip * volume * asked[i] / group) if group else 0
         credited[i] = min(passed, most)

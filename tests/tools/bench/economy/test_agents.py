@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.domain.state import EARNING_ROLES
+from ledger.domain.state import CIRCUIT_ROLES
 from qnet.messages.descriptor import Role
 from tests.tools.bench.economy.small import SHARE, SMALL
 from tools.bench.economy.agents import (
@@ -18,7 +18,7 @@ from tools.bench.economy.agents import (
 def test_every_slot_of_every_role_is_taken():
     agents = populate(NO_ATTACK, 0.0, SMALL)
     assert [agent.index for agent in agents] == list(range(1, 13))
-    for role in EARNING_ROLES:
+    for role in CIRCUIT_ROLES:
         count = sum(agent.role is role for agent in agents)
         assert count == role_counts(SMALL)[role]
     assert not coalition(agents)

@@ -48,6 +48,7 @@ def test_a_closing_equals_a_report(odd):
     closing = close(3, nodes, report.matched, measured, BEFORE, DEVNET)
     assert closing.after.records == report.after.records
     assert closing.after.n_hat_cells == report.after.n_hat_cells
+    assert closing.after.n_hat_packets == report.after.n_hat_packets
     for leaf in report.leaves:
         paid = closing.paid.get(leaf.node)
         assert (paid.reward_wei if paid else 0) == leaf.reward_wei

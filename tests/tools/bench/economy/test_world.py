@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.domain.state import EARNING_ROLES, NodeState
+from ledger.domain.state import CIRCUIT_ROLES, NodeState
 from qnet.messages.descriptor import Role
 from tests.tools.bench.economy.small import SHARE, SMALL, run, setting, world
 from tools.bench.economy.agents import NO_ATTACK, Attack, Behaviour, coalition
@@ -19,7 +19,7 @@ def test_honest_nodes_earn_nearly_all_there_is():
     outcome = run(share=0.0)
     # own bond is a quarter of Z: (1 + 0.3 / 4) / 1.3 of a slot
     share = sum(
-        slot_reward(role, SMALL) * n for role, n in zip(EARNING_ROLES, (5, 5, 2), strict=True)
+        slot_reward(role, SMALL) * n for role, n in zip(CIRCUIT_ROLES, (5, 5, 2), strict=True)
     )
     assert outcome.paid_wei[-1] / share == pytest.approx(1.075 / 1.3, abs=0.02)
     assert outcome.overpaid == outcome.unsplit == 0
@@ -100,7 +100,7 @@ def test_slots_are_never_more_than_there_are():
     made = World(setting(Attack("hurting", hurts=0.9, waits=3), 1), SMALL)
     for epoch in range(25):
         made.step(epoch)
-        for role, slots in zip(EARNING_ROLES, (5, 5, 2), strict=True):
+        for role, slots in zip(CIRCUIT_ROLES, (5, 5, 2), strict=True):
             assert sum(agent.slot for agent in made.agents if agent.role is role) <= slots
 
 

@@ -1,5 +1,6 @@
 """The demo's own reckoning against the committee's, on generated epochs."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,10 +12,12 @@ from ledger.domain.state import NodeState
 from qnet.messages.receipt import Side
 from tests.ledger.domain.material import (
     CHAIN_ID,
+    DEVNET,
     ORACLE,
     QNET,
     both_sides,
     epoch_data,
+    mixed_network,
     reveal,
     signed,
     small_network,
@@ -28,6 +31,7 @@ CONTRACTS = SimpleNamespace(
     client=SimpleNamespace(chain_id=CHAIN_ID), oracle=SimpleNamespace(address=ORACLE)
 )
 ROLES = [node.role for node in small_network()]
+MIXED = [node.role for node in mixed_network()[:6]]
 links = st.lists(
     st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(0, 40_000), st.booleans()).filter(
         lambda link: link[0] != link[1]
@@ -54,26 +58,32 @@ stakes = st.fixed_dictionaries(
 networks = st.lists(stakes, min_size=6, max_size=6)
 
 
-def build(epoch, network, link_list, reveal_map, before):
+def build(epoch, network, link_list, reveal_map, before, roles=ROLES, parameters=DEVNET):
     nodes = tuple(
         view(index, role, **stake)
-        for index, (role, stake) in enumerate(zip(ROLES, network, strict=True), start=1)
+        for index, (role, stake) in enumerate(zip(roles, network, strict=True), start=1)
     )
     receipts = []
     for a, b, cells, complete in link_list:
         one = [signed(epoch, 1, a, b, Side.SENDER, cells)]
         receipts += both_sides(epoch, 1, a, b, cells) if complete else one
     shown = [reveal(epoch, slot, who, found) for (slot, who), found in reveal_map.items()]
-    return epoch_data(receipts, shown, epoch=epoch, before=before, nodes=nodes)
+    return epoch_data(
+        receipts, shown, epoch=epoch, before=before, nodes=nodes, parameters=parameters
+    )
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(networks, links, reveals), min_size=2, max_size=3))
-def test_every_wei_agrees_over_several_epochs(epochs):
+@given(
+    st.lists(st.tuples(networks, links, reveals), min_size=2, max_size=3),
+    st.sampled_from([ROLES, MIXED]),
+)
+def test_every_wei_agrees_over_several_epochs(epochs, roles):
+    parameters = replace(DEVNET, weight_mix_ppm=100_000, traffic_floor_cells=100)
     before, memory = None, Memory()
     sums = dict.fromkeys(range(1, 7), (0, 0))
     for number, (network, link_list, reveal_map) in enumerate(epochs, start=3):
-        blob = build(number, network, link_list, reveal_map, before).encode()
+        blob = build(number, network, link_list, reveal_map, before, roles, parameters).encode()
         theirs = committee_recompute(blob)
         evidence, _ = read_evidence(blob, CONTRACTS)
         ours = recompute(evidence.facts, memory)
@@ -88,6 +98,7 @@ def test_every_wei_agrees_over_several_epochs(epochs):
             leaf.node: (leaf.cum_operator_wei, leaf.cum_pool_wei) for leaf in theirs.leaves
         }
         assert memory.n_hat == theirs.after.n_hat_cells
+        assert memory.n_hat_mix == theirs.after.n_hat_packets
         before = theirs.after
 
 
