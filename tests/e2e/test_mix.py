@@ -1,18 +1,15 @@
 """The mixnet with real processes: messages, streams, and what clients and mixes say of them."""
 
 import hashlib
-import json
 import secrets
 import subprocess
-import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from node.client.mix.api import Messages
 from node.client.mix.rows import State
-from tests.e2e.conftest import QNET, Net, free_ports, pick_ports, up_words
+from tests.e2e.conftest import Net, free_run, pick_ports, up_words
+from tests.e2e.user import PATIENCE_S, User, eventually
 from tools.devnet import state as states
 from tools.devnet.demo.mixnet import counts_in
 
@@ -22,45 +19,12 @@ FILE_BYTES = 300_000
 DELAYS_MS = 6 * 30
 """What mixes hold a packet and its answer for, in the mean."""
 MESSAGES = 8
-PATIENCE_S = 60
-LOOK_S = 0.5
 
 
-@dataclass(frozen=True)
-class User:
-    """A client with a home of its own."""
-
-    home: Path
-    socks: str = ""
-
-    def run(self, *words, timeout=100):
-        argv = [str(QNET), *map(str, words), "--home", str(self.home)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-    def data(self, *words):
-        return json.loads(self.run(*words, "--json"))["data"]
-
-    def up(self, *words):
-        self.run("client", "up", *words)
-
-    def down(self):
-        self.run("client", "down")
-
-    def reach(self):
-        """Wait until the mixnet is reached; its own address."""
-        eventually(lambda: self.data("client", "status")["mix"]["state"] == "up")
-        return self.data("msg", "address")[0]
-
-
-def eventually(holds):
-    """Look again and again until something holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := holds()):
-        assert time.monotonic() < deadline
-        time.sleep(LOOK_S)
-    return found
+def reach(user):
+    """Wait until the mixnet is reached; the user's own address."""
+    eventually(lambda: user.data("client", "status")["mix"]["state"] == "up")
+    return user.data("msg", "address")[0]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +41,7 @@ def net(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alice(net, tmp_path_factory):
     """Carries messages, and streams over the mixnet."""
-    (port,) = free_ports(1)
+    port = free_run(1)
     user = User(tmp_path_factory.mktemp("alice"), f"127.0.0.1:{port}")
     bundle = ("--bundle", net.home / "network.json", "--listen", user.socks)
     user.up(*bundle, "--messages", "--tier", "mix")
@@ -122,9 +86,9 @@ def write_until_measured(user, address):
 
 
 def test_a_message_waits_for_who_is_off_and_is_answered(net, alice, bob):
-    mailbox = bob.reach()
+    mailbox = reach(bob)
     bob.down()
-    alice.reach()
+    reach(alice)
     before = stored(net, mailbox["node"])
     sent = alice.data("msg", "send", mailbox["address"], "while you were out")
     assert sent["state"] == "waiting"
