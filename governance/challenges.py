@@ -12,7 +12,8 @@ from qnet.chain.contracts import Contracts
 from qnet.chain.disputes import Challenge, ChallengeState
 from qnet.errors import ConfigError
 from qnet.files import write_atomic
-from qnet.messages.proofs import ChargeEvidence, EvidenceFile, JailEvidence, Proof
+from qnet.messages.evidence_file import EvidenceFile
+from qnet.messages.proofs import ChargeEvidence, JailEvidence, Proof
 
 SCHEMA: Final = "qnet.challenge/1"
 HASH_BYTES: Final = 32

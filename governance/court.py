@@ -36,12 +36,8 @@ from qnet.chain.values import Call, TxReceipt
 from qnet.cli.output import emit, say
 from qnet.cli.settings import settings
 from qnet.errors import ConfigError
-from qnet.messages.proofs import (
-    MAX_FILE_BYTES,
-    ChargeEvidence,
-    EvidenceFile,
-    JailEvidence,
-)
+from qnet.messages.evidence_file import MAX_FILE_BYTES, EvidenceFile
+from qnet.messages.proofs import ChargeEvidence, JailEvidence
 from qnet.units import format_qnet
 
 SHOWN = 50

@@ -13,6 +13,7 @@ from qnet.crypto.keys import recover
 from qnet.eip712 import qnet_domain
 from qnet.errors import CryptoError
 from qnet.messages.consensus import consensus_digest
+from qnet.messages.evidence_file import EvidenceFile
 from qnet.messages.proofs import (
     BadLeafProof,
     BadLinkProof,
@@ -22,7 +23,6 @@ from qnet.messages.proofs import (
     DuplicateAuditProof,
     DuplicateLinkProof,
     DuplicateNodeProof,
-    EvidenceFile,
     JailEvidence,
     ReceiptsProof,
     RegressionProof,

@@ -19,7 +19,8 @@ from qnet.chain.deployment import Deployment
 from qnet.chain.reporting import ReportStatus
 from qnet.files import write_atomic
 from qnet.messages.evidence import DoubleConsensus
-from qnet.messages.proofs import ConsensusesProof, EvidenceFile, Proof, ReceiptsProof
+from qnet.messages.evidence_file import EvidenceFile
+from qnet.messages.proofs import ConsensusesProof, Proof, ReceiptsProof
 from qnet.messages.receipt import SignedReceipt
 
 

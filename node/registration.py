@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from node.config import NodeConfig, load_bundle, load_deployment
+from node.config import NodeConfig
 from node.errors import NodeConfigError
+from node.manifests import load_bundle, load_deployment
 from qnet.address import parse_address
 from qnet.epochs import EpochClock
 from qnet.messages.consensus import CommitteeTrust

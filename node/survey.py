@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from node.client.network.keeping import COMMITTEE_FILE, CONSENSUS_FILE
-from node.config import Bundle, ClientConfig, load_bundle
+from node.config import ClientConfig
 from node.directory.trust import TrustState
 from node.io.evidence import EvidenceStore
 from node.io.ledger_client import LedgerClient
+from node.manifests import Bundle, load_bundle
 from qnet.config import load_toml
 from qnet.errors import CryptoError, NetworkError, NotFoundError, QnetError, UsageError
 from qnet.messages.consensus import SignedConsensus

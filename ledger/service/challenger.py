@@ -22,7 +22,8 @@ from qnet.chain.staking import NodeState
 from qnet.chain.values import Call
 from qnet.errors import ChainRecoverableError
 from qnet.messages.evidence import DoubleConsensus
-from qnet.messages.proofs import ConsensusesProof, EvidenceFile, Proof, ReceiptsProof
+from qnet.messages.evidence_file import EvidenceFile
+from qnet.messages.proofs import ConsensusesProof, Proof, ReceiptsProof
 from qnet.messages.receipt import SignedReceipt
 
 POLL_S: Final = 2.0

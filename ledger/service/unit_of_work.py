@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.storage.challenges import Challenges
+from ledger.storage.payment_claims import PaymentClaims
 from ledger.storage.payment_keys import PaymentKeys
-from ledger.storage.payments import PaymentClaims, PaymentMatters, PaymentRequests
+from ledger.storage.payment_matters import PaymentMatters
+from ledger.storage.payment_requests import PaymentRequests
 from ledger.storage.repositories import (
     Agreements,
     Audits,

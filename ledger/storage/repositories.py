@@ -21,6 +21,8 @@ from qnet.parameters import NetworkParameters
 TRIMMED_BYTES: Final = 128
 """A memory without documents is shorter than this."""
 TRIM_AT_ONCE: Final = 32
+IN_MAX: Final = 500
+"""Names in one query; databases bound the number of its parameters."""
 
 
 def insert_new(connection: AsyncConnection, table: Table) -> Insert:

@@ -16,10 +16,11 @@ from node.client.doors.listener import DoorKind
 from node.client.mix.commands import MessageCommands
 from node.client.mix.service import mix_service
 from node.client.session import BOOTSTRAP_S, Session
-from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, Tier, load_bundle
+from node.config import ClientConfig, Endpoint, PathsSection, ProxySection, Tier
 from node.directory.atlas import MAX_TABLE_BYTES, Atlas
 from node.errors import NodeConfigError, NodeOffError
 from node.io.control import ControlServer, call
+from node.manifests import load_bundle
 from node.payments.user.service import premium
 from node.process import announce, run_until_stopped
 from qnet import logging

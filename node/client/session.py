@@ -35,9 +35,10 @@ from node.client.watch.anonymity import anonymity
 from node.client.watch.care import LOOK_S, Care
 from node.client.watch.conditions import Clocks, boot_clock
 from node.client.watch.leaks import LeakCheck
-from node.config import Bundle, Endpoint
+from node.config import Endpoint
 from node.errors import BootstrapError, CircuitError
 from node.htx.events import CloseReason
+from node.manifests import Bundle
 from node.payments.user.purse import Purse
 from node.view import NetworkView
 from qnet.errors import QnetError

@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 
 from node.client.session import Session
-from node.config import Bundle, load_bundle
 from node.errors import StageError
 from node.io.control import ControlServer
+from node.manifests import Bundle, load_bundle
 from node.prober.client import MemberClient
 from node.prober.worker import Worker
 from node.process import announce, run_until_stopped

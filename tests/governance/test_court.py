@@ -12,11 +12,11 @@ from qnet.crypto.keys import ReceiptKey
 from qnet.eip712 import qnet_domain
 from qnet.errors import ConfigError, RejectedError
 from qnet.messages.consensus import consensus_digest
+from qnet.messages.evidence_file import EvidenceFile
 from qnet.messages.proofs import (
     BadLeafProof,
     ChargeEvidence,
     ConsensusesProof,
-    EvidenceFile,
     JailEvidence,
     Proven,
     ReceiptsProof,

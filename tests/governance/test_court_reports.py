@@ -13,14 +13,8 @@ from qnet.chain.staking import NodeState
 from qnet.cli.root import run
 from qnet.eip712 import qnet_domain
 from qnet.merkle import StandardTree
-from qnet.messages.proofs import (
-    BadLeafProof,
-    ChargeEvidence,
-    EvidenceFile,
-    JailEvidence,
-    Proven,
-    RegressionProof,
-)
+from qnet.messages.evidence_file import EvidenceFile
+from qnet.messages.proofs import BadLeafProof, ChargeEvidence, JailEvidence, Proven, RegressionProof
 from qnet.messages.report import NO_REPORT, EpochReport, NodeLeaf
 from qnet.wallet.keystore import LIGHT, KeyKind, encrypt, save
 

@@ -17,7 +17,7 @@ from qnet.cli.root import run
 from qnet.eip712 import qnet_domain
 from qnet.messages.consensus import consensus_digest
 from qnet.messages.evidence import DoubleConsensus, Statement
-from qnet.messages.proofs import EvidenceFile
+from qnet.messages.evidence_file import EvidenceFile
 from qnet.messages.receipt import LinkReceipt, Side
 from qnet.messages.trust import join_signatures
 from qnet.parameters import DEVNET_CHAIN_ID

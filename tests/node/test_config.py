@@ -3,14 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from node.config import (
-    ClientConfig,
-    Endpoint,
-    NodeConfig,
-    load_bundle,
-    load_deployment,
-)
+from node.config import ClientConfig, Endpoint, NodeConfig
 from node.errors import NodeConfigError
+from node.manifests import load_bundle, load_deployment
 from qnet.config import load_toml
 from qnet.errors import ConfigError, UsageError
 from tools.bench.committee import LocalCommittee

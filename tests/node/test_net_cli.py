@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from node.config import Bundle
 from node.directory.trust import TrustState
 from node.io.evidence import EvidenceStore
+from node.manifests import Bundle
 from node.net_cli import net
 from node.view import Conflict
 from qnet.cli.settings import Settings, add_global_options

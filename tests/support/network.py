@@ -12,8 +12,9 @@ from python_socks import ProxyError
 from python_socks.async_.asyncio import Proxy
 
 from node.client.session import Session
-from node.config import Bundle, Endpoint, NodeConfig
+from node.config import Endpoint, NodeConfig
 from node.keys import load_keys
+from node.manifests import Bundle
 from node.registration import find_registration
 from node.runtime import NodeRuntime
 from qnet.config import load_toml

@@ -14,9 +14,10 @@ from typing import Any
 
 from node.circuit.budget import CLIENT_PER_S
 from node.client.session import Session
-from node.config import Endpoint, load_bundle
+from node.config import Endpoint
 from node.directory.wishes import Wishes
 from node.io.control import ControlServer, Handler
+from node.manifests import load_bundle
 from node.process import announce, run_until_stopped
 from qnet import logging
 from tools.bench.issuer import FILE_NAME, LocalIssuer, LocalPurse

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from node.config import Bundle
+from node.manifests import Bundle
 from qnet import cbor
 from qnet.crypto.keys import ReceiptKey
 from qnet.epochs import consensus_period, consensus_phases

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from node.config import Bundle
 from node.io.control import call
+from node.manifests import Bundle
 from node.setup import NodePlan, init_node
 from qnet.errors import NetworkError
 from tools.bench.committee import LocalCommittee

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from node.config import Bundle
+from node.manifests import Bundle
 from node.payments.user.derivation import SEED_BYTES, Seed
 from node.payments.user.seed_file import payments_folder, save_seed
 from node.payments.user.wallet_file import create_file

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
-from node.config import load_bundle
+from node.manifests import load_bundle
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
 from qnet.chain.deployment import Deployment

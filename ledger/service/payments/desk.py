@@ -36,7 +36,7 @@ from ledger.domain.issuing import (
 from ledger.errors import IssuingRefusedError, NotReadyError, OverloadedError
 from ledger.service.payments.facts import IssuingFacts
 from ledger.service.unit_of_work import Work
-from ledger.storage.payments import NONCE_MAX
+from ledger.storage.payment_requests import NONCE_MAX
 from qnet.crypto.blind import sign_blinded
 from qnet.crypto.points import G1
 from qnet.crypto.scalars import SecretScalar

@@ -24,7 +24,7 @@ from ledger.service.payments.pooling import Pooling
 from ledger.service.payments.watching import Watching
 from ledger.service.peers import Peers
 from ledger.service.quorum import Quorum
-from ledger.storage.payments import RequestRow
+from ledger.storage.payment_requests import RequestRow
 from qnet import cbor
 from qnet.crypto.points import G2_BYTES
 from qnet.issuance import IssuanceClock

@@ -20,7 +20,7 @@ from ledger.service.payments.desk import Desk
 from ledger.service.payments.exchange import FETCH_NAMES, Item, Showing, What
 from ledger.service.payments.facts import PublicKeys
 from ledger.service.unit_of_work import Work
-from ledger.storage.payments import RequestRow
+from ledger.storage.payment_requests import RequestRow
 from ledger.storage.repositories import chunked
 from qnet.errors import ChainRecoverableError, DecodeError
 

@@ -19,7 +19,8 @@ from ledger.service.payments.collecting import Collecting, subject_of
 from ledger.service.payments.combining import split_points
 from ledger.service.payments.facts import OPAQUE, IssuingFacts
 from ledger.service.unit_of_work import Work
-from ledger.storage.payments import Matter, RequestRow
+from ledger.storage.payment_matters import Matter
+from ledger.storage.payment_requests import RequestRow
 from qnet import cbor
 from qnet.chain.abi import SELECTOR_BYTES
 from qnet.chain.confirmations import Cursor, FinalizedLogs

@@ -11,8 +11,8 @@ from node.client.network.causes import Causes
 from node.client.network.chain_stage import ChainStage
 from node.client.network.keeping import Keeping
 from node.client.network.sources import Sources
-from node.config import Bundle
 from node.htx.address import HtxAddress
+from node.manifests import Bundle
 from qnet.messages.trust import CommitteeTrust
 
 if TYPE_CHECKING:

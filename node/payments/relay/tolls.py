@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from node.circuit.payment import Refusal
-from node.config import NodeConfig, load_deployment
+from node.config import NodeConfig
 from node.errors import NodeConfigError
+from node.manifests import load_deployment
 from node.payments.chain_view import RpcChain
 from node.payments.relay.claiming import Claiming, Members
 from node.payments.relay.earnings import earnings_of, earnings_rows

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from node.config import ClientConfig, PaymentsSection, load_bundle, load_deployment
+from node.config import ClientConfig, PaymentsSection
 from node.errors import NodeConfigError
+from node.manifests import load_bundle, load_deployment
 from node.payments.chain_view import RpcChain
 from node.payments.user.derivation import Seed
 from node.payments.user.routes import (

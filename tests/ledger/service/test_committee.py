@@ -15,7 +15,7 @@ from ledger.domain.state import NetworkState
 from ledger.domain.votes import Decision, Kind, Topic
 from ledger.errors import BadDataError, NotReadyError, OmittedReceiptError
 from ledger.verification import verify_epoch
-from node.config import Bundle
+from node.manifests import Bundle
 from node.survey import history_of, survey
 from qnet import cbor
 from qnet.chain.reporting import ReportStatus

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger.domain.issuance_log import name_of
 from ledger.domain.issuing import voucher_place
 from ledger.service.unit_of_work import UnitOfWork
-from ledger.storage.payments import Matter
+from ledger.storage.payment_matters import Matter
 from qnet.messages.claims import Claims, SpentToken
 from qnet.messages.instruments import Unit
 from qnet.messages.settlement import ClaimLeaf

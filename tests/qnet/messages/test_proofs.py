@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qnet.errors import DecodeError
+from qnet.messages.evidence_file import MAX_FILE_BYTES, EvidenceFile
 from qnet.messages.proofs import (
     KINDS,
-    MAX_FILE_BYTES,
     BadLeafProof,
     BadLinkProof,
     BadMedianProof,
@@ -16,7 +16,6 @@ from qnet.messages.proofs import (
     DuplicateAuditProof,
     DuplicateLinkProof,
     DuplicateNodeProof,
-    EvidenceFile,
     JailEvidence,
     Proven,
     ReceiptsProof,

@@ -18,7 +18,8 @@ from qnet.chain.sender import KeySigner, Sender
 from qnet.chain.staking import NodeState, Role
 from qnet.crypto.keys import ReceiptKey
 from qnet.eip712 import qnet_domain
-from qnet.messages.proofs import EvidenceFile, ReceiptsProof
+from qnet.messages.evidence_file import EvidenceFile
+from qnet.messages.proofs import ReceiptsProof
 from qnet.messages.receipt import NO_SAMPLE, LinkReceipt, Side
 from qnet.units import PPM, WEI_PER_QNET, format_qnet
 from tools.devnet.accounts import open_account

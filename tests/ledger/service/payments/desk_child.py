@@ -22,7 +22,7 @@ from ledger.service.payments.desk import Desk
 from ledger.service.payments.facts import IssuingFacts
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.database import open_database
-from ledger.storage.payments import PaymentRequests
+from ledger.storage.payment_requests import PaymentRequests
 from qnet.chain.client import ChainClient
 from qnet.chain.contracts import Contracts
 from qnet.chain.deployment import Deployment
