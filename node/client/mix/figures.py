@@ -24,7 +24,7 @@ def describe(
 ) -> dict[str, Any]:
     """What status shows of the mixnet; `now` in seconds, on the client's clock."""
     found: dict[str, Any] = {
-        "state": "up" if client is not None and berth is not None and berth.is_open else "waiting",
+        "state": _state(client, berth),
         "problem": problem,
         "packets_s": rates.total_hz,
         "cost_bytes_s": round(rates.total_hz * UNIT_BYTES),
@@ -42,6 +42,15 @@ def describe(
         "under_way": len(client.outbox),
         "repeated": client.outbox.repeated,
     }
+
+
+def _state(client: MixClient | None, berth: Berth | None) -> str:
+    """Waiting for a guard, claiming addresses there, or up: what is sent to them waits for us."""
+    if client is None or berth is None or not berth.is_open:
+        return "waiting"
+    account = client.account
+    own = [each for each in account.others if each.node_index == berth.node_index]
+    return "up" if berth.tenancy.keeps([account.home, *own]) else "claiming"
 
 
 def latency(trips: Sequence[float], acknowledged_s: float | None) -> dict[str, Any]:

@@ -114,6 +114,9 @@ class MixService:
         node_index = self.account().mailbox_node
         secret, at = secrets.token_bytes(SECRET_BYTES), self._session.wall()
         made = await asyncio.to_thread(self.store.addresses.add, secret, node_index, at)
+        if self._client is not None and made.mailbox is not None:
+            account = self._client.account
+            self._client.account = replace(account, others=[made.mailbox, *account.others])
         self.wake()
         return made
 

@@ -21,7 +21,9 @@ ANSWER_S: Final = 15.0
 CLAIM_AGAIN_S: Final = 600.0
 """Claims are repeated at least so often."""
 MAX_OPEN: Final = 8
-"""Requests under way at once."""
+"""Requests for ids under way at once."""
+MAX_UNANSWERED: Final = 64
+"""Requests of which it is known what they claimed."""
 
 
 class Tenancy:
@@ -31,11 +33,20 @@ class Tenancy:
         target: ids to keep.
 
     Attributes:
-        accepted: claims of the last request that the node accepted, as bits.
+        kept: keys (32 bytes) of the addresses that the node keeps for us.
         grants: answers so far.
     """
 
-    __slots__ = ("_asked_at", "_claimed", "_claimed_at", "_ids", "_target", "accepted", "grants")
+    __slots__ = (
+        "_asked_at",
+        "_claimed",
+        "_claimed_at",
+        "_ids",
+        "_target",
+        "_unanswered",
+        "grants",
+        "kept",
+    )
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -43,7 +54,8 @@ class Tenancy:
         self._asked_at: deque[float] = deque()
         self._claimed: tuple[bytes, ...] = ()
         self._claimed_at = float("-inf")
-        self.accepted = 0
+        self._unanswered: deque[tuple[bytes, ...]] = deque(maxlen=MAX_UNANSWERED)
+        self.kept: frozenset[bytes] = frozenset()
         self.grants = 0
 
     def __len__(self) -> int:
@@ -58,7 +70,8 @@ class Tenancy:
         self._ids.clear()
         self._asked_at.clear()
         self._claimed_at = float("-inf")
-        self.accepted = 0
+        self._unanswered.clear()
+        self.kept = frozenset()
 
     def wants(self, mailboxes: Sequence[Mailbox], now: float) -> int:
         """How many ids to ask for now; -1 if nothing is to be asked.
@@ -94,6 +107,7 @@ class Tenancy:
         """
         claims = [make_claim(each.key, each.node_index, node_key, phase) for each in mailboxes]
         self._claimed, self._claimed_at = _keys(mailboxes), now
+        self._unanswered.append(self._claimed)
         if ids:
             self._asked_at.append(now)
         return MailboxRequest(phase, ids, claims)
@@ -103,8 +117,15 @@ class Tenancy:
         if grant.ids and self._asked_at:
             self._asked_at.popleft()
         self._ids.extend(grant.ids)
-        self.accepted = grant.accepted
+        claimed = self._unanswered.popleft() if self._unanswered else ()
+        self.kept = frozenset(
+            key for place, key in enumerate(claimed) if grant.accepted >> place & 1
+        )
         self.grants += 1
+
+    def keeps(self, mailboxes: Sequence[Mailbox]) -> bool:
+        """Whether the node said that it keeps all of these."""
+        return self.kept.issuperset(_keys(mailboxes))
 
 
 def ids_to_keep(packets_hz: float) -> int:

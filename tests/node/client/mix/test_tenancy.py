@@ -40,7 +40,7 @@ def test_a_node_serves_what_is_asked():
     answer = node.request(1, request, 0.0)
     assert answer is not None
     tenancy.granted(answer)
-    assert (len(tenancy), tenancy.accepted, node.addresses) == (128, 0b11, 2)
+    assert (len(tenancy), tenancy.keeps(boxes), node.addresses) == (128, True, 2)
     assert ask(tenancy, boxes, 1.0) is None
 
 
@@ -80,7 +80,7 @@ def test_a_new_link_begins_anew():
     ask(tenancy, boxes, 0.0)
     tenancy.granted(grant(128))
     tenancy.begin()
-    assert (len(tenancy), tenancy.accepted) == (0, 0)
+    assert (len(tenancy), tenancy.kept) == (0, frozenset())
     assert ask(tenancy, boxes, 1.0).ids == 128
 
 
@@ -94,3 +94,23 @@ def test_a_node_that_gives_more_than_was_asked_for_fills_no_memory():
 def test_how_many_ids_are_kept():
     assert ids_to_keep(MESSAGES.total_hz) == 128
     assert ids_to_keep(STREAMS.total_hz) == 2560
+
+
+def test_addresses_are_kept_once_the_node_says_so():
+    tenancy, boxes = Tenancy(0), [mailbox(), mailbox()]
+    ask(tenancy, boxes, 0.0)
+    assert not tenancy.keeps(boxes)
+    tenancy.granted(grant(0, accepted=0b01))
+    assert tenancy.keeps(boxes[:1])
+    assert not tenancy.keeps(boxes)
+    more = [*boxes, mailbox()]
+    ask(tenancy, more, 1.0)
+    ask(tenancy, boxes, 2.0)
+    tenancy.granted(grant(0, accepted=0b111))
+    assert tenancy.keeps(more)
+    tenancy.granted(grant(0, accepted=0b11))
+    assert not tenancy.keeps(more)
+    tenancy.begin()
+    assert not tenancy.keeps(boxes[:1])
+    tenancy.granted(grant(0, accepted=0b1))  # nothing was asked for over this link
+    assert not tenancy.kept
