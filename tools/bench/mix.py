@@ -29,7 +29,7 @@ from qnet.crypto.keys import DhKey
 from qnet.errors import CryptoError
 from tools.bench.compare import PEER, QNET, Pair
 from tools.bench.machine import machine
-from tools.bench.mix_peer import Peer, PeerMissingError, nym, running, sphinxmix
+from tools.bench.mix_peer import Peer, PeerMissingError, katzenpost, nym, running, sphinxmix
 
 BATCH_PACKETS: Final = 64
 SAMPLE_PACKETS: Final = 256
@@ -42,7 +42,8 @@ PHASE: Final = 1
 MAILBOX_NODE: Final = LAYERS + 1
 EXCHANGE: Final = "X25519 alone"
 UNWRAP: Final = "unwrap at mix 1"
-OPTIONAL: Final = "nym"
+OPTIONAL: Final = {"nym": nym, "katzenpost": katzenpost}
+"""Peers that are left out where they cannot be built."""
 _MICROS: Final = 1e6
 
 
@@ -103,7 +104,8 @@ def run(repeats: int = 50, *, beside_peers: bool = False) -> dict[str, Any]:
 
     Args:
         repeats: samples of each figure; each is the mean over 256 packets in batches of 64.
-        beside_peers: measure sphinxmix too, and Nym's formats where they can be built.
+        beside_peers: measure sphinxmix too, and the formats of Nym and Katzenpost where they can
+            be built.
 
     Raises:
         CryptoError: a packet of QNet did not arrive as it was sent.
@@ -114,10 +116,11 @@ def run(repeats: int = 50, *, beside_peers: bool = False) -> dict[str, Any]:
         absent: dict[str, str] = {}
         if beside_peers:
             peers.append(stack.enter_context(running("sphinxmix", sphinxmix())))
-            try:
-                peers.append(stack.enter_context(running(OPTIONAL, nym())))
-            except PeerMissingError as error:
-                absent[OPTIONAL] = error.why
+            for name, build in OPTIONAL.items():
+                try:
+                    peers.append(stack.enter_context(running(name, build())))
+                except PeerMissingError as error:
+                    absent[name] = error.why
         ours, theirs = _measure(peers, repeats)
     return {
         "machine": machine(),

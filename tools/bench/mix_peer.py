@@ -103,6 +103,20 @@ def nym() -> list[str]:
     return [str(target / "release" / "qnet-mix-peers")]
 
 
+def katzenpost() -> list[str]:
+    """Build Katzenpost's Sphinx if Go is there; the command that runs it.
+
+    Raises:
+        PeerMissingError: no Go, or no modules.
+    """
+    if shutil.which("go") is None:
+        raise PeerMissingError("no Katzenpost", why="Go is not installed")
+    program = cache_folder() / "go" / "qnet-mix-peers"
+    say("building Katzenpost's Sphinx in the cache folder")
+    _build("Katzenpost", ["go", "build", "-C", str(SOURCES / "go"), "-o", str(program), "."])
+    return [str(program)]
+
+
 @contextmanager
 def running(name: str, command: Sequence[str]) -> Iterator[Peer]:
     """Start a peer and end it."""

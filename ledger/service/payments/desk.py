@@ -327,12 +327,15 @@ Judgement = Callable[[Snapshot, int], Served]
 
 
 async def snapshot(rows: Work, request: Request, facts: IssuingFacts) -> Snapshot:
-    """Read what the judgement of a request may ask for."""
-    standing = await rows.payments.at(places_of(request, facts))
+    """Read what the judgement of a request may ask for.
+
+    Places are read after the last voucher: of a purchase that another process stores meanwhile
+    the place may be seen alone, its nonce never; so a rival is told that it is one.
+    """
     last = (0, 0)
     if isinstance(request, Purchase):
         last = await rows.payments.last_voucher(request.voucher.channel)
-    return Snapshot(last, standing)
+    return Snapshot(last, await rows.payments.at(places_of(request, facts)))
 
 
 def places_of(request: Request, facts: IssuingFacts) -> tuple[bytes, ...]:
