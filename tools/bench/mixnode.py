@@ -25,6 +25,7 @@ from node.mix.envelope import FRAME_BYTES
 from node.mix.live_paths import LivePaths
 from qnet.epochs import phase_at
 from qnet.errors import CryptoError, NetworkError
+from qnet.messages.consensus import Consensus
 from qnet.messages.descriptor import PHASE_MODULUS
 from tools.bench.machine import Figure, cpu_seconds, machine
 from tools.bench.mix_link import MixLink, mix_link
@@ -35,6 +36,8 @@ from tools.bench.network import LocalNetwork, local_network
 ROLES: Final = ("entry", "mix", "mix", "mix", "exit", "relay")
 ENTRY, TARGET, SOURCE, SINK = 1, 2, 3, 4
 CALENDAR: Final = {"consensus_interval_s": 30, "key_phase_s": 15, "descriptor_lead_s": 2}
+CONTROL: Final = "control.sock"
+POLL_S: Final = 0.2
 SETTLE_S: Final = 1.0
 MOST_LATE_MS: Final = 50.0
 """Of the 99th percentile; more is a mix that cannot follow."""
@@ -171,12 +174,22 @@ def _pin(network: LocalNetwork) -> None:
         os.sched_setaffinity(node.process.pid, mine)
 
 
-def _target(network: LocalNetwork) -> Target:
+async def _agreed(network: LocalNetwork) -> Consensus:
+    """The newest consensus, once every node holds it: we know none that it came after."""
+    homes = [node.home for node in network.nodes]
+    while True:
+        told = await asyncio.gather(*(call(home / CONTROL, "status") for home in homes))
+        held = {status["consensus"] and status["consensus"]["valid_after"] for status in told}
+        signed = network.committee.latest
+        if signed is not None and held == {signed.consensus.valid_after}:
+            return signed.consensus
+        await asyncio.sleep(POLL_S)
+
+
+def _target(consensus: Consensus) -> Target:
     """The mix under test in the next key phase, whose packets are taken longest."""
-    signed = network.committee.latest
-    assert signed is not None
     live = LivePaths(secrets.token_bytes)
-    live.follow(signed.consensus)
+    live.follow(consensus)
     phase = (phase_at(time.time(), CALENDAR["key_phase_s"]) + 1) % PHASE_MODULUS
     layer = live.layers_of(TARGET, phase)[0]
     node = live.node(TARGET)
@@ -187,7 +200,7 @@ async def _offer(network: LocalNetwork, rate: float, seconds: float) -> Load:
     """Offer a load to the mix under test."""
     target_node, source, sink = (network.nodes[index - 1] for index in (TARGET, SOURCE, SINK))
     assert target_node.process is not None
-    target = _target(network)
+    target = _target(await _agreed(network))
     made = await asyncio.to_thread(make_packets, target, int(rate * seconds))
     (source.home / PACKETS).write_bytes(b"".join(each.packet for each in made))
     before = await _drops(network)
@@ -222,17 +235,16 @@ def _match(load: Load, made: Sequence[Made], sent: Sequence[float], came: bytes)
 
 
 async def _drops(network: LocalNetwork) -> dict[str, int]:
-    status = await call(network.nodes[TARGET - 1].home / "control.sock", "status")
+    status = await call(network.nodes[TARGET - 1].home / CONTROL, "status")
     drops: dict[str, int] = status["mix"]["drops"]
     return drops
 
 
 async def _three_hops(network: LocalNetwork, rate: float, seconds: float) -> Load:
     """Let a client write to itself through three mixes."""
-    signed = network.committee.latest
-    assert signed is not None
+    consensus = await _agreed(network)
     load = Load(f"three hops at {rate:g}/s", rate, int(rate * seconds))
-    async with mix_link(signed.consensus, ENTRY) as client:
+    async with mix_link(consensus, ENTRY) as client:
         grant = await client.ask(0, client.key)
         if not grant.accepted:
             raise NetworkError("the entry did not take the claim of an address")
