@@ -85,14 +85,19 @@ class AnvilOptions:
     mine_at_once: bool = True
     timestamp_s: int | None = None
 
-    def command(self, program: Path, port: int) -> list[str]:
+    def command(self, program: Path, port: int, states: Path) -> list[str]:
         """Return the command line.
 
         Finality: with epochs of one slot, ``finalized`` means latest - 2.
+
+        Args:
+            program: anvil.
+            port: TCP port on 127.0.0.1.
+            states: folder for states of old blocks, gigabytes in some hours; delete it afterwards.
         """
         words = [str(program), "--host", HOST, "--port", str(port)]
         words += ["--chain-id", str(DEVNET_CHAIN_ID), "--accounts", "0"]
-        words += ["--slots-in-an-epoch", "1", "--order", "fifo"]
+        words += ["--slots-in-an-epoch", "1", "--order", "fifo", "--cache-path", str(states)]
         if self.block_time_s:
             words += ["--block-time", f"{self.block_time_s:g}"]
             words += ["--mixed-mining"] if self.mine_at_once else []
@@ -112,7 +117,7 @@ class Anvil:
     def __init__(self, options: AnvilOptions | None = None, *, log: Path | None = None) -> None:
         self.options = options or AnvilOptions()
         self._log = log
-        self._log_is_temporary = log is None
+        self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -141,13 +146,10 @@ class Anvil:
             )
         program = find_anvil()
         self.port = _claim_port(self.options.port)
-        if self._log is None:
-            handle, name = tempfile.mkstemp(prefix="anvil-", suffix=".log")
-            os.close(handle)
-            self._log = Path(name)
-        with self._log.open("ab") as log:
+        self._folder = Path(tempfile.mkdtemp(prefix="anvil-"))
+        with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                self.options.command(program, self.port),
+                self.options.command(program, self.port, self._folder / "states"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -169,9 +171,8 @@ class Anvil:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if self._log_is_temporary and self._log is not None:
-            self._log.unlink(missing_ok=True)
-            self._log = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         self.start()
@@ -203,9 +204,14 @@ class Anvil:
 
     def _tail(self) -> str:
         """Return the last lines it printed."""
-        if self._log is None or not self._log.exists():
+        if not self._log_file.exists():
             return ""
-        return self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+        return self._log_file.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+
+    @property
+    def _log_file(self) -> Path:
+        assert self._folder is not None
+        return self._log or self._folder / "log"
 
 
 def _claim_port(port: int) -> int:

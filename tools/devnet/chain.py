@@ -41,7 +41,7 @@ async def start_chain(network: Network) -> None:
     progress = network.progress
     with progress.stage("chain"):
         options = AnvilOptions(port=network.config.chain_port)
-        argv = options.command(find_anvil(), options.port)
+        argv = options.command(find_anvil(), options.port, network.config.chain_states)
         network.start(network.spec("chain", *argv, marker="Listening on"))
         progress.note(network.config.rpc)
     with progress.stage("accounts"):

@@ -15,7 +15,8 @@ from qnet.cli.settings import settings
 from qnet.units import format_qnet, parse_qnet
 from tools.devnet import state as states
 from tools.devnet.config import DevnetConfig, free_home, state_root
-from tools.devnet.processes import log_tail, stop_all
+from tools.devnet.network import stop_network
+from tools.devnet.processes import log_tail
 
 FOLLOW_S = 0.2
 EXIT_UNHEALTHY = 1
@@ -146,7 +147,7 @@ def down() -> None:
     with states.locked(home):
         state = states.load(home)
         running = [process for process in state.processes if process.alive]
-        killed = stop_all(state.processes)
+        killed = stop_network(state)
     data = {"home": str(home), "stopped": len(running), "killed": killed}
     words = f"stopped {len(running)} programs of {home}"
     if killed:

@@ -99,6 +99,11 @@ class DevnetConfig:
         return self.home / "site"
 
     @property
+    def chain_states(self) -> Path:
+        """States of old blocks, of use to the running chain only."""
+        return self.home / "chain-states"
+
+    @property
     def client_home(self) -> Path:
         """Home of the client."""
         return self.home / "client"

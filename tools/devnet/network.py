@@ -1,5 +1,6 @@
 """A local network while it is being built: what runs, who owns what, what is written down."""
 
+import shutil
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -84,7 +85,18 @@ class Network:
 
     def stop(self) -> None:
         """Stop everything that was started."""
-        stop_all(self.state.processes)
+        stop_network(self.state)
+
+
+def stop_network(state: State) -> list[str]:
+    """Stop every program, and delete what is of use to a running chain only.
+
+    Returns:
+        Names of those that had to be killed.
+    """
+    killed = stop_all(state.processes)
+    shutil.rmtree(state.config.chain_states, ignore_errors=True)
+    return killed
 
 
 def qnet_program() -> Path:

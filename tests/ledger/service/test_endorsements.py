@@ -98,7 +98,7 @@ class Desk:
             row = await self.row(kind, period)
             if not _is_open(row):
                 return row
-        raise AssertionError("the outbox does not empty")
+        raise AssertionError(f"the outbox does not empty: {row}")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import os
 import socket
 import stat
+import tempfile
 
 import pytest
 
@@ -74,16 +75,20 @@ def test_a_program_that_ends_at_once_shows_its_last_words(monkeypatch, tmp_path)
     assert raised.value.why == "no space left"
 
 
-def test_stopping_ends_the_process_and_its_log(tmp_path):
+def test_stopping_ends_the_process_and_leaves_its_log_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     log = tmp_path / "anvil.log"
     chain = Anvil(log=log)
     with chain:
         pid = chain.pid
+        assert list((tmp_path / "temporary").iterdir())
         assert pid > 0
         os.kill(pid, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert log.stat().st_size > 0
+    assert not list((tmp_path / "temporary").iterdir())
     chain.stop()
 
 

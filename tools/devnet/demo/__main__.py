@@ -30,7 +30,7 @@ from tools.devnet.demo.slash import carry_out_the_slash, catch_a_cheat
 from tools.devnet.demo.streams import show_obedience
 from tools.devnet.demo.vote import change_a_parameter
 from tools.devnet.demo.watch import show_keys, watching
-from tools.devnet.processes import stop_all
+from tools.devnet.network import stop_network
 from tools.devnet.progress import Progress
 from tools.devnet.state import load
 from tools.devnet.topology import plan
@@ -124,7 +124,7 @@ def _finish(config: DevnetConfig, console: Console, *, keep: bool) -> None:
     if not (config.home / "state.json").exists():
         return
     if not keep:
-        stop_all(load(config.home).processes)
+        stop_network(load(config.home))
         return
     where = f"--home {config.home}"
     console.print("\nThe network is up. Try:")
