@@ -269,9 +269,14 @@ class EmbeddedChain:
         return str(await self.client.request("evm_snapshot"))
 
     async def revert(self, snapshot: str) -> None:
-        """Return to a snapshot, which is used up; what waits to be mined is dropped."""
+        """Return to a snapshot, which is used up; what waits to be mined is dropped.
+
+        Also what a block that was being mined meanwhile gives back: it would hold up all that its
+        account sends afterwards.
+        """
         await self.client.request("anvil_dropAllTransactions")
         await self.client.request("evm_revert", snapshot)
+        await self.client.request("anvil_dropAllTransactions")
 
     async def reorganise(self, depth: int) -> None:
         """Replace the newest blocks by empty ones; their transactions are gone."""

@@ -47,7 +47,11 @@ async def network(tmp_path_factory):
 
 @asynccontextmanager
 async def client_of(network):
-    """A client of the entry, which follows the consensus."""
+    """A client of the entry, which follows the consensus.
+
+    It begins when all hold the same one: who knows only one that some lack loses packets there.
+    """
+    await eventually(lambda: len({held.view.valid_after for held in network.nodes}) == 1)
     view = network.nodes[ENTRY - 1].view
     async with mix_link(view.held.consensus, ENTRY) as link:
         view.on_change(link.live.follow)

@@ -263,6 +263,33 @@ def network(anvil: "Anvil", tmp_path_factory: pytest.TempPathFactory) -> Network
     return asyncio.run(deploy_network(anvil.url, tmp_path_factory.mktemp("network")))
 
 
+async def latest(client: "ChainClient") -> Any:
+    """The newest block, as the node shows it, with the hashes of its transactions."""
+    whole = False
+    return await client.request("eth_getBlockByNumber", "latest", whole)
+
+
+async def take_back(
+    client: "ChainClient", control: "EmbeddedChain", snapshots: list[str], root: str
+) -> None:
+    """Return to the newest snapshot that gives the state with a root, right after a block.
+
+    A block that anvil mines at the same moment stands on top of the snapshot with all that the
+    test did, its clock included.
+    """
+    while snapshots:
+        number = (await latest(client))["number"]
+        for _ in range(40):
+            if (await latest(client))["number"] != number:
+                break
+            await asyncio.sleep(BLOCK_TIME_S / 20)
+        await control.revert(snapshots.pop())
+        await asyncio.sleep(BLOCK_TIME_S / 2)  # what was being mined is there by now
+        if (await latest(client))["stateRoot"] == root:
+            return
+    raise AssertionError("the chain did not go back")
+
+
 async def mend(client: "ChainClient", control: "EmbeddedChain") -> None:
     """Mine past a block that anvil lost: it may, when it is taken back while it mines one."""
     from qnet.chain.errors import ChainRestartedError
@@ -283,10 +310,11 @@ async def chain(network: Network) -> AsyncIterator[ChainFixture]:
 
     async with ChainClient.connect(network.url) as client:
         control = EmbeddedChain(client)
-        snapshot = await control.snapshot()
+        snapshots = [await control.snapshot(), await control.snapshot()]
+        before = await latest(client)
         contracts = Contracts.bind(client, network.deployment)
         try:
             yield ChainFixture(network, client, contracts, control)
         finally:
-            await control.revert(snapshot)
+            await take_back(client, control, snapshots, before["stateRoot"])
             await mend(client, control)
