@@ -1,7 +1,7 @@
 """A signer stops counting between its signature and the chain: the others' are joined anew."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +24,17 @@ from qnet.chain.reporting import ReportStatus
 from qnet.chain.values import Call
 from qnet.messages.consensus import SignedConsensus, consensus_digest, join_signatures
 from tests.ledger.service.test_evidence import Stage
-from tests.support.anvil import ChainFixture, send_as
+from tests.support.anvil import ChainFixture, Network, network_of_its_own, send_as
 from tests.support.signed_network import make_network
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with network_of_its_own(tmp_path_factory.mktemp("network")) as own:
+        yield own
+
 
 DEAD = 1
 

@@ -1,6 +1,7 @@
 """The calendar's duties: epochs are started in order, and given up when their report is overdue."""
 
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,15 @@ from ledger.service.settlement import Settlement
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.database import open_database
 from qnet.errors import ConfigError
-from tests.support.anvil import ChainFixture
+from tests.support.anvil import ChainFixture, Network, network_of_its_own
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with network_of_its_own(tmp_path_factory.mktemp("network")) as own:
+        yield own
 
 
 async def make_member(chain: ChainFixture, engine, now: list[float]) -> Member:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,16 @@ from ledger.service.settlement import Settlement
 from ledger.service.unit_of_work import UnitOfWork
 from ledger.storage.database import open_database
 from tests.ledger.service.outbox_child import STEPS
-from tests.support.anvil import ChainFixture
+from tests.support.anvil import ChainFixture, Network, network_of_its_own
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with network_of_its_own(tmp_path_factory.mktemp("network")) as own:
+        yield own
+
 
 ROOT = Path(__file__).parents[3]
 
